@@ -1,0 +1,463 @@
+//! The configuration as it is meant: a `Config` that cannot be wrong.
+//!
+//! `raw` is the YAML as written, `validate` turns it into a `Config` or reports every problem at once. Nothing here reads
+//! files, the environment or the host: those values are handed in (`Surroundings`). Accounts, carriers and routes keep the
+//! file's order; they are referred to by index (`AccountId`, `CarrierId`) while the process runs and by name in what is stored.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::smpp::command::CommandStatus;
+
+/// Position of an account in `Config::accounts`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct AccountId(pub u32);
+
+/// Position of a carrier in `Config::carriers`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CarrierId(pub u16);
+
+impl AccountId {
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl CarrierId {
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// 0..=1023, part of every message_id.
+    pub node: u16,
+    /// Shards to run; `None` is one per core.
+    pub shards: Option<NonZeroU16>,
+    /// How long SIGTERM waits.
+    pub drain: Duration,
+    pub store: Store,
+    pub smpp: Smpp,
+    pub limits: Limits,
+    pub http: Option<Http>,
+    pub admin: Admin,
+    pub log: Log,
+    pub cdr: Option<Cdr>,
+    pub accounts: Vec<Account>,
+    pub carriers: Vec<Carrier>,
+    pub routes: Vec<Route>,
+    pub mo: Vec<MoRoute>,
+    pub unrouted_mo: UnroutedMo,
+}
+
+impl Config {
+    #[must_use]
+    pub fn account(&self, id: AccountId) -> &Account {
+        &self.accounts[id.index()]
+    }
+
+    #[must_use]
+    pub fn carrier(&self, id: CarrierId) -> &Carrier {
+        &self.carriers[id.index()]
+    }
+}
+
+/// Something the operator has to mend: where in the file, and what to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// `accounts.acme.window`, `routes[2].to`, or `line 3 column 5` for syntax.
+    pub path: String,
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub path: PathBuf,
+    pub durability: Durability,
+    pub retention: Duration,
+    /// Octets of a segment; `None` is 64 MiB or 1/16 of the file system.
+    pub segment: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Durability {
+    /// Survives power loss.
+    Fsync,
+    /// Survives the process.
+    Process,
+}
+
+#[derive(Clone, Debug)]
+pub struct Smpp {
+    pub listen: Vec<SocketAddr>,
+    pub tls: Option<TlsListener>,
+    pub proxy_protocol: bool,
+    pub system_id: String,
+    pub timers: Timers,
+    /// Longest PDU of a bound session or link, in octets.
+    pub max_pdu: usize,
+}
+
+/// The four SMPP timers (SMPP 3.4, section 7.2).
+#[derive(Clone, Copy, Debug)]
+pub struct Timers {
+    pub session_init: Duration,
+    pub enquire_link: Duration,
+    pub inactivity: Duration,
+    pub response: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsListener {
+    pub listen: Vec<SocketAddr>,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub connections: u32,
+    pub unbound: u32,
+    pub unbound_per_address: u32,
+    pub ban_exempt: Vec<Network>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: Vec<SocketAddr>,
+    pub tls: Option<TlsListener>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub listen: SocketAddr,
+    /// Needed when not on loopback.
+    pub token: Option<Secret>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: LogLevel,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cdr {
+    pub path: PathBuf,
+    pub rotate: Duration,
+}
+
+/// A value that is never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(value: impl Into<Vec<u8>>) -> Self {
+        Self(value.into())
+    }
+
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Password {
+    Plain(Secret),
+    /// A PHC string, `$argon2id$...`.
+    Argon2id(Secret),
+}
+
+/// An address range, `192.0.2.0/24`; a lone address is a range of one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` lies in this range; an IPv4 address mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                u32::from(net) & mask == u32::from(ip) & mask
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                u128::from(net) & mask == u128::from(ip) & mask
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// Which home a pinned account or carrier has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ShardPin {
+    Auto,
+    Shard(u16),
+}
+
+/// Segments per second and how many may come at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rate {
+    pub per_second: NonZeroU32,
+    pub burst: NonZeroU32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The system_id.
+    pub name: String,
+    /// Any of these opens a bind; at least one.
+    pub passwords: Vec<Password>,
+    /// SHA-256 of HTTP bearer tokens.
+    pub tokens: Vec<[u8; 32]>,
+    /// `None`: from anywhere; empty: from nowhere.
+    pub allow_from: Option<Vec<Network>>,
+    pub binds: Binds,
+    pub tls_required: bool,
+    pub max_binds: u32,
+    /// Submits outstanding, all its sessions together.
+    pub window: u32,
+    /// `None`: unlimited.
+    pub rate: Option<Rate>,
+    pub over_rate: OverRate,
+    pub quota: Quota,
+    /// `None`: any.
+    pub senders: Option<Vec<Pattern>>,
+    pub force_sender: Option<String>,
+    /// `None`: any.
+    pub destinations: Option<Vec<Pattern>>,
+    pub accept: Accept,
+    pub receipts: ReceiptsOfParts,
+    pub unrequested_receipts: UnrequestedReceipts,
+    pub receipt_text: ReceiptText,
+    pub message_id: AccountIdFormat,
+    pub in_doubt_status: CommandStatus,
+    /// How long states are kept for query_sm; `None` is off.
+    pub status: Option<Duration>,
+    /// deliver_sm outstanding per session.
+    pub delivery_window: NonZeroU16,
+    /// Receipts and MO kept while the customer is absent.
+    pub delivery_queue: u32,
+    /// Replay after a bind, per second; `None` is half of `rate`.
+    pub delivery_rate: Option<NonZeroU32>,
+    pub callback: Option<Callback>,
+    pub deliver: DeliverMo,
+    pub callback_override: bool,
+    pub enabled: bool,
+    /// `false` keeps the bind and refuses submits.
+    pub submit: bool,
+    pub shard: ShardPin,
+}
+
+/// Which bind modes an account may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Binds {
+    pub transmitter: bool,
+    pub receiver: bool,
+    pub transceiver: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OverRate {
+    Reject,
+    Delay,
+}
+
+/// Segments an account may submit; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Quota {
+    pub day: Option<u64>,
+    pub month: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accept {
+    Relay,
+    Store,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReceiptsOfParts {
+    Each,
+    Last,
+    All,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UnrequestedReceipts {
+    Drop,
+    Pass,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReceiptText {
+    AsIs,
+    Standard,
+}
+
+/// How our message_id is written for an account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AccountIdFormat {
+    Hex,
+    Decimal,
+}
+
+#[derive(Clone, Debug)]
+pub struct Callback {
+    pub url: String,
+    pub secret: Option<Secret>,
+    pub allow_http: bool,
+    pub allow_private: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeliverMo {
+    Smpp,
+    Http,
+}
+
+#[derive(Clone, Debug)]
+pub struct Carrier {
+    pub name: String,
+    pub connect: Connect,
+    pub tls: CarrierTls,
+    pub system_id: String,
+    pub password: Secret,
+    pub system_type: String,
+    /// How many links; with transmitter_receiver, how many of each.
+    pub links: NonZeroU16,
+    /// Submits outstanding per link.
+    pub window: NonZeroU16,
+    /// All its links together; `None`: unlimited.
+    pub rate: Option<Rate>,
+    /// Submits waiting for rate or window.
+    pub queue: u32,
+    pub queue_wait: Duration,
+    pub in_doubt: InDoubt,
+    pub profile: String,
+    pub message_id: CarrierIdFormats,
+    pub state: CarrierState,
+    pub shard: ShardPin,
+}
+
+/// Where a carrier is reached, as `host:port`; names are resolved at each dial.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Connect {
+    Transceiver(String),
+    TransmitterReceiver { transmitter: String, receiver: String },
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CarrierTls {
+    Off,
+    On { ca: Option<PathBuf>, server_name: Option<String> },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum InDoubt {
+    Fail,
+    Retry,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CarrierState {
+    Active,
+    /// Receives only.
+    Drain,
+    Off,
+}
+
+/// How a carrier writes its message ids, in its answers and in its receipts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CarrierIdFormats {
+    pub response: CarrierIdFormat,
+    pub receipt: CarrierIdFormat,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CarrierIdFormat {
+    AsIs,
+    Hex,
+    Decimal,
+}
+
+/// Exact, or a prefix when written with a trailing `*`. Letters compare without case; a leading `+` or `00` of a number is not looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pattern {
+    /// Lower case, without a number's leading `+` or `00`, without the `*`.
+    pub text: String,
+    pub is_prefix: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub account: Option<AccountId>,
+    /// Any of these; `None`: any destination.
+    pub destination: Option<Vec<Pattern>>,
+    pub source: Option<Vec<Pattern>>,
+    /// In order of preference; never empty.
+    pub to: Vec<RouteTarget>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RouteTarget {
+    pub carrier: CarrierId,
+    /// `None` on all targets of a route, or on none: weights choose the first try, the rest follow by weight.
+    pub weight: Option<NonZeroU32>,
+}
+
+/// Where a deliver_sm that is no receipt goes.
+#[derive(Clone, Debug)]
+pub struct MoRoute {
+    pub carrier: Option<CarrierId>,
+    pub destination: Option<Vec<Pattern>>,
+    pub source: Option<Vec<Pattern>>,
+    pub to: AccountId,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UnroutedMo {
+    Keep,
+    Refuse,
+}

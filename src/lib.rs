@@ -1,0 +1,4 @@
+//! Trunkline.
+
+pub mod config;
+pub mod smpp;

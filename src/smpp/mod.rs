@@ -1,0 +1,5 @@
+//! SMPP 3.4 on the wire: framing, borrowed fields, receipts, message ids, segments. Pure: bytes in, values out.
+
+pub mod command;
+pub mod frame;
+pub mod view;
