@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::smpp::command::CommandStatus;
+use crate::smpp::message_id::{CarrierIdFormat, MessageIdFormat};
 
 /// Position of an account in `Config::accounts`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -271,7 +272,7 @@ pub struct Account {
     pub receipts: ReceiptsOfParts,
     pub unrequested_receipts: UnrequestedReceipts,
     pub receipt_text: ReceiptText,
-    pub message_id: AccountIdFormat,
+    pub message_id: MessageIdFormat,
     pub in_doubt_status: CommandStatus,
     /// How long states are kept for query_sm; `None` is off.
     pub status: Option<Duration>,
@@ -334,13 +335,6 @@ pub enum UnrequestedReceipts {
 pub enum ReceiptText {
     AsIs,
     Standard,
-}
-
-/// How our message_id is written for an account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AccountIdFormat {
-    Hex,
-    Decimal,
 }
 
 #[derive(Clone, Debug)]
@@ -413,13 +407,6 @@ pub enum CarrierState {
 pub struct CarrierIdFormats {
     pub response: CarrierIdFormat,
     pub receipt: CarrierIdFormat,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CarrierIdFormat {
-    AsIs,
-    Hex,
-    Decimal,
 }
 
 /// Exact, or a prefix when written with a trailing `*`. Letters compare without case; a leading `+` or `00` of a number is not looked at.
