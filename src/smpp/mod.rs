@@ -2,5 +2,6 @@
 
 pub mod command;
 pub mod frame;
+pub mod id_cipher;
 pub mod message_id;
 pub mod view;
