@@ -4,4 +4,5 @@ pub mod command;
 pub mod frame;
 pub mod id_cipher;
 pub mod message_id;
+pub mod receipt;
 pub mod view;

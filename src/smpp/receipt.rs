@@ -1,0 +1,244 @@
+//! Delivery receipts: whether a deliver_sm is one, what it says, and its octets with our message_id in the carrier's place.
+//!
+//! Carriers deviate from the specification's text in every way there is (SMPP 3.4, appendix B, is only an example).
+//! So TLVs are believed first and the text second, the text is scanned once and tolerantly, and a rewrite touches
+//! the ids and the lengths around them, nothing else.
+
+use std::ops::Range;
+
+use super::view::{SmView, esm_class, tag};
+
+mod scan;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use state::MessageState;
+
+/// What a receipt says. Borrowed from the deliver_sm it was read from.
+#[derive(Clone, Debug)]
+pub struct Receipt<'a> {
+    /// The carrier's ids for the message: `receipted_message_id` first, then the text's `id:` where that is another.
+    pub ids: [Option<&'a [u8]>; 2],
+    pub state: MessageState,
+    /// Whether `state` was read; otherwise it is `Unknown` because there was none or not one we know.
+    pub state_known: bool,
+    /// Where the ids stand, in the order of their places.
+    edits: [Option<Edit>; 2],
+}
+
+/// Reads a deliver_sm that is marked as a receipt. `None`: it is an MO.
+#[must_use]
+pub fn read<'a>(view: &SmView<'a>) -> Option<Receipt<'a>> {
+    let mark = Mark::of(view.esm_class)?;
+    let fields = Fields::of(view);
+    match mark {
+        Mark::Certain => {}
+        Mark::Doubtful if fields.tlv_id.is_some() || scan::begins_like_receipt(fields.text) => {}
+        Mark::Doubtful => return None,
+    }
+    Some(fields.receipt())
+}
+
+/// Reads a deliver_sm without the mark, by its content alone: for carriers that never set it.
+#[must_use]
+pub fn read_unmarked<'a>(view: &SmView<'a>) -> Option<Receipt<'a>> {
+    let fields = Fields::of(view);
+    let receipt = scan::begins_like_receipt(fields.text).then(|| fields.receipt())?;
+    (receipt.ids[0].is_some() && receipt.state_known).then_some(receipt)
+}
+
+/// Appends `body`, from which `view` and `receipt` were read, to `out` with our id instead of the carrier's: in the
+/// text's `id:` field and in `receipted_message_id`. Every other octet stays as it came, except that a text grown
+/// over what its length can say loses its end, where the `text:` field is.
+pub fn rewrite(body: &[u8], view: &SmView<'_>, receipt: &Receipt<'_>, our_id: &[u8], out: &mut Vec<u8>) {
+    let (head, rest) = body.split_at(view.short_message_at - SM_LENGTH);
+    out.reserve(body.len() + 2 * our_id.len());
+    out.extend_from_slice(head);
+    let mut copied = 0;
+    for edit in receipt.edits.iter().flatten() {
+        out.extend_from_slice(&rest[copied..edit.length_at]);
+        edit.write(rest, our_id, out);
+        copied = edit.value.end;
+    }
+    out.extend_from_slice(&rest[copied..]);
+}
+
+/// The values of a receipt in the specification's own layout.
+#[derive(Clone, Copy, Debug)]
+pub struct StandardText<'a> {
+    pub id: &'a [u8],
+    /// YYMMDDhhmm
+    pub submit_date: &'a [u8; 10],
+    pub done_date: &'a [u8; 10],
+    pub state: MessageState,
+    pub error: u16,
+    /// The message's text, of which a receipt repeats the first 20 octets.
+    pub text: &'a [u8],
+}
+
+/// Appends the text of a receipt as the specification's example has it (SMPP 3.4, appendix B).
+pub fn write_standard(receipt: &StandardText<'_>, out: &mut Vec<u8>) {
+    const REPEATED: usize = 20;
+    let delivered: &[u8] = if receipt.state == MessageState::Delivered { b"001" } else { b"000" };
+    let error = receipt.error.min(999);
+    let error = [100, 10, 1].map(|unit| b'0' + (error / unit % 10) as u8);
+    let pieces: [&[u8]; 14] = [
+        b"id:",
+        receipt.id,
+        b" sub:001 dlvrd:",
+        delivered,
+        b" submit date:",
+        receipt.submit_date,
+        b" done date:",
+        receipt.done_date,
+        b" stat:",
+        receipt.state.name().as_bytes(),
+        b" err:",
+        &error,
+        b" text:",
+        &receipt.text[..receipt.text.len().min(REPEATED)],
+    ];
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
+}
+
+/// What esm_class says about a deliver_sm being a receipt.
+#[derive(Clone, Copy)]
+enum Mark {
+    Certain,
+    /// Some carriers mark receipts so; others mean what the specification says. The content decides.
+    Doubtful,
+}
+
+impl Mark {
+    fn of(esm_class: u8) -> Option<Self> {
+        /// A handset's acknowledgement, by the specification.
+        const DELIVERY_ACK: u8 = 0b0000_1000;
+        let kind = esm_class & esm_class::TYPE_MASK;
+        if kind & (esm_class::RECEIPT | esm_class::INTERMEDIATE) != 0 {
+            // With UDHI it is a receipt by habit, or a concatenated message that happens to carry the bit.
+            let headed = esm_class & esm_class::UDHI != 0;
+            Some(if headed { Self::Doubtful } else { Self::Certain })
+        } else {
+            (kind == DELIVERY_ACK).then_some(Self::Doubtful)
+        }
+    }
+}
+
+/// Octets of the `sm_length` field.
+const SM_LENGTH: usize = 1;
+const TLV_TAG: usize = 2;
+const TLV_HEADER: usize = 4;
+
+/// Where the fields of interest lie; every position counts from the `sm_length` octet.
+struct Fields<'a> {
+    tlv_id: Option<&'a [u8]>,
+    tlv_state: Option<MessageState>,
+    text: &'a [u8],
+    text_at: usize,
+    /// The value that holds `text`, and the value that holds `tlv_id`.
+    text_value: Range<usize>,
+    tlv_id_value: Range<usize>,
+}
+
+impl<'a> Fields<'a> {
+    /// Walks the TLVs once.
+    fn of(view: &SmView<'a>) -> Self {
+        let short = view.short_message;
+        let optional_at = SM_LENGTH + short.len();
+        let mut fields = Self {
+            tlv_id: None,
+            tlv_state: None,
+            text: short,
+            text_at: SM_LENGTH,
+            text_value: SM_LENGTH..optional_at,
+            tlv_id_value: 0..0,
+        };
+        for tlv in view.tlvs() {
+            let value_at = optional_at + tlv.at + TLV_HEADER;
+            let value = value_at..value_at + tlv.value.len();
+            match tlv.tag {
+                tag::RECEIPTED_MESSAGE_ID if fields.tlv_id.is_none() => {
+                    fields.tlv_id = until_nul(tlv.value);
+                    fields.tlv_id_value = value;
+                }
+                tag::MESSAGE_STATE => {
+                    let state = tlv.value.first().and_then(|number| MessageState::from_number(*number));
+                    fields.tlv_state = fields.tlv_state.or(state);
+                }
+                tag::MESSAGE_PAYLOAD if fields.text.is_empty() => {
+                    (fields.text, fields.text_at, fields.text_value) = (tlv.value, value_at, value);
+                }
+                _ => {}
+            }
+        }
+        if view.has_udh() && !scan::begins_like_receipt(fields.text) {
+            let header = fields.text.first().map_or(0, |len| usize::from(*len) + 1);
+            fields.text = fields.text.get(header..).unwrap_or_default();
+            fields.text_at += header;
+        }
+        fields
+    }
+
+    fn receipt(self) -> Receipt<'a> {
+        let scanned = scan::scan(self.text);
+        let text_id = scanned.id.map(|(start, end)| &self.text[start..end]);
+        let text_edit =
+            scanned.id.map(|(start, end)| Edit::new(self.text_value.clone(), self.text_at + start..self.text_at + end));
+        let tlv_edit = self.tlv_id.map(|id| {
+            let at = self.tlv_id_value.start;
+            Edit::new(self.tlv_id_value.clone(), at..at + id.len())
+        });
+        let ids = match (self.tlv_id, text_id) {
+            (Some(tlv), Some(text)) if tlv != text => [Some(tlv), Some(text)],
+            (tlv, text) => [tlv.or(text), None],
+        };
+        let in_order = self.text_value.start <= self.tlv_id_value.start;
+        let edits = if in_order { [text_edit, tlv_edit] } else { [tlv_edit, text_edit] };
+        let state = self.tlv_state.or(scanned.state);
+        Receipt { ids, state: state.unwrap_or(MessageState::Unknown), state_known: state.is_some(), edits }
+    }
+}
+
+/// An id to replace, in a value whose length stands right before it. Positions count from the `sm_length` octet.
+#[derive(Clone, Debug)]
+struct Edit {
+    length_at: usize,
+    value: Range<usize>,
+    id: Range<usize>,
+}
+
+impl Edit {
+    fn new(value: Range<usize>, id: Range<usize>) -> Self {
+        // The short message begins behind its one octet of length; a TLV's value cannot begin so early.
+        let width = if value.start == SM_LENGTH { SM_LENGTH } else { TLV_HEADER - TLV_TAG };
+        Self { length_at: value.start - width, value, id }
+    }
+
+    /// Appends the length and the value with `our_id` in it.
+    fn write(&self, rest: &[u8], our_id: &[u8], out: &mut Vec<u8>) {
+        let (before, after) = (&rest[self.value.start..self.id.start], &rest[self.id.end..self.value.end]);
+        let short = self.length_at == 0;
+        // A peer that sent 255 octets can be sent 255.
+        let limit = if short { self.value.len().max(254) } else { usize::from(u16::MAX) };
+        let our_id = &our_id[..our_id.len().min(limit)];
+        let before = &before[before.len().saturating_sub(limit - our_id.len())..];
+        let after = &after[..after.len().min(limit - our_id.len() - before.len())];
+        let [high, low] = ((before.len() + our_id.len() + after.len()) as u16).to_be_bytes();
+        if !short {
+            out.push(high);
+        }
+        out.push(low);
+        out.extend_from_slice(before);
+        out.extend_from_slice(our_id);
+        out.extend_from_slice(after);
+    }
+}
+
+/// A C-string's octets, whether or not it has its NUL; `None` when there are none.
+fn until_nul(value: &[u8]) -> Option<&[u8]> {
+    let len = value.iter().position(|octet| *octet == 0).unwrap_or(value.len());
+    (len != 0).then(|| &value[..len])
+}

@@ -1,0 +1,186 @@
+//! The scanner of receipts' texts: one pass over the octets, no backtracking, no allocation.
+//!
+//! Fields are `label:value` words between spaces, in any order and case. A value may stand behind spaces of its own
+//! (`err: 042`), a state without its label; behind `text:` comes what the message said, which proves nothing.
+
+use super::MessageState;
+
+/// What the text says. `id` is where the id starts and ends.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Scanned {
+    pub(super) id: Option<(usize, usize)>,
+    pub(super) state: Option<MessageState>,
+}
+
+pub(super) fn scan(text: &[u8]) -> Scanned {
+    scan_standard(text).unwrap_or_else(|| scan_any(text))
+}
+
+/// Whether the first word is one that only receipts begin with.
+pub(super) fn begins_like_receipt(text: &[u8]) -> bool {
+    if text.starts_with(b"id:") {
+        return true;
+    }
+    let mut words = Words { text, at: 0 };
+    match words.next().map(|word| Label::of(&text[word.0..word.1]).0) {
+        Some(Label::Id | Label::State | Label::Other) => true,
+        Some(Label::Text | Label::None) | None => false,
+    }
+}
+
+/// The layout of the specification's example, which most carriers keep: there the state's place is known from the id's
+/// end, and the rest need not be looked at.
+fn scan_standard(text: &[u8]) -> Option<Scanned> {
+    const ID_AT: usize = 3;
+    const MARKS: [(usize, &[u8]); 4] = [(0, b" sub:"), (8, b" dlvrd:"), (18, b" submit date:"), (41, b" done date:")];
+    const STATE_AT: usize = 68;
+    let behind = text.strip_prefix(b"id:")?;
+    let id_len = behind.iter().position(|octet| is_space(*octet)).filter(|len| *len != 0)?;
+    let fields: &[u8; STATE_AT + 7] = behind[id_len..].first_chunk()?;
+    let marked = |(at, mark): &(usize, &[u8])| fields[*at..].starts_with(mark);
+    if !fields[STATE_AT - 6..].starts_with(b" stat:") || !MARKS.iter().all(marked) {
+        return None;
+    }
+    // A longer word is another state.
+    if behind.get(id_len + fields.len()).is_some_and(|octet| !is_space(*octet)) {
+        return None;
+    }
+    let state = MessageState::from_word(&fields[STATE_AT..])?;
+    Some(Scanned { id: Some((ID_AT, ID_AT + id_len)), state: Some(state) })
+}
+
+fn scan_any(text: &[u8]) -> Scanned {
+    let mut scanned = Scanned::default();
+    let mut bare_state = None;
+    let (mut id_seen, mut state_seen) = (false, false);
+    let mut words = Words { text, at: 0 };
+    while let Some((start, end)) = words.next() {
+        let word = &text[start..end];
+        let (label, label_len) = Label::of(word);
+        match label {
+            Label::Text => break,
+            Label::Id if !id_seen => {
+                id_seen = true;
+                scanned.id = words.value(start + label_len, end);
+            }
+            Label::State if !state_seen => {
+                state_seen = true;
+                let value = words.value(start + label_len, end);
+                scanned.state = value.and_then(|(start, end)| MessageState::from_word(&text[start..end]));
+            }
+            Label::None if bare_state.is_none() => bare_state = MessageState::from_word(word),
+            Label::Id | Label::State | Label::Other | Label::None => {}
+        }
+    }
+    if !state_seen {
+        scanned.state = bare_state;
+    }
+    scanned
+}
+
+/// The words between spaces and control octets, as (start, end).
+struct Words<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl Words<'_> {
+    /// The value of a label that ends at `start`: the rest of its word, or else the next word unless that is a field
+    /// of its own.
+    fn value(&mut self, start: usize, end: usize) -> Option<(usize, usize)> {
+        if start < end {
+            return Some((start, end));
+        }
+        let back = self.at;
+        let (start, end) = self.next()?;
+        let word = &self.text[start..end];
+        let is_field = Label::of(word).0 != Label::None
+            || word.eq_ignore_ascii_case(b"submit")
+            || word.eq_ignore_ascii_case(b"done");
+        if is_field {
+            self.at = back;
+            return None;
+        }
+        Some((start, end))
+    }
+}
+
+impl Iterator for Words<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let start = self.at + self.text[self.at..].iter().position(|octet| !is_space(*octet))?;
+        let len = self.text[start..].iter().position(|octet| is_space(*octet));
+        self.at = len.map_or(self.text.len(), |len| start + len);
+        Some((start, self.at))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Label {
+    Id,
+    State,
+    Text,
+    /// A field that says nothing we decide by.
+    Other,
+    None,
+}
+
+impl Label {
+    /// The label at the front of a word, and its octets with the colon.
+    fn of(word: &[u8]) -> (Self, usize) {
+        const LABELS: [(&[u8], Label); 8] = [
+            (b"id:", Label::Id),
+            (b"stat:", Label::State),
+            (b"text:", Label::Text),
+            (b"sub:", Label::Other),
+            (b"dlvrd:", Label::Other),
+            (b"date:", Label::Other),
+            (b"err:", Label::Other),
+            (b"state:", Label::State),
+        ];
+        for (label, kind) in LABELS {
+            if word.get(..label.len()).is_some_and(|front| front.eq_ignore_ascii_case(label)) {
+                return (kind, label.len());
+            }
+        }
+        (Self::None, 0)
+    }
+}
+
+/// Spaces, and what stands for them or pads a text: tabs, line ends, NULs.
+fn is_space(octet: u8) -> bool {
+    octet <= b' '
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_quick_look_at_the_standard_layout_agrees_with_the_scan() {
+        let text =
+            b"id:5B2F sub:001 dlvrd:001 submit date:2611151404 done date:2611151405 stat:DELIVRD err:000 text:hi";
+        let quick = scan_standard(text).unwrap();
+        assert_eq!(quick, Scanned { id: Some((3, 7)), state: Some(MessageState::Delivered) });
+        assert_eq!(scan_any(text), quick);
+        let longer = b"id:5B2F sub:001 dlvrd:001 submit date:2611151404 done date:2611151405 stat:DELIVRDX err:000";
+        assert_eq!(scan_standard(longer), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_can_be_scanned(
+            text in prop::collection::vec(any::<u8>(), 0..200),
+            words in "(id:|stat:|text:|DELIVRD|submit date:| |[0-9a-f]){0,20}",
+        ) {
+            for text in [&text[..], words.as_bytes()] {
+                let _ = begins_like_receipt(text);
+                let scanned = scan(text);
+                prop_assert!(scanned.id.is_none_or(|(start, end)| start < end && end <= text.len()));
+            }
+        }
+    }
+}
