@@ -1,0 +1,288 @@
+//! An account at its home: its sessions, the submits they wait for, its window and rate.
+//!
+//! A submit is checked, given its message_id and sent to its carrier's home; it is settled there, and the answer is written
+//! here. What goes the other way, receipts and MO, is in `delivery`.
+
+use super::context::Context;
+use super::deliveries::Deliveries;
+use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
+use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::router::RouteChoice;
+use super::session::{ErrorBudget, Liveness, Session, SessionState};
+use super::slab::{Key, Slab};
+use super::throttle::Throttle;
+use super::time::Instant;
+use super::timers::Armed;
+use super::window::Window;
+use crate::config::{self, AccountId};
+use crate::metrics::{AccountCounts, BindRefusal, RefusedReason};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::pdu::{self, BindMode};
+
+#[derive(Debug)]
+pub struct Account {
+    pub id: AccountId,
+    pub sessions: Slab<Session>,
+    pub submits: Slab<Submit>,
+    pub throttle: Option<Throttle>,
+    /// Sessions that are not read until the window has room.
+    paused: Vec<Key>,
+    pub deliveries: Deliveries,
+    /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
+    pub blocked: Vec<Key>,
+    /// Where the search for a session with room goes on.
+    pub next_receiver: usize,
+    pub armed: Armed,
+    pub counts: AccountCounts,
+}
+
+/// A submit on its way, until its answer is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Submit {
+    /// The ESME's own, echoed in the answer.
+    pub sequence: SequenceNumber,
+    pub choice: RouteChoice,
+    pub info: SubmitInfo,
+}
+
+impl Account {
+    #[must_use]
+    pub fn new(id: AccountId, config: &config::Account) -> Self {
+        Self {
+            id,
+            sessions: Slab::default(),
+            submits: Slab::default(),
+            throttle: config.rate.map(Throttle::new),
+            paused: Vec::new(),
+            deliveries: Deliveries::default(),
+            blocked: Vec::new(),
+            next_receiver: 0,
+            armed: Armed::default(),
+            counts: AccountCounts { window: u64::from(config.window), ..AccountCounts::default() },
+        }
+    }
+
+    /// Admits a bind whose password was right, or says why not. The bind_resp is written either way.
+    pub fn admit(&mut self, connection: Key, bind: &AdmittedBind, cx: &mut Context<'_>) -> Result<Key, BindRefusal> {
+        let config = cx.config.account(self.id);
+        let allowed = match bind.mode {
+            BindMode::Transmitter => config.binds.transmitter,
+            BindMode::Receiver => config.binds.receiver,
+            BindMode::Transceiver => config.binds.transceiver,
+        };
+        let refusal = if cx.is_draining {
+            Some(BindRefusal::Unavailable)
+        } else if !allowed {
+            Some(BindRefusal::Mode)
+        } else if self.sessions.len() >= config.max_binds as usize {
+            Some(BindRefusal::TooManyBinds)
+        } else {
+            None
+        };
+        let status = refusal.map_or(CommandStatus::ROK, CommandStatus::from);
+        // sc_interface_version is a TLV, which a peer older than 3.4 does not know (SMPP 3.4, section 3.2.1.3).
+        let version = (bind.interface_version >= 0x34).then_some(0x34);
+        let out = cx.out.write(connection);
+        pdu::write_bind_resp(bind.mode, status, bind.sequence, &cx.config.smpp.system_id, version, out);
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let session = self.sessions.insert(Session {
+            connection,
+            address: bind.address,
+            mode: bind.mode,
+            window: Window::new(usize::from(config.delivery_window.get())),
+            late: Default::default(),
+            outstanding: 0,
+            state: SessionState::Open,
+            is_paused: false,
+            liveness: Liveness::new(cx.now),
+            errors: ErrorBudget::new(),
+            rebinds: 0,
+            armed: Armed::default(),
+        });
+        self.counts.binds += 1;
+        cx.out.notice(Notice::SessionBound { account: self.id, mode: bind.mode, address: bind.address });
+        self.arm_session(session, cx);
+        self.pump_deliveries(cx);
+        Ok(session)
+    }
+
+    /// Whether the next PDU of this session may be taken; when not, the session is read again once the window has room.
+    pub fn is_ready(&mut self, session: Key, window: u32) -> bool {
+        if self.submits.len() < window as usize {
+            return true;
+        }
+        if let Some(paused) = self.sessions.get_mut(session)
+            && !paused.is_paused
+        {
+            paused.is_paused = true;
+            self.paused.push(session);
+        }
+        false
+    }
+
+    /// The carrier's home settled a submit.
+    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(submit) = self.submits.remove(submit) else { return };
+        let config = cx.config.account(self.id);
+        let status = match outcome {
+            Outcome::Accepted => CommandStatus::ROK,
+            Outcome::Refused(status) => status,
+            Outcome::Failed(error) => error.into(),
+            Outcome::InDoubt => config.in_doubt_status,
+        };
+        match self.sessions.get_mut(submit.info.session) {
+            Some(session) => {
+                session.outstanding -= 1;
+                match outcome {
+                    Outcome::Accepted => self.counts.accepted += 1,
+                    Outcome::Refused(_) => self.counts.count_refused(RefusedReason::CarrierRefused),
+                    Outcome::Failed(error) => self.counts.count_refused(error.into()),
+                    Outcome::InDoubt => self.counts.count_refused(RefusedReason::InDoubt),
+                }
+                let id = submit.info.id.text(config.message_id);
+                let out = cx.out.write(session.connection);
+                pdu::write_submit_sm_resp(status, submit.sequence, id.as_bytes(), out);
+                if session.outstanding == 0 && session.state != SessionState::Open {
+                    self.finish_unbind(submit.info.session, cx);
+                }
+            }
+            None => self.counts.withdrawn += 1,
+        }
+        self.resume_paused(cx);
+    }
+
+    /// The carrier's home could not send it: the next carrier, or a definite refusal.
+    pub fn submit_returned(
+        &mut self,
+        submit: Key,
+        deadline: Instant,
+        reason: ReturnReason,
+        body: &[u8],
+        cx: &mut Context<'_>,
+    ) {
+        let Some(entry) = self.submits.get_mut(submit) else { return };
+        let next = cx.routes.next_carrier(&mut entry.choice);
+        let has_session = self.sessions.get(entry.info.session).is_some();
+        if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
+            let info = entry.info;
+            let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
+            let body = batch.add(body);
+            batch.messages.push(ShardMessage::Submit { carrier, info, body });
+            return;
+        }
+        let outcome = match reason {
+            ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
+            ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
+            ReturnReason::Refused(status) => Outcome::Refused(status),
+        };
+        self.submit_done(submit, outcome, cx);
+    }
+
+    /// Hands a checked submit to its carrier's home.
+    pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+        let carrier = cx.routes.next_carrier(&mut submit.choice).ok_or(SubmitError::NoRoute)?;
+        let key = self.submits.insert(submit);
+        let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
+        entry.info.submit = key;
+        let info = entry.info;
+        if let Some(session) = self.sessions.get_mut(submit.info.session) {
+            session.outstanding += 1;
+        }
+        let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
+        let body = batch.add(body);
+        batch.messages.push(ShardMessage::Submit { carrier, info, body });
+        Ok(())
+    }
+
+    /// Ends a session by our decision: what is written leaves first.
+    pub fn end_session(&mut self, session: Key, why: EndReason, cx: &mut Context<'_>) {
+        let Some(ending) = self.sessions.get_mut(session) else { return };
+        if ending.state == SessionState::Closing {
+            return;
+        }
+        ending.state = SessionState::Closing;
+        cx.out.act(Action::Close { connection: ending.connection });
+        cx.out.notice(Notice::SessionEnded { account: self.id, address: ending.address, why });
+    }
+
+    /// The connection is gone: its deliveries go elsewhere, its queued submits are withdrawn.
+    pub fn session_closed(&mut self, at: Key, cx: &mut Context<'_>) {
+        let Some(mut session) = self.sessions.remove(at) else { return };
+        if session.state != SessionState::Closing {
+            let why = EndReason::PeerClosed;
+            cx.out.notice(Notice::SessionEnded { account: self.id, address: session.address, why });
+        }
+        // Put back newest first, so that the oldest stands at the head.
+        for delivery in session.window.drain().into_iter().rev() {
+            self.deliveries.unsent(delivery);
+        }
+        self.paused.retain(|paused| *paused != at);
+        self.blocked.retain(|blocked| *blocked != at);
+        if session.outstanding > 0 {
+            self.withdraw(at, cx);
+        }
+        cx.out.tell(ShardId(0), ShardMessage::Ended { address: session.address, was_bound: true });
+        self.pump_deliveries(cx);
+    }
+
+    /// Says goodbye to every session whose submits are all answered.
+    pub fn unbind_all(&mut self, cx: &mut Context<'_>) {
+        let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            if session.state != SessionState::Open || session.outstanding > 0 {
+                continue;
+            }
+            let sequence = session.window.control_number();
+            session.state = SessionState::AwaitingUnbindResp { until: cx.now + cx.config.smpp.timers.session_init };
+            let out = cx.out.write(session.connection);
+            pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, out);
+            self.arm_session(key, cx);
+        }
+    }
+
+    /// Copies what is a level rather than a count into the counts.
+    pub fn measure(&mut self) {
+        self.counts.sessions_bound = self.sessions.len() as u64;
+        self.counts.outstanding = self.submits.len() as u64;
+        self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
+        self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
+    }
+
+    /// Answers an ESME's unbind once its submits are.
+    pub fn finish_unbind(&mut self, at: Key, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get(at) else { return };
+        if let SessionState::Unbinding { sequence } = session.state {
+            let out = cx.out.write(session.connection);
+            let resp = CommandId::UNBIND_RESP;
+            pdu::write_control(resp, CommandStatus::ROK, sequence, out);
+            self.end_session(at, EndReason::PeerUnbound, cx);
+        }
+    }
+
+    pub fn arm_session(&mut self, at: Key, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get_mut(at) else { return };
+        let oldest = session.window.oldest().map(|(_, delivery)| *delivery);
+        let oldest_sent = oldest.and_then(|key| self.deliveries.sent_at(key));
+        session.arm(oldest_sent, cx);
+    }
+
+    fn resume_paused(&mut self, cx: &mut Context<'_>) {
+        for key in self.paused.drain(..) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.is_paused = false;
+                cx.out.act(Action::Resume { connection: session.connection });
+            }
+        }
+    }
+
+    fn withdraw(&self, session: Key, cx: &mut Context<'_>) {
+        for carrier in 0..cx.config.carriers.len() {
+            let carrier = config::CarrierId(carrier as u16);
+            let home = cx.placement.home_of_carrier(carrier);
+            cx.out.tell(home, ShardMessage::Withdraw { carrier, account: self.id, session });
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What an account or a carrier may touch besides itself while it handles something.
+
+use super::event::Effects;
+use super::id_source::IdSource;
+use super::placement::Placement;
+use super::random::Random;
+use super::router::RouteTable;
+use super::time::Instant;
+use super::timers::Timers;
+use crate::config::Config;
+use crate::metrics::ShardCounts;
+
+pub struct Context<'a> {
+    pub config: &'a Config,
+    pub routes: &'a RouteTable,
+    pub placement: &'a Placement,
+    pub now: Instant,
+    /// Turns since the start; what one turn wrote is handed to the kernel before the next begins.
+    pub turn: u64,
+    pub is_draining: bool,
+    pub random: &'a mut Random,
+    pub ids: &'a mut IdSource,
+    pub timers: &'a mut Timers,
+    pub counts: &'a mut ShardCounts,
+    pub out: &'a mut Effects,
+}

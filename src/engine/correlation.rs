@@ -1,0 +1,201 @@
+//! Correlation: a carrier's message_id to the account and the message_id it belongs to. One table per carrier.
+//!
+//! An entry is 32 octets: the id itself is kept as a keyed 64-bit fingerprint. Entries lie in many small sub-tables, so that
+//! growth never moves more than one of them, and age is swept one sub-table at a time. Carriers use ids again: two live
+//! entries under one id are both kept and told apart by the destination.
+
+use std::time::Duration;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::time::Instant;
+use crate::config::AccountId;
+use crate::smpp::message_id::{MessageId, NormalizedId};
+
+/// One submit whose receipt is awaited.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Correlation {
+    /// Keyed hash of the carrier's id.
+    pub fingerprint: u64,
+    pub id: MessageId,
+    /// Hash of the destination's significant digits.
+    pub destination: u32,
+    /// Seconds since the process started.
+    pub born_seconds: u32,
+    pub account: AccountId,
+    /// The customer was told it failed: its receipts are acknowledged and dropped.
+    pub is_muted: bool,
+}
+
+const _: () = assert!(size_of::<Correlation>() <= 32);
+
+/// What `Correlations::find` saw.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    None,
+    One(Correlation),
+    /// Several live entries and none with this destination: the newest.
+    Ambiguous(Correlation),
+}
+
+#[derive(Debug)]
+pub struct Correlations {
+    keys: RandomState,
+    tables: Vec<HashTable<Correlation>>,
+    live: usize,
+    swept: usize,
+}
+
+impl Correlations {
+    const TABLES: usize = 1024;
+
+    /// `keys` make fingerprints unforgeable; they need not outlive the process.
+    #[must_use]
+    pub fn new(keys: [u64; 4]) -> Self {
+        let [a, b, c, d] = keys;
+        let tables = (0..Self::TABLES).map(|_| HashTable::new()).collect();
+        Self { keys: RandomState::with_seeds(a, b, c, d), tables, live: 0, swept: 0 }
+    }
+
+    #[must_use]
+    pub fn fingerprint(&self, id: NormalizedId<'_>) -> u64 {
+        match id {
+            NormalizedId::Number(number) => self.keys.hash_one(number),
+            NormalizedId::Verbatim(octets) => self.keys.hash_one(octets),
+        }
+    }
+
+    pub fn insert(&mut self, entry: Correlation) {
+        let table = self.table(entry.fingerprint);
+        table.insert_unique(entry.fingerprint, entry, |entry| entry.fingerprint);
+        self.live += 1;
+    }
+
+    /// The entry under this fingerprint; `destination` decides between several.
+    #[must_use]
+    pub fn find(&self, fingerprint: u64, destination: u32) -> Found {
+        let table = &self.tables[Self::table_index(fingerprint)];
+        let mut found = Found::None;
+        for entry in table.iter_hash(fingerprint).filter(|entry| entry.fingerprint == fingerprint) {
+            found = match found {
+                Found::None => Found::One(*entry),
+                Found::One(other) | Found::Ambiguous(other) => {
+                    match (entry.destination == destination, other.destination == destination) {
+                        (true, false) => Found::One(*entry),
+                        (false, true) => Found::One(other),
+                        _ if entry.born_seconds >= other.born_seconds => Found::Ambiguous(*entry),
+                        _ => Found::Ambiguous(other),
+                    }
+                }
+            };
+        }
+        found
+    }
+
+    /// Removes exactly this entry.
+    pub fn remove(&mut self, entry: &Correlation) -> bool {
+        let table = self.table(entry.fingerprint);
+        let same = |other: &Correlation| other.fingerprint == entry.fingerprint && other.id == entry.id;
+        let Ok(occupied) = table.find_entry(entry.fingerprint, same) else { return false };
+        occupied.remove();
+        self.live -= 1;
+        true
+    }
+
+    /// Drops what is older than `retention` from the next sub-table; returns how many. Called `TABLES` times, it saw everything.
+    pub fn sweep(&mut self, retention: Duration, now: Instant) -> usize {
+        let Some(limit) = seconds(now).checked_sub(u32::try_from(retention.as_secs()).unwrap_or(u32::MAX)) else {
+            return 0;
+        };
+        let table = &mut self.tables[self.swept];
+        self.swept = (self.swept + 1) % Self::TABLES;
+        let before = table.len();
+        table.retain(|entry| entry.born_seconds >= limit);
+        let gone = before - table.len();
+        self.live -= gone;
+        gone
+    }
+
+    /// How often `sweep` must run for everything to be seen within an hour.
+    pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::TABLES as u64);
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    fn table(&mut self, fingerprint: u64) -> &mut HashTable<Correlation> {
+        &mut self.tables[Self::table_index(fingerprint)]
+    }
+
+    /// From the middle bits: hashbrown uses the low and the top ones within a table.
+    fn table_index(fingerprint: u64) -> usize {
+        (fingerprint >> 32) as usize % Self::TABLES
+    }
+}
+
+/// Whole seconds since the process started.
+#[must_use]
+pub fn seconds(now: Instant) -> u32 {
+    u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smpp::message_id::{CarrierIdFormat, normalize};
+
+    fn entry(table: &Correlations, id: &[u8], ours: u64, destination: u32, born_seconds: u32) -> Correlation {
+        let fingerprint = table.fingerprint(normalize(id, CarrierIdFormat::AsIs));
+        Correlation {
+            fingerprint,
+            id: MessageId::new(ours),
+            destination,
+            born_seconds,
+            account: AccountId(0),
+            is_muted: false,
+        }
+    }
+
+    #[test]
+    fn an_entry_is_found_until_it_is_removed() {
+        let mut table = Correlations::new([1, 2, 3, 4]);
+        let one = entry(&table, b"a", 1, 10, 0);
+        table.insert(one);
+        assert_eq!(table.find(one.fingerprint, 99), Found::One(one));
+        assert!(table.remove(&one));
+        assert!(!table.remove(&one));
+        assert_eq!(table.find(one.fingerprint, 10), Found::None);
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn an_id_used_twice_is_told_apart_by_destination_and_else_the_newest_wins() {
+        let mut table = Correlations::new([1, 2, 3, 4]);
+        let (old, new) = (entry(&table, b"7", 1, 10, 5), entry(&table, b"7", 2, 20, 6));
+        table.insert(old);
+        table.insert(new);
+        assert_eq!(table.find(old.fingerprint, 10), Found::One(old));
+        assert_eq!(table.find(old.fingerprint, 20), Found::One(new));
+        assert_eq!(table.find(old.fingerprint, 30), Found::Ambiguous(new));
+        assert!(table.remove(&new));
+        assert_eq!(table.find(old.fingerprint, 30), Found::One(old));
+    }
+
+    #[test]
+    fn what_is_older_than_retention_goes_and_what_is_younger_stays() {
+        let mut table = Correlations::new([1, 2, 3, 4]);
+        for i in 0..100u64 {
+            table.insert(entry(&table, &i.to_be_bytes(), i, 0, i as u32));
+        }
+        let now = Instant::ZERO + Duration::from_secs(150);
+        let gone: usize = (0..Correlations::TABLES).map(|_| table.sweep(Duration::from_secs(100), now)).sum();
+        assert_eq!((gone, table.len()), (50, 50));
+    }
+}

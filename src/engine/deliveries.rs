@@ -1,0 +1,280 @@
+//! An account's delivery queue: receipts and MO on their way to its sessions. Kept until the customer acknowledged them.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use ahash::AHashMap;
+
+use super::message::DeliveryKind;
+use super::slab::{Key, Slab};
+use super::time::Instant;
+use crate::smpp::message_id::MessageId;
+
+#[derive(Debug)]
+pub struct Delivery {
+    pub id: MessageId,
+    pub kind: DeliveryKind,
+    /// The deliver_sm's body.
+    pub body: Vec<u8>,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    /// The turn in which it arrived, while the answer with its id may still be on its way to another session.
+    pub behind_turn: Option<u64>,
+    /// A later receipt of the same id, which waits for this one.
+    successor: Option<Key>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeliveryState {
+    Waiting,
+    Outstanding { session: Key, sent: Instant },
+    /// Refused for now, or unanswered.
+    Retry { at: Instant },
+    /// Waits for an earlier receipt of its id.
+    Behind,
+}
+
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    entries: Slab<Delivery>,
+    waiting: VecDeque<Key>,
+    /// When each refused one is due, earliest first; one that was acknowledged late is skipped then.
+    retries: BinaryHeap<Reverse<(Instant, u32, u32)>>,
+    /// Ids whose last queued receipt is intermediate: a final one must not overtake it.
+    intermediates: AHashMap<MessageId, Key>,
+    spare: Vec<Vec<u8>>,
+    outstanding: usize,
+}
+
+impl Deliveries {
+    const FIRST_RETRY: Duration = Duration::from_secs(1);
+    const LAST_RETRY: Duration = Duration::from_secs(300);
+    const SPARE_BODIES: usize = 1024;
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    pub fn push(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>) -> Key {
+        let mut octets = self.spare.pop().unwrap_or_default();
+        octets.extend_from_slice(body);
+        let key = self.entries.insert(Delivery {
+            id,
+            kind,
+            body: octets,
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            behind_turn,
+            successor: None,
+        });
+        let earlier = if self.intermediates.is_empty() { None } else { self.intermediates.remove(&id) };
+        let key = match earlier.filter(|_| kind != DeliveryKind::Mo) {
+            Some(earlier) => self.queue_behind(earlier, key),
+            None => {
+                self.waiting.push_back(key);
+                key
+            }
+        };
+        if kind == DeliveryKind::IntermediateReceipt {
+            self.intermediates.insert(id, key);
+        }
+        key
+    }
+
+    /// The next to send, if it may be sent in this turn.
+    pub fn front(&mut self) -> Option<(Key, &Delivery)> {
+        // One that was acknowledged late while it waited for another try has left its key behind.
+        while self.waiting.front().is_some_and(|key| self.entries.get(*key).is_none()) {
+            self.waiting.pop_front();
+        }
+        let key = *self.waiting.front()?;
+        Some((key, self.entries.get(key)?))
+    }
+
+    /// The front was sent on `session`.
+    pub fn sent(&mut self, session: Key, now: Instant) {
+        if let Some(key) = self.waiting.pop_front()
+            && let Some(delivery) = self.entries.get_mut(key)
+        {
+            delivery.state = DeliveryState::Outstanding { session, sent: now };
+            delivery.attempts += 1;
+            self.outstanding += 1;
+        }
+    }
+
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&Delivery> {
+        self.entries.get(key)
+    }
+
+    /// When it was sent, while its answer is awaited.
+    #[must_use]
+    pub fn sent_at(&self, key: Key) -> Option<Instant> {
+        match self.entries.get(key)?.state {
+            DeliveryState::Outstanding { sent, .. } => Some(sent),
+            DeliveryState::Waiting | DeliveryState::Retry { .. } | DeliveryState::Behind => None,
+        }
+    }
+
+    /// The customer has it, or will not have it: forget it.
+    pub fn done(&mut self, key: Key) -> Option<(MessageId, DeliveryKind)> {
+        let delivery = self.entries.remove(key)?;
+        if matches!(delivery.state, DeliveryState::Outstanding { .. }) {
+            self.outstanding -= 1;
+        }
+        if self.intermediates.get(&delivery.id) == Some(&key) {
+            self.intermediates.remove(&delivery.id);
+        }
+        if let Some(successor) = delivery.successor {
+            self.requeue(successor, DeliveryState::Waiting);
+        }
+        let mut body = delivery.body;
+        if self.spare.len() < Self::SPARE_BODIES {
+            body.clear();
+            self.spare.push(body);
+        }
+        Some((delivery.id, delivery.kind))
+    }
+
+    /// Its session ended: it goes first at the next chance.
+    pub fn unsent(&mut self, key: Key) {
+        if self.entries.get(key).is_some_and(|delivery| matches!(delivery.state, DeliveryState::Outstanding { .. })) {
+            self.outstanding -= 1;
+            self.requeue(key, DeliveryState::Waiting);
+        }
+    }
+
+    /// The customer refused it for now, or did not answer: again after 1 s, doubling to 5 minutes.
+    pub fn retry_later(&mut self, key: Key, now: Instant) {
+        let Some(delivery) = self.entries.get_mut(key) else { return };
+        if matches!(delivery.state, DeliveryState::Outstanding { .. }) {
+            self.outstanding -= 1;
+        }
+        let doublings = delivery.attempts.saturating_sub(1).min(9);
+        let wait = (Self::FIRST_RETRY * (1 << doublings)).min(Self::LAST_RETRY);
+        let at = now + wait;
+        delivery.state = DeliveryState::Retry { at };
+        self.retries.push(Reverse((at, key.slot, key.generation)));
+    }
+
+    /// Puts back what is due for another try; returns how many.
+    pub fn take_due(&mut self, now: Instant) -> usize {
+        let mut due = 0;
+        while let Some(Reverse((at, slot, generation))) = self.retries.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.retries.pop();
+            let key = Key { slot, generation };
+            if self.entries.get(key).is_some_and(|delivery| delivery.state == DeliveryState::Retry { at }) {
+                self.requeue(key, DeliveryState::Waiting);
+                due += 1;
+            }
+        }
+        due
+    }
+
+    #[must_use]
+    pub fn next_retry(&self) -> Option<Instant> {
+        self.retries.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    fn requeue(&mut self, key: Key, state: DeliveryState) {
+        if let Some(delivery) = self.entries.get_mut(key) {
+            delivery.state = state;
+            delivery.behind_turn = None;
+            self.waiting.push_front(key);
+        }
+    }
+
+    /// A later receipt of an id supersedes an intermediate that only waits, and waits for one that was sent.
+    /// Returns the key it goes by.
+    fn queue_behind(&mut self, earlier: Key, key: Key) -> Key {
+        let Some(before) = self.entries.get_mut(earlier) else {
+            self.waiting.push_back(key);
+            return key;
+        };
+        if before.state == DeliveryState::Waiting {
+            let Some(later) = self.entries.remove(key) else { return key };
+            if let Some(before) = self.entries.get_mut(earlier) {
+                (before.kind, before.body, before.attempts) = (later.kind, later.body, 0);
+            }
+            return earlier;
+        }
+        if let Some(superseded) = before.successor.replace(key) {
+            self.entries.remove(superseded);
+        }
+        if let Some(delivery) = self.entries.get_mut(key) {
+            delivery.state = DeliveryState::Behind;
+        }
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION: Key = Key { slot: 0, generation: 0 };
+    const FINAL: DeliveryKind = DeliveryKind::FinalReceipt;
+    const INTERMEDIATE: DeliveryKind = DeliveryKind::IntermediateReceipt;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn front_body(queue: &mut Deliveries) -> Option<&[u8]> {
+        queue.front().map(|(_, delivery)| &delivery.body[..])
+    }
+
+    #[test]
+    fn a_final_receipt_supersedes_an_intermediate_that_waits() {
+        let mut queue = Deliveries::default();
+        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None);
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None);
+        assert_eq!((front_body(&mut queue).map(<[u8]>::to_vec), queue.len()), (Some(b"delivrd".to_vec()), 1));
+    }
+
+    #[test]
+    fn a_final_receipt_waits_for_an_intermediate_that_was_sent() {
+        let mut queue = Deliveries::default();
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None);
+        queue.sent(SESSION, at(0));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None);
+        queue.push(FINAL, MessageId::new(2), b"other", None);
+        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"other".to_vec()));
+        queue.done(first);
+        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
+    }
+
+    #[test]
+    fn a_refused_delivery_comes_back_later_each_time_and_an_unsent_one_at_once() {
+        let mut queue = Deliveries::default();
+        let key = queue.push(FINAL, MessageId::new(1), b"a", None);
+        queue.sent(SESSION, at(0));
+        queue.retry_later(key, at(0));
+        assert_eq!((queue.take_due(at(0)), queue.next_retry()), (0, Some(at(1))));
+        assert_eq!(queue.take_due(at(1)), 1);
+        queue.sent(SESSION, at(1));
+        queue.retry_later(key, at(1));
+        assert_eq!(queue.next_retry(), Some(at(3)));
+        queue.take_due(at(3));
+        queue.sent(SESSION, at(3));
+        queue.unsent(key);
+        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"a".to_vec()));
+        assert!(queue.done(key).is_some());
+        assert_eq!((queue.len(), queue.outstanding()), (0, 0));
+    }
+}

@@ -1,0 +1,197 @@
+//! Receipts and MO on their last leg: made durable, sent on a bound session with room, forgotten when acknowledged.
+//!
+//! A receipt whose submit was answered moments ago must not reach the kernel before that answer does (GUARANTEES A6). Such a
+//! fresh one is sent a turn later than it came, and never past a session that still has an unwritten answer.
+
+use super::account::Account;
+use super::context::Context;
+use super::event::{EndReason, Record};
+use super::message::{DeliveryKind, Octets, ShardMessage};
+use super::session::{Late, Session, SessionState};
+use super::slab::Key;
+use super::timers::Owner;
+use crate::config::CarrierId;
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::frame::{self, Frame};
+use crate::smpp::message_id::MessageId;
+use crate::smpp::pdu;
+
+/// A delivery as a carrier's home hands it over.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    pub carrier: CarrierId,
+    pub in_hand: Key,
+    pub kind: DeliveryKind,
+    /// Its submit was answered less than a minute ago.
+    pub is_fresh: bool,
+    pub id: MessageId,
+}
+
+impl Account {
+    const LATE_KEPT: usize = 1024;
+
+    /// Takes a delivery from a carrier's home; it is told once that is durable.
+    pub fn deliver(&mut self, incoming: Incoming, body: &[u8], cx: &mut Context<'_>) {
+        let home = cx.placement.home_of_carrier(incoming.carrier);
+        let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
+        if self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
+            self.counts.deliveries_refused += 1;
+            cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
+            return;
+        }
+        // One session is its own order; with several, the answer may lie in another's outbox.
+        let behind_turn = (incoming.is_fresh && self.sessions.len() > 1).then_some(cx.turn);
+        let key = self.deliveries.push(incoming.kind, incoming.id, body, behind_turn);
+        let octets: Octets = cx.out.record_bytes.add(body);
+        cx.out.append(Record::Delivery { account: self.id, id: incoming.id, key, body: octets });
+        let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
+        cx.out.after_records(home).messages.push(done);
+        if behind_turn.is_some() {
+            cx.out.call_next_turn(self.id);
+        } else {
+            self.pump_deliveries(cx);
+        }
+    }
+
+    /// Sends what waits to sessions that have room.
+    pub fn pump_deliveries(&mut self, cx: &mut Context<'_>) {
+        if !self.blocked.is_empty() {
+            let (sessions, out) = (&self.sessions, &cx.out);
+            self.blocked.retain(|key| {
+                sessions.get(*key).is_some_and(|session| out.outbox(session.connection.slot).blocked_since.is_some())
+            });
+        }
+        while let Some((key, delivery)) = self.deliveries.front() {
+            let is_fresh = delivery.behind_turn.is_some();
+            if delivery.behind_turn == Some(cx.turn) {
+                cx.out.call_next_turn(self.id);
+                return;
+            }
+            if is_fresh && !self.blocked.is_empty() {
+                return;
+            }
+            let Some(at) = self.receiver_with_room() else { return };
+            self.send(at, key, cx);
+        }
+    }
+
+    /// The customer answered a deliver_sm.
+    pub fn handle_deliver_resp(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get_mut(at) else { return };
+        let delivery = match session.window.close(frame.sequence) {
+            Some(delivery) => delivery,
+            None => {
+                let Some(late) = session.late.iter().position(|late| late.sequence == frame.sequence) else {
+                    if !session.window.was_issued(frame.sequence) {
+                        self.unsolicited(at, cx);
+                    }
+                    return;
+                };
+                self.counts.late_answers += 1;
+                // A late refusal changes nothing: it is being tried again already.
+                let Some(late) = session.late.remove(late).filter(|_| frame.status.is_ok()) else { return };
+                late.delivery
+            }
+        };
+        match frame.status {
+            CommandStatus::RX_T_APPN | CommandStatus::RTHROTTLED | CommandStatus::RMSGQFUL | CommandStatus::RSYSERR => {
+                self.counts.receipts_retried += 1;
+                self.deliveries.retry_later(delivery, cx.now);
+                self.arm(cx);
+            }
+            // Any other error is the customer's last word: repeating it would poison the queue.
+            status => {
+                let done = self.deliveries.done(delivery);
+                cx.out.append(Record::DeliveryGone { account: self.id, key: delivery });
+                match done {
+                    Some(_) if !status.is_ok() => self.counts.deliveries_rejected += 1,
+                    Some((_, DeliveryKind::Mo)) => self.counts.mo_delivered += 1,
+                    Some((_, DeliveryKind::FinalReceipt | DeliveryKind::IntermediateReceipt)) => {
+                        self.counts.receipts_delivered += 1;
+                    }
+                    None => {}
+                }
+            }
+        }
+        self.pump_deliveries(cx);
+    }
+
+    /// A deadline of this session may have come.
+    pub fn session_timeout(&mut self, at: Key, cx: &mut Context<'_>) {
+        let response = cx.config.smpp.timers.response;
+        let Some(session) = self.sessions.get_mut(at) else { return };
+        while let Some((sequence, delivery)) = session.window.oldest().map(|(sequence, key)| (sequence, *key)) {
+            if self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response) {
+                break;
+            }
+            session.window.close(sequence);
+            if session.late.len() == Self::LATE_KEPT || session.late.front().is_some_and(|late| late.until <= cx.now) {
+                session.late.pop_front();
+            }
+            session.late.push_back(Late { sequence, delivery, until: cx.now + Session::LATE_ANSWERS });
+            self.counts.receipts_retried += 1;
+            self.deliveries.retry_later(delivery, cx.now);
+        }
+        match session.on_timeout(cx) {
+            Some(why) => self.end_session(at, why, cx),
+            None => self.arm_session(at, cx),
+        }
+        self.arm(cx);
+        self.pump_deliveries(cx);
+    }
+
+    /// Deliveries refused for now may be due again.
+    pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.deliveries.take_due(cx.now) > 0 {
+            self.pump_deliveries(cx);
+        }
+        self.arm(cx);
+    }
+
+    /// The kernel takes nothing more for this session.
+    pub fn session_blocked(&mut self, at: Key, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get(at) else { return };
+        if cx.out.outbox(session.connection.slot).unwritten().len() > Session::MAX_UNWRITTEN {
+            self.end_session(at, EndReason::Stalled, cx);
+            return;
+        }
+        if !self.blocked.contains(&at) {
+            self.blocked.push(at);
+        }
+        self.arm_session(at, cx);
+    }
+
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        if let Some(at) = self.deliveries.next_retry() {
+            cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
+        }
+    }
+
+    /// Goes round the sessions, so that none starves; skips those with much unwritten already.
+    fn receiver_with_room(&mut self) -> Option<Key> {
+        let has_room = |session: &Session| session.may_receive() && !session.window.is_full();
+        let slots = self.sessions.slots();
+        for step in 0..slots {
+            let slot = (self.next_receiver + step) % slots;
+            if let Some((key, session)) = self.sessions.at(slot)
+                && has_room(session)
+            {
+                // Stay while there is room, so that one write carries many.
+                self.next_receiver = slot;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, at: Key, key: Key, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get_mut(at) else { return };
+        let Ok(sequence) = session.window.open(key) else { return };
+        let Some(delivery) = self.deliveries.get(key) else { return };
+        let out = cx.out.write(session.connection);
+        frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
+        out.extend_from_slice(&delivery.body);
+        self.deliveries.sent(at, cx.now);
+        session.arm(Some(cx.now), cx);
+    }
+}

@@ -1,0 +1,151 @@
+//! Early receipts: those that came before the `submit_sm_resp` that names their id.
+//!
+//! One is parked only while a receipt-requesting submit that was written to the carrier before it is unanswered, and only
+//! such a submit may take it. When none is left it belongs to nobody, and is dropped and counted.
+
+use std::collections::VecDeque;
+
+use ahash::AHashMap;
+
+use super::slab::{Key, Slab};
+
+/// A parked receipt, already acknowledged.
+#[derive(Debug)]
+pub struct Early {
+    /// Fingerprints of the ids it carries.
+    pub fingerprints: [Option<u64>; 2],
+    /// Only submits written before this may take it.
+    pub before: u64,
+    /// The deliver_sm's body as it came.
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+pub struct EarlyReceipts {
+    parked: Slab<Early>,
+    by_fingerprint: AHashMap<u64, Vec<Key>>,
+}
+
+impl EarlyReceipts {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parked.len()
+    }
+
+    pub fn park(&mut self, early: Early) -> Key {
+        let fingerprints = early.fingerprints;
+        let key = self.parked.insert(early);
+        for fingerprint in fingerprints.into_iter().flatten() {
+            self.by_fingerprint.entry(fingerprint).or_default().push(key);
+        }
+        key
+    }
+
+    /// The receipts for the submit that was written as number `written` and now has this id, in the order they came.
+    pub fn take(&mut self, fingerprint: u64, written: u64) -> Vec<(Key, Early)> {
+        let Some(keys) = self.by_fingerprint.get(&fingerprint) else { return Vec::new() };
+        let may_take = |key: &Key| self.parked.get(*key).is_some_and(|early| written < early.before);
+        let keys: Vec<_> = keys.iter().copied().filter(may_take).collect();
+        keys.into_iter().filter_map(|key| Some((key, self.remove(key)?))).collect()
+    }
+
+    /// Drops those that no submit can take any more: all written before them are answered.
+    pub fn drop_unclaimed(&mut self, oldest_unanswered: Option<u64>) -> Vec<Key> {
+        let unclaimed = |early: &Early| oldest_unanswered.is_none_or(|oldest| oldest >= early.before);
+        let keys: Vec<_> =
+            self.parked.iter().filter(|(_, early)| unclaimed(early)).map(|(key, _)| key).collect();
+        for key in &keys {
+            self.remove(*key);
+        }
+        keys
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Early> {
+        let early = self.parked.remove(key)?;
+        for fingerprint in early.fingerprints.into_iter().flatten() {
+            if let Some(keys) = self.by_fingerprint.get_mut(&fingerprint) {
+                keys.retain(|other| *other != key);
+                if keys.is_empty() {
+                    self.by_fingerprint.remove(&fingerprint);
+                }
+            }
+        }
+        Some(early)
+    }
+}
+
+/// Numbers the receipt-requesting submits written to a carrier and knows the oldest that is unanswered.
+#[derive(Debug, Default)]
+pub struct Unanswered {
+    first: u64,
+    answered: VecDeque<bool>,
+}
+
+impl Unanswered {
+    pub fn written(&mut self) -> u64 {
+        self.answered.push_back(false);
+        self.next() - 1
+    }
+
+    /// True when this was the oldest, so that `oldest` moved.
+    pub fn answered(&mut self, number: u64) -> bool {
+        let Some(at) = number.checked_sub(self.first) else { return false };
+        if let Some(answered) = self.answered.get_mut(at as usize) {
+            *answered = true;
+        }
+        let mut moved = false;
+        while self.answered.front() == Some(&true) {
+            self.answered.pop_front();
+            self.first += 1;
+            moved = true;
+        }
+        moved
+    }
+
+    #[must_use]
+    pub fn oldest(&self) -> Option<u64> {
+        (!self.answered.is_empty()).then_some(self.first)
+    }
+
+    /// The number the next submit will have.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.first + self.answered.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn early(fingerprint: u64, before: u64) -> Early {
+        Early { fingerprints: [Some(fingerprint), None], before, body: Vec::new() }
+    }
+
+    #[test]
+    fn only_a_submit_written_before_the_receipt_may_take_it() {
+        let mut receipts = EarlyReceipts::default();
+        receipts.park(early(7, 5));
+        assert!(receipts.take(7, 5).is_empty());
+        assert!(receipts.take(8, 1).is_empty());
+        assert_eq!(receipts.take(7, 4).len(), 1);
+        assert!(receipts.is_empty() && receipts.by_fingerprint.is_empty());
+    }
+
+    #[test]
+    fn receipts_nobody_can_claim_are_dropped_when_the_last_candidate_is_answered() {
+        let (mut receipts, mut unanswered) = (EarlyReceipts::default(), Unanswered::default());
+        let (first, second) = (unanswered.written(), unanswered.written());
+        receipts.park(early(7, unanswered.next()));
+        assert!(!unanswered.answered(second));
+        assert!(receipts.drop_unclaimed(unanswered.oldest()).is_empty());
+        assert!(unanswered.answered(first));
+        assert_eq!(unanswered.oldest(), None);
+        assert_eq!(receipts.drop_unclaimed(unanswered.oldest()).len(), 1);
+    }
+}

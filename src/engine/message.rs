@@ -1,0 +1,170 @@
+//! Everything one shard may say to another, and the batch it travels in.
+//!
+//! A reply is another message, never a lock. Requests (`Submit`, `Deliver`) take a place that their reply gives back, so a
+//! reply cannot fail. An account and a carrier of the same shard speak through the same messages, looped back in memory.
+
+use std::net::IpAddr;
+
+use super::slab::Key;
+use crate::config::{AccountId, CarrierId};
+use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::message_id::MessageId;
+
+use super::event::SubmitError;
+use super::time::Instant;
+
+/// Position of a shard, 0 first.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ShardId(pub u16);
+
+impl ShardId {
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A run of octets in the bytes of the batch that carries the message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Octets {
+    pub at: u32,
+    pub len: u32,
+}
+
+/// What the carrier's home needs to know of a submit besides its octets.
+#[derive(Clone, Copy, Debug)]
+pub struct SubmitInfo {
+    pub account: AccountId,
+    /// Names the submit in its account.
+    pub submit: Key,
+    /// The session it came on, in its account.
+    pub session: Key,
+    pub id: MessageId,
+    /// The customer is answered by then.
+    pub deadline: Instant,
+    /// The destination's hash, which tells apart two receipts of one carrier id.
+    pub destination: u32,
+    /// Parts of one long message share it, and stay on one link; 0 when the submit is no part.
+    pub affinity: u32,
+    pub segments: u16,
+    pub priority: u8,
+    pub wants_receipt: bool,
+}
+
+/// What became of a submit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The carrier answered ESME_ROK, and what its receipt will need is durable.
+    Accepted,
+    /// The carrier's definite refusal, passed on as it came.
+    Refused(CommandStatus),
+    /// Our definite refusal: no octet reached a carrier.
+    Failed(SubmitError),
+    /// Written to a link, and no answer came.
+    InDoubt,
+}
+
+/// Why a carrier's home hands a submit back unsent, or refused in a way that another carrier may mend.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReturnReason {
+    NotBound,
+    QueueFull,
+    Refused(CommandStatus),
+}
+
+/// What a delivery carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeliveryKind {
+    FinalReceipt,
+    IntermediateReceipt,
+    Mo,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ShardMessage {
+    /// Account's home to carrier's: send this. The account sends no more than its window; what the carrier has no room
+    /// for comes back as `SubmitReturned`.
+    Submit { carrier: CarrierId, info: SubmitInfo, body: Octets },
+    /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
+    SubmitDone { account: AccountId, submit: Key, outcome: Outcome },
+    /// Carrier's home to account's: try the next carrier. Follows a `Submit` instead of `SubmitDone`.
+    SubmitReturned { account: AccountId, submit: Key, deadline: Instant, reason: ReturnReason, body: Octets },
+    /// Account's home to carrier's: the session ended; answer `SubmitDone` without sending what no link was given yet.
+    Withdraw { carrier: CarrierId, account: AccountId, session: Key },
+    /// Carrier's home to account's: make this durable and deliver it. Bounded by the carrier's receipts in hand.
+    Deliver { account: AccountId, carrier: CarrierId, in_hand: Key, kind: DeliveryKind, is_fresh: bool, id: MessageId, body: Octets },
+    /// Account's home to carrier's: durable, or refused because the account's queue is full.
+    DeliverDone { carrier: CarrierId, in_hand: Key, is_kept: bool },
+    /// Carrier's home to itself, behind a record: acknowledge a deliver_sm.
+    Acknowledge { link: Key, sequence: SequenceNumber, status: CommandStatus },
+    /// Any shard to shard 0: a connection bound, or ended. Bounded by the connections it admitted.
+    Bound { address: IpAddr },
+    Ended { address: IpAddr, was_bound: bool },
+}
+
+// Batches hold thousands of these: one cache line each.
+const _: () = assert!(size_of::<ShardMessage>() <= 64);
+
+/// Messages of one turn to one shard, with the octets they refer to. Emptied and used again.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub messages: Vec<ShardMessage>,
+    pub bytes: Vec<u8>,
+}
+
+impl Batch {
+    /// Copies `octets` into the batch.
+    pub fn add(&mut self, octets: &[u8]) -> Octets {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(octets);
+        self.since(at)
+    }
+
+    /// What was written to `bytes` from `at` on.
+    #[must_use]
+    pub fn since(&self, at: usize) -> Octets {
+        // A batch is sent long before 4 GiB: every message in it holds a place of some bounded window.
+        Octets { at: at as u32, len: (self.bytes.len() - at) as u32 }
+    }
+
+    #[must_use]
+    pub fn octets(&self, octets: Octets) -> &[u8] {
+        let at = octets.at as usize;
+        &self.bytes[at..at + octets.len as usize]
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes.clear();
+    }
+
+    /// Moves everything of `other` behind what is here.
+    pub fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            std::mem::swap(self, other);
+            other.clear();
+            return;
+        }
+        let moved = self.bytes.len() as u32;
+        self.bytes.append(&mut other.bytes);
+        self.messages.extend(other.messages.drain(..).map(|mut message| {
+            match &mut message {
+                ShardMessage::Submit { body, .. }
+                | ShardMessage::SubmitReturned { body, .. }
+                | ShardMessage::Deliver { body, .. } => body.at += moved,
+                ShardMessage::SubmitDone { .. }
+                | ShardMessage::Withdraw { .. }
+                | ShardMessage::DeliverDone { .. }
+                | ShardMessage::Acknowledge { .. }
+                | ShardMessage::Bound { .. }
+                | ShardMessage::Ended { .. } => {}
+            }
+            message
+        }));
+    }
+}
