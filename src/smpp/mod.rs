@@ -5,4 +5,5 @@ pub mod frame;
 pub mod id_cipher;
 pub mod message_id;
 pub mod receipt;
+pub mod segment;
 pub mod view;
