@@ -4,5 +4,7 @@ pub mod command;
 pub mod frame;
 pub mod id_cipher;
 pub mod message_id;
+pub mod pdu;
 pub mod receipt;
+pub mod segment;
 pub mod view;

@@ -129,19 +129,18 @@ enum Label {
 impl Label {
     /// The label at the front of a word, and its octets with the colon.
     fn of(word: &[u8]) -> (Self, usize) {
-        const LABELS: [(&[u8], Label); 8] = [
-            (b"id:", Label::Id),
-            (b"stat:", Label::State),
-            (b"text:", Label::Text),
-            (b"sub:", Label::Other),
-            (b"dlvrd:", Label::Other),
-            (b"date:", Label::Other),
-            (b"err:", Label::Other),
-            (b"state:", Label::State),
-        ];
-        for (label, kind) in LABELS {
+        // The first letter rules out nearly every word.
+        let labels: &[(&[u8], Label)] = match word.first().map(u8::to_ascii_lowercase) {
+            Some(b'i') => &[(b"id:", Self::Id)],
+            Some(b's') => &[(b"stat:", Self::State), (b"sub:", Self::Other), (b"state:", Self::State)],
+            Some(b't') => &[(b"text:", Self::Text)],
+            Some(b'd') => &[(b"date:", Self::Other), (b"dlvrd:", Self::Other)],
+            Some(b'e') => &[(b"err:", Self::Other)],
+            _ => &[],
+        };
+        for (label, kind) in labels {
             if word.get(..label.len()).is_some_and(|front| front.eq_ignore_ascii_case(label)) {
-                return (kind, label.len());
+                return (*kind, label.len());
             }
         }
         (Self::None, 0)
