@@ -89,9 +89,14 @@ pub fn own_accepted(stream: AcceptedTcpStream) -> io::Result<OwnedFd> {
 /// A descriptor of this stream's socket that may move to another shard, where `stream_from` takes it up.
 /// It is a duplicate: glommio's stream keeps, and closes, the one it polls.
 pub fn own(stream: &TcpStream) -> io::Result<OwnedFd> {
-    // SAFETY: `stream` is borrowed for this whole function, so its descriptor is open.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
-    borrowed.try_clone_to_owned()
+    descriptor(stream).try_clone_to_owned()
+}
+
+/// The descriptor of a stream, to set options on.
+#[must_use]
+pub fn descriptor(stream: &TcpStream) -> BorrowedFd<'_> {
+    // SAFETY: the stream keeps its descriptor open for as long as it is borrowed, which is as long as the result lives.
+    unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
 }
 
 /// Takes up a connected socket on this executor, with TCP_NODELAY set: we write whole turns, nothing is gained by waiting.
