@@ -1,0 +1,367 @@
+//! What is counted, for `/metrics`: plain integers on each shard, published once a second.
+//!
+//! A shard counts in `AccountCounts`, `CarrierCounts` and `ShardCounts` without atomics, labels or formatting; the
+//! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard and status, and every
+//! status comes from a closed enum here: no address, number or id ever becomes a label. Each table below is the one
+//! place that names a metric: its field, its name and its help text.
+
+use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// A closed set of `status` labels, each with a place in an array of counts.
+macro_rules! statuses {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            pub const ALL: [Self; [$($label),*].len()] = [$(Self::$variant),*];
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The value of the `status` label.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)* }
+            }
+        }
+    };
+}
+
+/// One table makes the counts, their handles, the help texts and `publish`.
+macro_rules! family {
+    (
+        $(#[$doc:meta])* $counts:ident, $handles:ident, label $label:literal;
+        counters { $($counter:ident = $counter_name:literal, $counter_help:literal;)* }
+        by_status { $($status:ident: $statuses:ident = $status_name:literal, $status_help:literal;)* }
+        gauges { $($gauge:ident = $gauge_name:literal, $gauge_help:literal;)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $counts {
+            $(#[doc = $counter_help] pub $counter: u64,)*
+            $(#[doc = $status_help] pub $status: [u64; $statuses::COUNT],)*
+            $(#[doc = $gauge_help] pub $gauge: u64,)*
+        }
+
+        /// The handles behind the counts of the same name, looked up once.
+        pub struct $handles {
+            $($counter: Counter,)*
+            $($status: [Counter; $statuses::COUNT],)*
+            $($gauge: Gauge,)*
+        }
+
+        impl $handles {
+            #[must_use]
+            pub fn new(name: &str) -> Self {
+                Self {
+                    $($counter: counter!($counter_name, $label => name.to_owned()),)*
+                    $($status: $statuses::ALL
+                        .map(|of| counter!($status_name, $label => name.to_owned(), "status" => of.label())),)*
+                    $($gauge: gauge!($gauge_name, $label => name.to_owned()),)*
+                }
+            }
+
+            pub fn publish(&self, counts: &$counts) {
+                $(self.$counter.absolute(counts.$counter);)*
+                $(for (handle, count) in self.$status.iter().zip(counts.$status) { handle.absolute(count); })*
+                $(self.$gauge.set(counts.$gauge as f64);)*
+            }
+
+            fn describe() {
+                $(describe_counter!($counter_name, Unit::Count, $counter_help);)*
+                $(describe_counter!($status_name, Unit::Count, $status_help);)*
+                $(describe_gauge!($gauge_name, Unit::Count, $gauge_help);)*
+            }
+        }
+    };
+}
+
+statuses! {
+    /// Why a submit got another answer than ESME_ROK.
+    RefusedReason {
+        /// Over the account's rate.
+        Throttled = "throttled",
+        /// Over the account's window.
+        Window = "window",
+        NoRoute = "no_route",
+        /// The carrier's queue, or what its rate can send in time, is full.
+        QueueFull = "queue_full",
+        /// The store cannot take more now.
+        StoreFull = "store_full",
+        /// The account's daily or monthly segments are used up.
+        Quota = "quota",
+        Sender = "sender",
+        Destination = "destination",
+        Malformed = "malformed",
+        /// A receiver, or an account that may not submit.
+        NotAllowed = "not_allowed",
+        /// A final status of the carrier, passed on.
+        CarrierRefused = "carrier_refused",
+        /// No carrier of the route has a bound link.
+        CarrierDown = "carrier_down",
+        /// Sent, and the outcome was never learnt.
+        InDoubt = "in_doubt",
+        /// Not sent within its deadline.
+        Expired = "expired",
+        /// The account's home or the carrier's could not take the message between shards.
+        Mesh = "mesh",
+        Draining = "draining",
+    }
+}
+
+statuses! {
+    /// What a carrier's `submit_sm_resp` meant.
+    AnswerClass {
+        Ok = "ok",
+        Throttled = "throttled",
+        /// The next carrier may do better.
+        Temporary = "temporary",
+        Error = "error",
+    }
+}
+
+statuses! {
+    /// What became of a receipt a carrier sent.
+    ReceiptOutcome {
+        Matched = "matched",
+        /// Came before its `submit_sm_resp`, and was parked.
+        Early = "early",
+        /// Parked, and no answer ever claimed it.
+        Unclaimed = "unclaimed",
+        /// No submit of ours is known by its id.
+        Unknown = "unknown",
+        /// Its correlation had outlived the retention.
+        Expired = "expired",
+        /// The submit had asked for none.
+        Muted = "muted",
+        /// Not acknowledged: the account's home or the store had no room; the carrier sends it again.
+        Deferred = "deferred",
+    }
+}
+
+statuses! {
+    /// Why a bind was refused, more exactly than the ESME is told.
+    BindRefusal {
+        Account = "account",
+        Password = "password",
+        Disabled = "disabled",
+        Address = "address",
+        Tls = "tls",
+        Mode = "mode",
+        TooManyBinds = "too_many_binds",
+        Banned = "banned",
+        Unavailable = "unavailable",
+    }
+}
+
+statuses! {
+    /// Why a connection was closed before it could say anything.
+    ConnectionRefusal {
+        Total = "total",
+        Unbound = "unbound",
+        PerAddress = "per_address",
+        Address = "address",
+        Banned = "banned",
+    }
+}
+
+family! {
+    /// What an account's home counted for it since the process started.
+    AccountCounts, AccountMetrics, label "account";
+    counters {
+        submits = "trunkline_submits_total", "Submits read from the account's sessions and HTTP requests.";
+        segments = "trunkline_submit_segments_total", "Segments in those submits.";
+        accepted = "trunkline_submits_accepted_total", "Submits answered with ESME_ROK.";
+        withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";
+        receipts_delivered = "trunkline_receipts_delivered_total", "Receipts the account acknowledged.";
+        receipts_retried = "trunkline_receipts_retried_total", "Receipts offered to the account once more.";
+        receipts_expired = "trunkline_receipts_expired_total", "Receipts given up after the retention.";
+        mo_delivered = "trunkline_mo_delivered_total", "Mobile originated messages the account acknowledged.";
+        deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
+        binds = "trunkline_binds_total", "Binds accepted.";
+        late_answers = "trunkline_delivery_late_answers_total", "Answers to deliveries that came after our timeout.";
+    }
+    by_status {
+        refused: RefusedReason = "trunkline_submits_refused_total", "Submits refused, by why.";
+    }
+    gauges {
+        deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
+        deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
+        sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
+        outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";
+        window = "trunkline_account_window", "Submits that may be outstanding.";
+    }
+}
+
+family! {
+    /// What a carrier's home counted for it since the process started.
+    CarrierCounts, CarrierMetrics, label "carrier";
+    counters {
+        submits_sent = "trunkline_carrier_submits_total", "Submits written to the carrier's links.";
+        timeouts = "trunkline_carrier_timeouts_total", "Submits the carrier did not answer in time.";
+        in_doubt = "trunkline_carrier_in_doubt_total", "Submits whose outcome was never learnt.";
+        rerouted = "trunkline_carrier_rerouted_total", "Submits that moved on to the next carrier.";
+        late_answers = "trunkline_carrier_late_answers_total", "Answers that came after our timeout.";
+        duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";
+        mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
+        mo_unrouted = "trunkline_carrier_mo_unrouted_total", "Mobile originated messages no rule sends to an account.";
+        link_ups = "trunkline_link_binds_total", "Binds the carrier accepted.";
+        link_failures = "trunkline_link_failures_total", "Connections or binds to the carrier that failed, and links that broke.";
+    }
+    by_status {
+        answers: AnswerClass = "trunkline_carrier_answers_total", "Answers of the carrier, by class.";
+        receipts: ReceiptOutcome = "trunkline_carrier_receipts_total", "Receipts of the carrier, by what became of them.";
+    }
+    gauges {
+        links_bound = "trunkline_links_bound", "Links bound.";
+        links_configured = "trunkline_links_configured", "Links there should be.";
+        queued = "trunkline_carrier_queued", "Submits that wait for the carrier's rate or window.";
+        outstanding = "trunkline_carrier_outstanding", "Submits sent and not yet answered.";
+        correlations = "trunkline_correlations", "Submits whose receipt may still come.";
+        early_receipts = "trunkline_early_receipts", "Receipts parked until their submit is answered.";
+        rate = "trunkline_carrier_rate", "Segments per second in force after the carrier's throttling; 0 is unlimited.";
+    }
+}
+
+family! {
+    /// What one shard counted since the process started.
+    ShardCounts, ShardMetrics, label "shard";
+    counters {
+        accepted = "trunkline_connections_total", "Connections accepted.";
+        pdus_in = "trunkline_pdus_read_total", "PDUs read from sessions and links.";
+        pdus_out = "trunkline_pdus_written_total", "PDUs written to sessions and links.";
+        bytes_in = "trunkline_read_bytes_total", "Octets read from sessions and links.";
+        bytes_out = "trunkline_written_bytes_total", "Octets written to sessions and links.";
+        turns = "trunkline_turns_total", "Turns of the shard's loop.";
+        protocol_errors = "trunkline_protocol_errors_total", "Malformed, misdirected or unknown PDUs.";
+        unsolicited = "trunkline_unsolicited_answers_total", "Answers to requests that were never sent.";
+        panics = "trunkline_panics_total", "Panics caught; each ended one connection.";
+        slow_peers = "trunkline_slow_peers_total", "Connections closed because the peer did not read.";
+        mesh_refusals = "trunkline_mesh_refusals_total", "Messages another shard had no room for.";
+    }
+    by_status {
+        binds_refused: BindRefusal = "trunkline_binds_refused_total", "Binds refused, by why.";
+        connections_refused: ConnectionRefusal = "trunkline_connections_refused_total", "Connections closed at accept, by why.";
+    }
+    gauges {
+        connections = "trunkline_connections", "Connections open.";
+        unbound = "trunkline_connections_unbound", "Connections open that have not bound yet.";
+    }
+}
+
+impl AccountCounts {
+    pub fn count_refused(&mut self, reason: RefusedReason) {
+        self.refused[reason as usize] += 1;
+    }
+}
+
+impl CarrierCounts {
+    pub fn count_answer(&mut self, class: AnswerClass) {
+        self.answers[class as usize] += 1;
+    }
+
+    pub fn count_receipt(&mut self, outcome: ReceiptOutcome) {
+        self.receipts[outcome as usize] += 1;
+    }
+}
+
+impl ShardCounts {
+    pub fn count_bind_refused(&mut self, why: BindRefusal) {
+        self.binds_refused[why as usize] += 1;
+    }
+
+    pub fn count_connection_refused(&mut self, why: ConnectionRefusal) {
+        self.connections_refused[why as usize] += 1;
+    }
+}
+
+/// Installs the process's recorder with all help texts. `Err` when there is one already.
+pub fn install() -> Result<PrometheusHandle, String> {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|_| "metrics: a recorder is installed already".to_owned())?;
+    describe();
+    Ok(handle)
+}
+
+/// What does not change while the process runs: which build it is, and what an acknowledgement survives (`fsync` or `process`).
+pub fn publish_build(version: &'static str, durability: &'static str) {
+    gauge!("trunkline_build_info", "version" => version).set(1);
+    gauge!("trunkline_store_durability", "status" => durability).set(1);
+}
+
+fn describe() {
+    AccountMetrics::describe();
+    CarrierMetrics::describe();
+    ShardMetrics::describe();
+    describe_gauge!("trunkline_build_info", "Which build this is; always 1.");
+    describe_gauge!("trunkline_store_durability", "What an acknowledgement survives, as status; always 1.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(publish: impl FnOnce()) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            publish();
+        });
+        recorder.handle().render()
+    }
+
+    #[test]
+    fn an_accounts_counts_are_published_under_its_name() {
+        let mut counts = AccountCounts { submits: 5, accepted: 3, sessions_bound: 2, ..AccountCounts::default() };
+        counts.count_refused(RefusedReason::Throttled);
+        counts.count_refused(RefusedReason::Throttled);
+        let text = rendered(|| AccountMetrics::new("acme").publish(&counts));
+        for line in [
+            "trunkline_submits_total{account=\"acme\"} 5",
+            "trunkline_submits_accepted_total{account=\"acme\"} 3",
+            "trunkline_submits_refused_total{account=\"acme\",status=\"throttled\"} 2",
+            "trunkline_submits_refused_total{account=\"acme\",status=\"no_route\"} 0",
+            "trunkline_sessions_bound{account=\"acme\"} 2",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn publishing_twice_shows_the_newer_total_and_not_the_sum() {
+        let mut counts = CarrierCounts::default();
+        let text = rendered(|| {
+            let handles = CarrierMetrics::new("north");
+            for _ in 0..2 {
+                counts.count_receipt(ReceiptOutcome::Unknown);
+                counts.queued += 10;
+                handles.publish(&counts);
+            }
+        });
+        assert!(text.contains("trunkline_carrier_receipts_total{carrier=\"north\",status=\"unknown\"} 2\n"), "{text}");
+        assert!(text.contains("trunkline_carrier_queued{carrier=\"north\"} 20\n"), "{text}");
+    }
+
+    #[test]
+    fn every_series_has_a_help_text_and_only_labels_from_closed_sets() {
+        let text = rendered(|| {
+            AccountMetrics::new("acme").publish(&AccountCounts::default());
+            CarrierMetrics::new("north").publish(&CarrierCounts::default());
+            ShardMetrics::new("0").publish(&ShardCounts::default());
+            publish_build("1.2.3", "fsync");
+        });
+        let series: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        assert!(series.len() > 60, "{}", series.len());
+        for line in series {
+            let (name, labels) = line.split_once('{').expect("every series has labels");
+            assert!(name.starts_with("trunkline_"), "{line}");
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help text");
+            for label in labels.split_once('}').unwrap().0.split(',') {
+                let key = label.split_once('=').unwrap().0;
+                assert!(["account", "carrier", "shard", "status", "version"].contains(&key), "{line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Logs: one event a line on stderr, as text or JSON. What a peer wrote can never forge a line or steer a terminal.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// Directives in this variable replace the configured level, for an hour of looking closely. RUST_LOG is not read: it is
+/// set on many machines for something else.
+const VARIABLE: &str = "TRUNKLINE_LOG";
+
+/// Starts logging for the whole process. `Err` for directives that do not parse, or when it was started before.
+pub fn start(log: &Log) -> Result<(), String> {
+    let directives = std::env::var(VARIABLE).ok();
+    let subscriber = subscriber(log, directives.as_deref(), || OneLine { to: io::stderr() })?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| format!("log: {error}"))
+}
+
+fn subscriber<W>(log: &Log, directives: Option<&str>, writer: W) -> Result<Box<Dispatched>, String>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = match directives.filter(|text| !text.trim().is_empty()) {
+        Some(text) => EnvFilter::builder().parse(text).map_err(|error| format!("{VARIABLE}: {error}"))?,
+        None => EnvFilter::new(level(log.level)),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    Ok(match log.format {
+        LogFormat::Text => Box::new(builder.finish()),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+    })
+}
+
+type Dispatched = dyn tracing::Subscriber + Send + Sync;
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}
+
+/// Escapes every control character except the end of the line. The subscriber writes each event with one call.
+struct OneLine<W> {
+    to: W,
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |line| (line, "\n"));
+        if text.contains(char::is_control) {
+            let mut line = String::with_capacity(event.len() + 16);
+            for c in text.chars() {
+                if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+            }
+            line.push_str(end);
+            self.to.write_all(line.as_bytes())?;
+        } else {
+            self.to.write_all(event)?;
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(log: Log, directives: Option<&str>, work: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let to = captured.clone();
+        let subscriber = subscriber(&log, directives, move || OneLine { to: to.clone() }).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    const TEXT: Log = Log { format: LogFormat::Text, level: LogLevel::Info };
+    const JSON: Log = Log { format: LogFormat::Json, level: LogLevel::Info };
+
+    #[test]
+    fn a_peer_cannot_forge_a_line_or_steer_the_terminal() {
+        for log in [TEXT, JSON] {
+            let text = logged(log, None, || {
+                let system_id = "x\n2026-01-01 ERROR forged\x1b[2J\u{9b}";
+                tracing::info!(system_id, %system_id, "bind refused\r\nfor {system_id}");
+            });
+            assert_eq!(text.lines().count(), 1, "{text:?}");
+            assert!(text.ends_with('\n') && !text.trim_end_matches('\n').contains(char::is_control), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_level_is_the_configured_one_unless_directives_replace_it() {
+        let work = || {
+            tracing::info!("seen");
+            tracing::debug!("hidden");
+        };
+        let text = logged(TEXT, None, work);
+        assert!(text.contains("seen") && !text.contains("hidden"), "{text}");
+        let text = logged(TEXT, Some("debug"), work);
+        assert!(text.contains("seen") && text.contains("hidden"), "{text}");
+        assert!(subscriber(&TEXT, Some("trunkline=loud"), io::stderr).is_err());
+    }
+
+    #[test]
+    fn a_json_event_is_one_object_with_its_fields_beside_the_message() {
+        let text = logged(JSON, None, || tracing::warn!(carrier = "north", links = 2, "link lost"));
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(event["level"], "WARN");
+        assert_eq!(event["message"], "link lost");
+        assert_eq!((&event["carrier"], &event["links"]), (&"north".into(), &2.into()));
+    }
+}

@@ -1,0 +1,255 @@
+//! What only `unsafe` or the kernel's own files can say: may we use io_uring, how much CPU was spent, who owns a descriptor.
+//!
+//! The one file of the crate with `unsafe`; each block says why it is sound.
+#![allow(unsafe_code, reason = "descriptors and two system calls; every other file denies it")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
+
+use glommio::net::{AcceptedTcpStream, TcpStream};
+
+/// Locked memory glommio wants for the rings and buffers of one executor.
+const LOCKED_PER_EXECUTOR: u64 = 512 << 10;
+
+/// CAP_IPC_LOCK (linux/capability.h): no limit on locked memory.
+const CAP_IPC_LOCK: u32 = 14;
+
+/// Why io_uring cannot be had here; each displays as one line that says what to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PreflightError {
+    /// `kernel.io_uring_disabled` is 1 (only its group may) or 2 (nobody may).
+    Sysctl { value: u8 },
+    /// Allowed by the kernel but denied to this process: seccomp, as containers do by default, or a security module.
+    Denied,
+    /// The kernel has no such system call.
+    Missing,
+    /// RLIMIT_MEMLOCK does not hold the rings.
+    LockedMemory { limit: u64, needed: u64 },
+    /// Anything else the kernel said.
+    Refused { errno: i32 },
+}
+
+impl std::fmt::Display for PreflightError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sysctl { value } => {
+                write!(f, "io_uring: kernel.io_uring_disabled is {value}; run `sysctl -w kernel.io_uring_disabled=0`")
+            }
+            Self::Denied => f.write_str(
+                "io_uring: io_uring_setup is denied by seccomp or a security module; in a container allow \
+                 io_uring_setup, io_uring_enter and io_uring_register (`--security-opt seccomp=PROFILE`)",
+            ),
+            Self::Missing => f.write_str("io_uring: this kernel has none; Linux 5.8 or newer is needed"),
+            Self::LockedMemory { limit, needed } => write!(
+                f,
+                "io_uring: RLIMIT_MEMLOCK is {} KiB and {} KiB are needed; raise it (`ulimit -l`, systemd: \
+                 LimitMEMLOCK=), or run fewer shards",
+                limit >> 10,
+                needed >> 10
+            ),
+            Self::Refused { errno } => {
+                write!(f, "io_uring: io_uring_setup failed: {}", io::Error::from_raw_os_error(*errno))
+            }
+        }
+    }
+}
+
+impl std::error::Error for PreflightError {}
+
+/// Asks, before anything is started, whether `rings` executors can have io_uring. glommio itself would panic with a
+/// text that names none of the causes.
+pub fn preflight(rings: u32) -> Result<(), PreflightError> {
+    if let Err(errno) = probe_ring() {
+        return Err(why_refused(errno, kernel_file("/proc/sys/kernel/io_uring_disabled").as_deref(), locked_limit()));
+    }
+    let unlimited = kernel_file("/proc/self/status").is_some_and(|status| has_capability(&status, CAP_IPC_LOCK));
+    check_locked_memory(rings, locked_limit(), unlimited)
+}
+
+/// CPU time of the whole process so far, in user and kernel mode.
+#[must_use]
+pub fn process_cpu() -> Duration {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: getrusage writes one rusage through a valid pointer; zeroed bytes are a valid rusage even if it fails.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
+}
+
+/// Takes an accepted connection into something that closes it. `AcceptedTcpStream` has no `Drop`: until this is
+/// called, every early return would leak its descriptor. Call it at once, on the executor that accepted.
+pub fn own_accepted(stream: AcceptedTcpStream) -> io::Result<OwnedFd> {
+    own(&stream.bind_to_executor())
+}
+
+/// A descriptor of this stream's socket that may move to another shard, where `stream_from` takes it up.
+/// It is a duplicate: glommio's stream keeps, and closes, the one it polls.
+pub fn own(stream: &TcpStream) -> io::Result<OwnedFd> {
+    descriptor(stream).try_clone_to_owned()
+}
+
+/// The descriptor of a stream, to set options on.
+#[must_use]
+pub fn descriptor(stream: &TcpStream) -> BorrowedFd<'_> {
+    // SAFETY: the stream keeps its descriptor open for as long as it is borrowed, which is as long as the result lives.
+    unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
+}
+
+/// Takes up a connected socket on this executor, with TCP_NODELAY set: we write whole turns, nothing is gained by waiting.
+pub fn stream_from(fd: OwnedFd) -> io::Result<TcpStream> {
+    // SAFETY: ownership of an open descriptor passes from `fd` to the stream; nobody else closes it.
+    let stream = unsafe { TcpStream::from_raw_fd(fd.into_raw_fd()) };
+    stream.set_nodelay(true).map_err(io::Error::from)?;
+    Ok(stream)
+}
+
+/// Takes up a listening socket on this executor.
+#[must_use]
+pub fn listener_from(listener: std::net::TcpListener) -> glommio::net::TcpListener {
+    // SAFETY: ownership of an open, listening descriptor passes to glommio's listener.
+    unsafe { glommio::net::TcpListener::from_raw_fd(listener.into_raw_fd()) }
+}
+
+/// Sets up the smallest ring there is and drops it again; `Err` is the errno.
+fn probe_ring() -> Result<(), i32> {
+    // struct io_uring_params is 120 octets and all zero asks for nothing special.
+    let mut params = [0u64; 15];
+    // SAFETY: the kernel reads and writes one io_uring_params through the pointer, which is aligned and large enough.
+    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1u32, params.as_mut_ptr()) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error().raw_os_error().unwrap_or(0));
+    }
+    // SAFETY: the kernel has just given us this descriptor; nobody else knows it. Dropping it closes it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd as i32) });
+    Ok(())
+}
+
+/// The soft limit on locked memory; `u64::MAX` is unlimited.
+fn locked_limit() -> u64 {
+    let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
+    // SAFETY: getrlimit writes one rlimit through a valid pointer; zeroed bytes are a valid rlimit even if it fails.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_MEMLOCK, limit.as_mut_ptr());
+        limit.assume_init().rlim_cur
+    }
+}
+
+fn why_refused(errno: i32, sysctl: Option<&str>, limit: u64) -> PreflightError {
+    let disabled = sysctl.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    match errno {
+        libc::EPERM if disabled != 0 => PreflightError::Sysctl { value: disabled },
+        libc::EPERM | libc::EACCES => PreflightError::Denied,
+        // Some container profiles answer ENOSYS for what they forbid, but then the sysctl file shows that the kernel has it.
+        libc::ENOSYS if sysctl.is_some() => PreflightError::Denied,
+        libc::ENOSYS => PreflightError::Missing,
+        libc::ENOMEM => PreflightError::LockedMemory { limit, needed: LOCKED_PER_EXECUTOR },
+        errno => PreflightError::Refused { errno },
+    }
+}
+
+/// glommio refuses to start below its 512 KiB whoever we are; the sum over all shards only binds without CAP_IPC_LOCK.
+fn check_locked_memory(rings: u32, limit: u64, unlimited: bool) -> Result<(), PreflightError> {
+    let needed = if unlimited { LOCKED_PER_EXECUTOR } else { LOCKED_PER_EXECUTOR * u64::from(rings.max(1)) };
+    if limit < needed { Err(PreflightError::LockedMemory { limit, needed }) } else { Ok(()) }
+}
+
+fn has_capability(status: &str, capability: u32) -> bool {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set >> capability & 1 == 1)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the kernel's own files, read once before the shards start")]
+fn kernel_file(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_usec).unwrap_or(0) * 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use glommio::{LocalExecutorBuilder, Placement};
+
+    use super::*;
+
+    #[test]
+    fn each_way_io_uring_can_be_refused_is_told_apart() {
+        let cases = [
+            (libc::EPERM, Some("2\n"), PreflightError::Sysctl { value: 2 }),
+            (libc::EPERM, Some("0\n"), PreflightError::Denied),
+            (libc::EPERM, None, PreflightError::Denied),
+            (libc::ENOSYS, None, PreflightError::Missing),
+            (libc::ENOSYS, Some("0\n"), PreflightError::Denied),
+            (libc::ENOMEM, Some("0\n"), PreflightError::LockedMemory { limit: 65_536, needed: 524_288 }),
+            (libc::EMFILE, Some("0\n"), PreflightError::Refused { errno: libc::EMFILE }),
+        ];
+        for (errno, sysctl, expected) in cases {
+            let error = why_refused(errno, sysctl, 65_536);
+            assert_eq!(error, expected, "errno {errno}, sysctl {sysctl:?}");
+            assert!(!error.to_string().contains('\n'), "one line: {error}");
+        }
+    }
+
+    #[test]
+    fn locked_memory_is_counted_per_ring_unless_it_is_unlimited() {
+        assert_eq!(check_locked_memory(16, 8 << 20, false), Ok(()));
+        let short = Err(PreflightError::LockedMemory { limit: 8 << 20, needed: 17 * (512 << 10) });
+        assert_eq!(check_locked_memory(17, 8 << 20, false), short);
+        assert_eq!(check_locked_memory(17, 8 << 20, true), Ok(()));
+        assert!(check_locked_memory(1, 64 << 10, true).is_err(), "glommio's own check does not ask for capabilities");
+        assert_eq!(check_locked_memory(17, u64::MAX, false), Ok(()));
+    }
+
+    #[test]
+    fn a_capability_is_one_bit_of_the_effective_set() {
+        assert!(has_capability("Name:\tx\nCapEff:\t0000000000004000\n", CAP_IPC_LOCK));
+        assert!(!has_capability("CapPrm:\t0000000000004000\nCapEff:\t0000000000000000\n", CAP_IPC_LOCK));
+        assert!(!has_capability("", CAP_IPC_LOCK));
+    }
+
+    #[test]
+    fn this_host_has_io_uring_for_one_executor() {
+        assert_eq!(preflight(1), Ok(()));
+    }
+
+    #[test]
+    fn cpu_time_grows_with_work() {
+        let before = process_cpu();
+        let mut work = (0..100_000_000u64).map(std::hint::black_box);
+        assert!(work.any(|i| i % 4_096 == 0 && process_cpu() > before), "no CPU was counted");
+    }
+
+    #[test]
+    fn an_accepted_connection_survives_the_move_to_another_executor_and_closes_when_dropped() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peer = std::net::TcpStream::connect(address).unwrap();
+        let fd = LocalExecutorBuilder::new(Placement::Unbound)
+            .spawn(move || async move {
+                let listener = listener_from(listener);
+                own_accepted(listener.shared_accept().await.unwrap()).unwrap()
+            })
+            .unwrap()
+            .join()
+            .unwrap();
+        let home = LocalExecutorBuilder::new(Placement::Unbound)
+            .spawn(move || async move {
+                use futures_lite::AsyncWriteExt;
+                let mut stream = stream_from(fd).unwrap();
+                assert!(stream.nodelay().unwrap());
+                stream.write_all(b"at home").await.unwrap();
+            })
+            .unwrap();
+        let mut heard = String::new();
+        peer.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "at home");
+        home.join().unwrap();
+    }
+}
