@@ -1,17 +1,41 @@
 //! The configuration as it is meant: a `Config` that cannot be wrong.
 //!
-//! `raw` is the YAML as written, `validate` turns it into a `Config` or reports every problem at once. Nothing here reads
-//! files, the environment or the host: those values are handed in (`Surroundings`). Accounts, carriers and routes keep the
-//! file's order; they are referred to by index (`AccountId`, `CarrierId`) while the process runs and by name in what is stored.
+//! `raw` is the YAML as written, `validate` turns it into a `Config` or reports every problem at once; `reader` is how the
+//! sections (`listeners`, `accounts`, `carriers`, `routes`) walk it. Nothing here reads files, the environment or the host:
+//! those values are handed in (`Surroundings`). Accounts, carriers and routes keep the file's order; they are referred to by
+//! index (`AccountId`, `CarrierId`) while the process runs and by name in what is stored.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+mod accounts;
+mod carriers;
+mod listeners;
+mod network;
+mod pattern;
+mod raw;
+mod reader;
+mod routes;
+mod scalars;
+mod secret;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod unbuilt;
+mod validate;
+
+pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
+pub use network::Network;
+pub use pattern::Pattern;
+pub use reader::{Problem, Surroundings};
+pub use secret::{Password, Secret};
+pub use summary::summary;
+pub use validate::{Parsed, parse};
+
+use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::smpp::command::CommandStatus;
-use crate::smpp::message_id::{CarrierIdFormat, MessageIdFormat};
+use crate::smpp::message_id::MessageIdFormat;
 
 /// Position of an account in `Config::accounts`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -66,20 +90,6 @@ impl Config {
     #[must_use]
     pub fn carrier(&self, id: CarrierId) -> &Carrier {
         &self.carriers[id.index()]
-    }
-}
-
-/// Something the operator has to mend: where in the file, and what to do.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Problem {
-    /// `accounts.acme.window`, `routes[2].to`, or `line 3 column 5` for syntax.
-    pub path: String,
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
     }
 }
 
@@ -174,60 +184,6 @@ pub enum LogLevel {
 pub struct Cdr {
     pub path: PathBuf,
     pub rotate: Duration,
-}
-
-/// A value that is never printed.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    #[must_use]
-    pub fn new(value: impl Into<Vec<u8>>) -> Self {
-        Self(value.into())
-    }
-
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-#[derive(Clone, Debug)]
-pub enum Password {
-    Plain(Secret),
-    /// A PHC string, `$argon2id$...`.
-    Argon2id(Secret),
-}
-
-/// An address range, `192.0.2.0/24`; a lone address is a range of one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network {
-    pub address: IpAddr,
-    pub prefix: u8,
-}
-
-impl Network {
-    /// Whether `address` lies in this range; an IPv4 address mapped into IPv6 counts as IPv4.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(ip)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-                u32::from(net) & mask == u32::from(ip) & mask
-            }
-            (IpAddr::V6(net), IpAddr::V6(ip)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-                u128::from(net) & mask == u128::from(ip) & mask
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
 }
 
 /// Which home a pinned account or carrier has.
@@ -349,72 +305,6 @@ pub struct Callback {
 pub enum DeliverMo {
     Smpp,
     Http,
-}
-
-#[derive(Clone, Debug)]
-pub struct Carrier {
-    pub name: String,
-    pub connect: Connect,
-    pub tls: CarrierTls,
-    pub system_id: String,
-    pub password: Secret,
-    pub system_type: String,
-    /// How many links; with transmitter_receiver, how many of each.
-    pub links: NonZeroU16,
-    /// Submits outstanding per link.
-    pub window: NonZeroU16,
-    /// All its links together; `None`: unlimited.
-    pub rate: Option<Rate>,
-    /// Submits waiting for rate or window.
-    pub queue: u32,
-    pub queue_wait: Duration,
-    pub in_doubt: InDoubt,
-    pub profile: String,
-    pub message_id: CarrierIdFormats,
-    pub state: CarrierState,
-    pub shard: ShardPin,
-}
-
-/// Where a carrier is reached, as `host:port`; names are resolved at each dial.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Connect {
-    Transceiver(String),
-    TransmitterReceiver { transmitter: String, receiver: String },
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum CarrierTls {
-    Off,
-    On { ca: Option<PathBuf>, server_name: Option<String> },
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum InDoubt {
-    Fail,
-    Retry,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CarrierState {
-    Active,
-    /// Receives only.
-    Drain,
-    Off,
-}
-
-/// How a carrier writes its message ids, in its answers and in its receipts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct CarrierIdFormats {
-    pub response: CarrierIdFormat,
-    pub receipt: CarrierIdFormat,
-}
-
-/// Exact, or a prefix when written with a trailing `*`. Letters compare without case; a leading `+` or `00` of a number is not looked at.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pattern {
-    /// Lower case, without a number's leading `+` or `00`, without the `*`.
-    pub text: String,
-    pub is_prefix: bool,
 }
 
 #[derive(Clone, Debug)]

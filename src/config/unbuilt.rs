@@ -1,0 +1,93 @@
+//! Keys that are read and checked although what they ask for is not built yet. Building it deletes its line.
+
+use super::raw::Node;
+use super::reader::{Reading, shown_key};
+
+/// When a key needs what is not built.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// Written at all, unless it is an empty list.
+    Any,
+    /// Written with this value.
+    Value(&'static str),
+    /// Written as anything but this.
+    AllBut(&'static str),
+}
+
+/// Where (`*` is any key or any element), when, and what is missing.
+const UNBUILT: [(&str, Needs, &str); 23] = [
+    ("store.durability", Needs::Any, "the journal is not built yet: all state is in memory and ends with the process"),
+    ("store.segment", Needs::Any, "the journal is not built yet: all state is in memory"),
+    ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
+    ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
+    ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
+    ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
+    ("profiles", Needs::Any, "profiles are not built yet: only `default` has effect"),
+    ("accounts.*.password.argon2id", Needs::Any, ARGON2ID),
+    ("accounts.*.password.*.argon2id", Needs::Any, ARGON2ID),
+    ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
+    ("accounts.*.tls", Needs::Value("required"), "TLS is not built yet: no bind can come over it"),
+    ("accounts.*.over_rate", Needs::Value("delay"), "delaying is not built yet"),
+    ("accounts.*.quota", Needs::Any, "quotas are not built yet"),
+    ("accounts.*.accept", Needs::Value("store"), "accepting when durable here is not built yet"),
+    ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),
+    ("accounts.*.receipt_text", Needs::Value("standard"), "rebuilding receipts is not built yet"),
+    ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),
+    ("accounts.*.callback", Needs::Any, CALLBACKS),
+    ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
+    ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
+    ("carriers.*.tls", Needs::AllBut("false"), "TLS is not built yet: this carrier cannot be reached"),
+    ("carriers.*.in_doubt", Needs::Value("retry"), "retrying is not built yet"),
+    ("carriers.*.profile", Needs::AllBut("default"), "profiles are not built yet: only `default` has effect"),
+];
+
+const ARGON2ID: &str = "argon2id passwords are not built yet: this one opens no bind";
+const CALLBACKS: &str = "HTTP callbacks are not built yet";
+
+pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
+    for (path, needs, message) in UNBUILT {
+        let keys: Vec<&str> = path.split('.').collect();
+        descend(tree, &keys, String::new(), &mut |path, node| {
+            if needs.met_by(node) {
+                reading.warn(path, message);
+            }
+        });
+    }
+}
+
+fn descend(node: &Node, keys: &[&str], path: String, found: &mut impl FnMut(String, &Node)) {
+    let Some((key, below)) = keys.split_first() else {
+        found(path, node);
+        return;
+    };
+    match node {
+        Node::Map(map) => {
+            for (name, node) in map.iter().filter(|(name, _)| *key == "*" || name == key) {
+                let dot = if path.is_empty() { "" } else { "." };
+                descend(node, below, format!("{path}{dot}{}", shown_key(name)), found);
+            }
+        }
+        Node::List(list) if *key == "*" => {
+            for (i, node) in list.iter().enumerate() {
+                descend(node, below, format!("{path}[{i}]"), found);
+            }
+        }
+        Node::List(_) | Node::Scalar(_) | Node::Null => {}
+    }
+}
+
+impl Needs {
+    fn met_by(self, node: &Node) -> bool {
+        let written = match node {
+            Node::Null => return false,
+            Node::Scalar(text) => Some(text.as_str()),
+            Node::List(list) if list.is_empty() => return false,
+            Node::List(_) | Node::Map(_) => None,
+        };
+        match self {
+            Self::Any => true,
+            Self::Value(value) => written == Some(value),
+            Self::AllBut(value) => written != Some(value),
+        }
+    }
+}

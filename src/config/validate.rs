@@ -1,0 +1,196 @@
+//! From the text of the file to a `Config`, or to every problem at once.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::raw::{self, Node};
+use super::reader::{Fields, Problem, Reading, Surroundings, Value};
+use super::scalars::{choice, duration, duration_or_zero, size, whole};
+use super::{
+    AccountId, CarrierId, Cdr, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo, accounts,
+    carriers, listeners, routes, unbuilt,
+};
+
+/// A configuration that may be run, and what its operator should know.
+#[derive(Debug)]
+pub struct Parsed {
+    pub config: Config,
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// Every problem of the file, or the one syntax error that keeps it from being read.
+pub fn parse(text: &str, surroundings: &Surroundings<'_>) -> Result<Parsed, Vec<Problem>> {
+    let tree = raw::read(text).map_err(|problem| vec![problem])?;
+    let reading = Reading::new(surroundings);
+    let config = read(&tree, &reading);
+    unbuilt::warn(&tree, &reading);
+    let (problems, warnings) = reading.finish();
+    match config {
+        Some(config) if problems.is_empty() => Ok(Parsed { config, warnings }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+/// The names that routes may use, and where each stands.
+#[derive(Default)]
+pub(super) struct Names<'a> {
+    pub(super) accounts: BTreeMap<&'a str, AccountId>,
+    pub(super) carriers: BTreeMap<&'a str, CarrierId>,
+}
+
+fn read(tree: &Node, reading: &Reading<'_>) -> Option<Config> {
+    let root = Value { path: String::new(), node: tree, reading };
+    if matches!(tree, Node::Scalar(_) | Node::List(_)) {
+        reading.problem("the file", "must be a map of keys and values");
+        return None;
+    }
+    let config = root.fields(read_top)?;
+    check_queue_wait(&config, reading);
+    listeners::check(&config, reading);
+    routes::warn_of_idle(&config, reading);
+    Some(config)
+}
+
+fn read_top(top: &mut Fields<'_>) -> Config {
+    let node = top.parse_or("node", 0, whole(0..=1023));
+    let shards = top.parse("shards", shards).flatten();
+    let drain = top.parse_or("drain", Duration::from_secs(30), duration_or_zero);
+    let store = top.section("store", read_store);
+    let smpp = top.section("smpp", listeners::read_smpp);
+    let limits = top.section("limits", listeners::read_limits);
+    let http = top.optional("http", listeners::read_http);
+    let admin = top.section("admin", listeners::read_admin);
+    let log = top.section("log", read_log);
+    let cdr = top.optional("cdr", read_cdr);
+    let profiles = read_profiles(top);
+
+    let mut names = Names::default();
+    let mut accounts = Vec::new();
+    for (name, value) in entries(top, "accounts") {
+        let id = u32::try_from(accounts.len()).map_or(AccountId(u32::MAX), AccountId);
+        names.accounts.insert(name, id);
+        accounts.extend(accounts::read(name, &value, shards));
+    }
+    let mut carriers = Vec::new();
+    for (name, value) in entries(top, "carriers") {
+        let Ok(id) = u16::try_from(carriers.len()) else {
+            value.problem("is one carrier too many: at most 65536 are possible");
+            break;
+        };
+        names.carriers.insert(name, CarrierId(id));
+        carriers.extend(carriers::read(name, &value, shards, &profiles));
+    }
+    let routes = top.take("routes").map(|value| routes::read(&value, &names)).unwrap_or_default();
+    let mo = top.take("mo").map(|value| routes::read_mo(&value, &names)).unwrap_or_default();
+    let words = [("keep", UnroutedMo::Keep), ("refuse", UnroutedMo::Refuse)];
+    let unrouted_mo = top.parse_or("unrouted_mo", UnroutedMo::Keep, choice(&words));
+    Config {
+        node,
+        shards,
+        drain,
+        store,
+        smpp,
+        limits,
+        http,
+        admin,
+        log,
+        cdr,
+        accounts,
+        carriers,
+        routes,
+        mo,
+        unrouted_mo,
+    }
+}
+
+fn entries<'a>(top: &mut Fields<'a>, key: &'static str) -> Vec<(&'a str, Value<'a>)> {
+    top.take(key).and_then(|value| value.entries()).unwrap_or_default()
+}
+
+/// A shard that will not run cannot be anyone's home.
+pub(super) fn read_pin(fields: &mut Fields<'_>, shards: Option<NonZeroU16>) -> ShardPin {
+    let Some(value) = fields.take("shard") else { return ShardPin::Auto };
+    let pin = value.parse(super::scalars::shard_pin).unwrap_or(ShardPin::Auto);
+    if let (ShardPin::Shard(shard), Some(shards)) = (pin, shards)
+        && shard >= shards.get()
+    {
+        value.problem(format!("must be below {shards}, the number of `shards`; they count from 0"));
+    }
+    pin
+}
+
+fn shards(text: &str) -> Result<Option<NonZeroU16>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    whole(1..=1024)(text).map(NonZeroU16::new).map_err(|_| "must be auto or a number from 1 to 1024".to_owned())
+}
+
+fn read_store(store: &mut Fields<'_>) -> Store {
+    let path = store.take("path").and_then(|value| value.path());
+    let words = [("fsync", Durability::Fsync), ("process", Durability::Process)];
+    Store {
+        path: path.unwrap_or_else(|| PathBuf::from("/var/lib/trunkline")),
+        durability: store.parse_or("durability", Durability::Fsync, choice(&words)),
+        retention: store.parse_or("retention", Duration::from_secs(72 * 3600), duration),
+        segment: store.parse("segment", segment).flatten(),
+    }
+}
+
+fn segment(text: &str) -> Result<Option<u64>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    size(1 << 20..=1 << 32)(text).map(Some).map_err(|_| "must be auto or a size from 1MiB to 4GiB".to_owned())
+}
+
+fn read_log(log: &mut Fields<'_>) -> Log {
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    Log {
+        format: log.parse_or("format", LogFormat::Text, choice(&formats)),
+        level: log.parse_or("level", LogLevel::Info, choice(&levels)),
+    }
+}
+
+fn read_cdr(cdr: &mut Fields<'_>) -> Cdr {
+    let path = cdr.take("path").and_then(|value| value.path());
+    cdr.parse_or("format", (), choice(&[("jsonl", ())]));
+    Cdr {
+        path: path.unwrap_or_else(|| cdr.reading.surroundings.base.join("cdr")),
+        rotate: cdr.parse_or("rotate", Duration::from_secs(3600), duration),
+    }
+}
+
+/// The names of the profiles. What is in them is only looked at when profiles are built; until then each is a map.
+fn read_profiles<'a>(top: &mut Fields<'a>) -> Vec<&'a str> {
+    let mut names = vec!["default"];
+    for (name, value) in entries(top, "profiles") {
+        if value.entries().is_some() {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Nothing is forwarded with less than a quarter of its response time left, so a longer wait never ends well.
+fn check_queue_wait(config: &Config, reading: &Reading<'_>) {
+    let useful = config.smpp.timers.response * 3 / 4;
+    for carrier in &config.carriers {
+        if carrier.queue_wait > useful {
+            let path = format!("carriers.{}.queue_wait", super::reader::shown_key(&carrier.name));
+            reading.warn(path, format!("nothing waits longer than {useful:?}, three quarters of smpp.response"));
+        }
+    }
+}
