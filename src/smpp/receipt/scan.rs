@@ -29,24 +29,32 @@ pub(super) fn begins_like_receipt(text: &[u8]) -> bool {
 }
 
 /// The layout of the specification's example, which most carriers keep: there the state's place is known from the id's
-/// end, and the rest need not be looked at.
+/// end, and the rest need not be looked at. Some add seconds to the dates.
 fn scan_standard(text: &[u8]) -> Option<Scanned> {
-    const ID_AT: usize = 3;
-    const MARKS: [(usize, &[u8]); 4] = [(0, b" sub:"), (8, b" dlvrd:"), (18, b" submit date:"), (41, b" done date:")];
-    const STATE_AT: usize = 68;
-    let behind = text.strip_prefix(b"id:")?;
+    const ID: &[u8] = b"id:";
+    let behind = text.strip_prefix(ID)?;
     let id_len = behind.iter().position(|octet| is_space(*octet)).filter(|len| *len != 0)?;
-    let fields: &[u8; STATE_AT + 7] = behind[id_len..].first_chunk()?;
-    let marked = |(at, mark): &(usize, &[u8])| fields[*at..].starts_with(mark);
-    if !fields[STATE_AT - 6..].starts_with(b" stat:") || !MARKS.iter().all(marked) {
+    let fields = &behind[id_len..];
+    let state = standard_state(fields, 10).or_else(|| standard_state(fields, 12))?;
+    Some(Scanned { id: Some((ID.len(), ID.len() + id_len)), state: Some(state) })
+}
+
+/// The state in the fields behind the id, when they are as wide as they should be.
+fn standard_state(fields: &[u8], date_len: usize) -> Option<MessageState> {
+    const STATE_LEN: usize = 7;
+    let done_at = 31 + date_len;
+    let stat_at = 42 + 2 * date_len;
+    let marks: [(usize, &[u8]); 5] =
+        [(0, b" sub:"), (8, b" dlvrd:"), (18, b" submit date:"), (done_at, b" done date:"), (stat_at, b" stat:")];
+    let state = fields.get(stat_at + 6..)?;
+    if !marks.iter().all(|(at, mark)| fields[*at..].starts_with(mark)) {
         return None;
     }
     // A longer word is another state.
-    if behind.get(id_len + fields.len()).is_some_and(|octet| !is_space(*octet)) {
+    if state.get(STATE_LEN).is_some_and(|octet| !is_space(*octet)) {
         return None;
     }
-    let state = MessageState::from_word(&fields[STATE_AT..])?;
-    Some(Scanned { id: Some((ID_AT, ID_AT + id_len)), state: Some(state) })
+    MessageState::from_word(state.get(..STATE_LEN)?)
 }
 
 fn scan_any(text: &[u8]) -> Scanned {
@@ -54,7 +62,9 @@ fn scan_any(text: &[u8]) -> Scanned {
     let mut bare_state = None;
     let (mut id_seen, mut state_seen) = (false, false);
     let mut words = Words { text, at: 0 };
-    while let Some((start, end)) = words.next() {
+    while !(id_seen && state_seen)
+        && let Some((start, end)) = words.next()
+    {
         let word = &text[start..end];
         let (label, label_len) = Label::of(word);
         match label {
@@ -129,21 +139,22 @@ enum Label {
 impl Label {
     /// The label at the front of a word, and its octets with the colon.
     fn of(word: &[u8]) -> (Self, usize) {
-        // The first letter rules out nearly every word.
-        let labels: &[(&[u8], Label)] = match word.first().map(u8::to_ascii_lowercase) {
-            Some(b'i') => &[(b"id:", Self::Id)],
-            Some(b's') => &[(b"stat:", Self::State), (b"sub:", Self::Other), (b"state:", Self::State)],
-            Some(b't') => &[(b"text:", Self::Text)],
-            Some(b'd') => &[(b"date:", Self::Other), (b"dlvrd:", Self::Other)],
-            Some(b'e') => &[(b"err:", Self::Other)],
-            _ => &[],
-        };
-        for (label, kind) in labels {
-            if word.get(..label.len()).is_some_and(|front| front.eq_ignore_ascii_case(label)) {
-                return (*kind, label.len());
-            }
+        const LONGEST: usize = "dlvrd:".len();
+        let mut front = [0; LONGEST];
+        for (lower, octet) in front.iter_mut().zip(word) {
+            // Folds case; of the octets in words only `:` becomes a colon.
+            *lower = octet | 0x20;
         }
-        (Self::None, 0)
+        match &front {
+            b"dlvrd:" => (Self::Other, 6),
+            b"state:" => (Self::State, 6),
+            [b's', b't', b'a', b't', b':', _] => (Self::State, 5),
+            [b't', b'e', b'x', b't', b':', _] => (Self::Text, 5),
+            [b'd', b'a', b't', b'e', b':', _] => (Self::Other, 5),
+            [b's', b'u', b'b', b':', ..] | [b'e', b'r', b'r', b':', ..] => (Self::Other, 4),
+            [b'i', b'd', b':', ..] => (Self::Id, 3),
+            _ => (Self::None, 0),
+        }
     }
 }
 
