@@ -117,7 +117,7 @@ fn read_binds(account: &mut Fields<'_>) -> Binds {
             None => {}
         }
     }
-    if matches!(value.node, super::raw::Node::List(list) if list.is_empty()) {
+    if value.is_empty_list() {
         value.problem(
             "must name at least one of transmitter, receiver, transceiver; `enabled: false` keeps an account out",
         );

@@ -4,7 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::raw::Node;
 use super::reader::{Fields, Reading, Value};
 use super::scalars::{duration, flag, listen_address, printable, size, whole};
 use super::{Admin, Config, Http, Limits, Network, Smpp, Timers, TlsListener};
@@ -99,7 +98,7 @@ fn read_listen_and_tls(
     let value = fields.take("listen");
     let tls = fields.optional("tls", |tls| read_tls(tls, default_tls));
     if let Some(value) = &value
-        && is_empty_list(value)
+        && value.is_empty_list()
         && tls.is_none()
     {
         value.problem("must name at least one address");
@@ -112,7 +111,7 @@ fn read_tls(tls: &mut Fields<'_>, default: Option<SocketAddr>) -> TlsListener {
     let value = if default.is_some() { tls.take("listen") } else { tls.required("listen") };
     let listen = match value {
         Some(value) => {
-            if is_empty_list(&value) {
+            if value.is_empty_list() {
                 value.problem("must name at least one address");
             }
             addresses(&value)
@@ -130,8 +129,4 @@ fn read_tls(tls: &mut Fields<'_>, default: Option<SocketAddr>) -> TlsListener {
 
 fn addresses(value: &Value<'_>) -> Vec<SocketAddr> {
     value.elements().iter().filter_map(|element| element.parse(listen_address)).collect()
-}
-
-fn is_empty_list(value: &Value<'_>) -> bool {
-    matches!(value.node, Node::List(list) if list.is_empty())
 }

@@ -241,7 +241,18 @@ impl<'de> Visitor<'de> for Text<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reading_panic(text in r#"([a-c:&*!?|>%@,~'#\[\]{}\-" \n\t0-9.]|: |- |\n  |\PC){0,60}"#) {
+            if let Err(problem) = read(&text) {
+                prop_assert!(!problem.path.is_empty() && !problem.message.is_empty());
+            }
+        }
+    }
 
     fn scalar(text: &str) -> Node {
         Node::Scalar(text.to_owned())

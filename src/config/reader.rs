@@ -14,6 +14,7 @@ use super::raw::Node;
 const MAX_PROBLEMS: usize = 1000;
 /// Longest part of a path or of a quoted value that is shown.
 const MAX_SHOWN: usize = 64;
+const NO_VALUE: &str = "has no value: give one or remove the key";
 
 /// Something the operator has to mend: where in the file, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,7 +101,7 @@ impl<'a> Value<'a> {
         match self.node {
             Node::Scalar(text) => Some(text),
             Node::Null => {
-                self.problem("has no value: give one or remove the key");
+                self.problem(NO_VALUE);
                 None
             }
             Node::List(_) | Node::Map(_) => {
@@ -130,7 +131,7 @@ impl<'a> Value<'a> {
     pub(super) fn elements(&self) -> Vec<Value<'a>> {
         match self.node {
             Node::Null => {
-                self.problem("has no value: give a list ([] is an empty one) or remove the key");
+                self.problem(NO_VALUE);
                 Vec::new()
             }
             Node::Scalar(_) | Node::Map(_) => vec![self.at(self.path.clone(), self.node)],
@@ -139,6 +140,11 @@ impl<'a> Value<'a> {
                 list.iter().enumerate().map(element).collect()
             }
         }
+    }
+
+    /// Whether a list is there and says "none".
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(self.node, Node::List(list) if list.is_empty())
     }
 
     /// The entries of a map in the file's order, each key once. A key without anything below it is an empty map,

@@ -1,9 +1,12 @@
 //! The `routes` and `mo` sections: which carrier takes a submit, and whose a mobile originated message is.
 
+use std::collections::HashSet;
+
+use super::raw::Node;
 use super::reader::{Fields, Reading, Value, shown_key};
 use super::scalars::positive_u32;
 use super::validate::Names;
-use super::{Account, AccountId, CarrierId, Config, MoRoute, Pattern, Route, RouteTarget};
+use super::{AccountId, CarrierId, Config, MoRoute, Pattern, Route, RouteTarget};
 
 pub(super) fn read(value: &Value<'_>, names: &Names<'_>) -> Vec<Route> {
     let mut routes = Vec::new();
@@ -49,12 +52,16 @@ pub(super) fn warn_of_idle(config: &Config, reading: &Reading<'_>) {
         reading.warn("routes", "there are none: every submit is refused with ESME_RINVDSTADR");
         return;
     }
-    let routed =
-        |id: usize| config.routes.iter().any(|route| route.account.is_none_or(|account| account.index() == id));
-    let is_idle = |(id, account): &(usize, &Account)| account.submit && !routed(*id);
-    for (_, account) in config.accounts.iter().enumerate().filter(is_idle) {
-        let path = format!("accounts.{}", shown_key(&account.name));
-        reading.warn(path, "no route takes its submits: they are refused with ESME_RINVDSTADR");
+    if config.routes.iter().any(|route| route.account.is_none()) {
+        return;
+    }
+    // By index: an id names nothing when its account could not be read.
+    let routed: HashSet<usize> = config.routes.iter().filter_map(|route| route.account).map(AccountId::index).collect();
+    for (i, account) in config.accounts.iter().enumerate() {
+        if account.submit && !routed.contains(&i) {
+            let path = format!("accounts.{}", shown_key(&account.name));
+            reading.warn(path, "no route takes its submits: they are refused with ESME_RINVDSTADR");
+        }
     }
 }
 
@@ -98,7 +105,7 @@ impl<Who> When<Who> {
 fn read_patterns(when: &mut Fields<'_>, key: &'static str) -> Option<Vec<Pattern>> {
     let value = when.take(key)?;
     let elements = value.elements();
-    if elements.is_empty() {
+    if value.is_empty_list() {
         value.problem("is empty, so this route never matches; remove the key for any address");
     }
     Some(elements.iter().filter_map(|element| element.parse(Pattern::parse)).collect())
@@ -106,7 +113,7 @@ fn read_patterns(when: &mut Fields<'_>, key: &'static str) -> Option<Vec<Pattern
 
 fn read_targets(value: &Value<'_>, names: &Names<'_>) -> Vec<RouteTarget> {
     let elements = value.elements();
-    if elements.is_empty() {
+    if value.is_empty_list() {
         value.problem("must name at least one carrier");
     }
     let mut targets: Vec<RouteTarget> = Vec::new();
@@ -125,7 +132,7 @@ fn read_targets(value: &Value<'_>, names: &Names<'_>) -> Vec<RouteTarget> {
 }
 
 fn read_target(value: &Value<'_>, names: &Names<'_>) -> Option<RouteTarget> {
-    if !matches!(value.node, super::raw::Node::Map(_)) {
+    if !matches!(value.node, Node::Map(_)) {
         let carrier = value.parse(|name| names.carrier(name))?;
         return Some(RouteTarget { carrier, weight: None });
     }
@@ -138,7 +145,7 @@ fn read_target(value: &Value<'_>, names: &Names<'_>) -> Option<RouteTarget> {
 
 /// The elements of a list that may also be a bare key, as when all its routes are commented out.
 fn list<'a>(value: &Value<'a>) -> Vec<Value<'a>> {
-    if *value.node == super::raw::Node::Null { Vec::new() } else { value.elements() }
+    if *value.node == Node::Null { Vec::new() } else { value.elements() }
 }
 
 /// Warns once, at the first route that stands behind one that matches everything.

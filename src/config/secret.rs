@@ -114,7 +114,7 @@ impl Value<'_> {
 
     /// An account's passwords: one, or several while rotating; each a secret or `{ argon2id: PHC }`.
     pub(super) fn passwords(&self) -> Vec<Password> {
-        if matches!(self.node, Node::List(list) if list.is_empty()) {
+        if self.is_empty_list() {
             self.problem("must name at least one password");
         }
         self.elements().iter().filter_map(Value::password).collect()

@@ -1,0 +1,97 @@
+//! What may be run, but is seldom meant, or not built yet.
+
+use super::{account, carrier, parse_text};
+
+#[track_caller]
+fn warned(text: &str, path: &str, message: &str) {
+    let warnings = parse_text(text).unwrap().warnings;
+    let is_it = |problem: &&super::Problem| problem.path == path && problem.message.contains(message);
+    assert_eq!(warnings.iter().filter(is_it).count(), 1, "{text}\n{warnings:?}");
+}
+
+/// A file without warnings of its own.
+const QUIET: &str = "accounts: { a: { password: p } }\n\
+                     carriers: { c: { connect: \"h:1\", system_id: u, password: p } }\nroutes: [{ to: c }]\n";
+
+#[test]
+fn what_is_seldom_meant_is_told() {
+    let long_name = "accounts: { sixteen-octets-x: { password: p } }";
+    let two = "accounts: { a: { password: p }, b: { password: p } }\n\
+               carriers: { c: { connect: \"h:1\", system_id: u, password: p } }\n";
+    for (text, path, message) in [
+        ("", "accounts", "there are none"),
+        ("accounts: { a: { password: p } }", "routes", "there are none"),
+        (long_name, "accounts.sixteen-octets-x", "15 octets"),
+        (&carrier("burst: 5"), "carriers.c.burst", "no effect without a rate"),
+        (&account("burst: 5"), "accounts.a.burst", "no effect without a rate"),
+        (&carrier("queue_wait: 16s"), "carriers.c.queue_wait", "15s"),
+        ("smpp: { inactivity: 30s }", "smpp.inactivity", "enquire_link"),
+        ("carriers: { c: { connect: \"h:1\", system_id: u, password: ninechars } }", "carriers.c.password", "8 octets"),
+        (&format!("{two}routes: [{{ when: {{ account: a }}, to: c }}]"), "accounts.b", "no route"),
+        (&format!("{two}routes: [{{ to: c }}, {{ to: c }}, {{ to: c }}]"), "routes[1]", "routes[0] matches everything"),
+        (
+            &format!("{two}routes: [{{ when: {{ source: [1, \"*\"] }}, to: c }}, {{ when: {{ account: a }}, to: c }}]"),
+            "routes[1]",
+            "never reached",
+        ),
+        (&format!("{two}mo: [{{ to: a }}, {{ to: b }}]"), "mo[1]", "mo[0] matches everything"),
+    ] {
+        warned(text, path, message);
+    }
+}
+
+#[test]
+fn what_is_meant_is_not_warned_of() {
+    let of_account =
+        "routes: [{ when: { account: a, source: \"*\" }, to: c }, { when: { destination: 4* }, to: c }, { to: c }]";
+    let base = QUIET.replace("routes: [{ to: c }]\n", of_account);
+    let with_defaults = QUIET.to_owned()
+        + "smpp: { proxy_protocol: false }\nunrouted_mo: keep\nprofiles:\nmo:\nstore: { retention: 1h, path: x }\n";
+    let explicit = "accounts: { a: { password: [eightchr], tls: optional, over_rate: reject, accept: relay, receipts: each, \
+                    receipt_text: as_is, status: off, deliver: smpp, callback_override: false, tokens: [] } }\n\
+                    carriers: { c: { connect: \"h:1\", system_id: u, password: eightchr, tls: false, in_doubt: fail, \
+                    profile: default, queue_wait: 15s } }\nroutes: [{ to: c }]\n";
+    for text in [QUIET, &base, &with_defaults, explicit] {
+        assert_eq!(parse_text(text).unwrap().warnings, [], "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_built_yet_is_told() {
+    for (fields, path) in [
+        ("tokens: [{ sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 }]", "tokens"),
+        ("tls: required", "tls"),
+        ("over_rate: delay", "over_rate"),
+        ("quota: { day: 1 }", "quota"),
+        ("accept: store", "accept"),
+        ("receipts: last", "receipts"),
+        ("receipts: all", "receipts"),
+        ("receipt_text: standard", "receipt_text"),
+        ("status: 24h", "status"),
+        ("callback: { url: \"https://h/\" }", "callback"),
+        ("callback: { url: \"https://h/\" }, deliver: http", "deliver"),
+        ("callback_override: true", "callback_override"),
+    ] {
+        warned(&account(fields), &format!("accounts.a.{path}"), "not built yet");
+    }
+    for (fields, path) in
+        [("tls: true", "tls"), ("tls: { ca: x }", "tls"), ("tls: {}", "tls"), ("in_doubt: retry", "in_doubt")]
+    {
+        warned(&carrier(fields), &format!("carriers.c.{path}"), "not built yet");
+    }
+    let hash = "{ argon2id: \"$argon2id$v=19$m=1$a$b\" }";
+    for (text, path) in [
+        ("store: { durability: fsync }", "store.durability"),
+        ("store: { segment: auto }", "store.segment"),
+        ("smpp: { tls: { certificate: c, key: k } }", "smpp.tls"),
+        ("smpp: { proxy_protocol: true }", "smpp.proxy_protocol"),
+        ("http: {}", "http"),
+        ("cdr: {}", "cdr"),
+        (&(carrier("profile: odd") + "profiles: { odd: {} }"), "carriers.c.profile"),
+        ("profiles: { odd: {} }", "profiles"),
+        (&format!("accounts: {{ a: {{ password: {hash} }} }}"), "accounts.a.password.argon2id"),
+        (&format!("accounts: {{ a: {{ password: [p, {hash}] }} }}"), "accounts.a.password[1].argon2id"),
+    ] {
+        warned(text, path, "not built yet");
+    }
+}
