@@ -319,10 +319,8 @@ fn write_submit(out: &mut Vec<u8>, sequence: u64) {
 }
 
 fn measure(count: u64, shape: Shape, runs: usize, cpu: Option<usize>) -> Result<(), Failure> {
-    let mut costs = Vec::new();
-    for _ in 0..runs.clamp(1, 100) {
-        costs.push(measure_once(count, shape, cpu)?);
-    }
+    let costs = (0..runs.clamp(1, 100)).map(|_| measure_once(count, shape, cpu));
+    let mut costs = costs.collect::<Result<Vec<f64>, _>>()?;
     let listed: Vec<String> = costs.iter().map(|cost| format!("{cost:.3}")).collect();
     costs.sort_by(f64::total_cmp);
     println!(
