@@ -227,22 +227,24 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_connection_survives_the_move_to_another_executor_and_closes_when_dropped() {
+    fn an_accepted_connection_moves_to_another_executor_and_closes_there_while_the_first_still_runs() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut peer = std::net::TcpStream::connect(address).unwrap();
-        let fd = LocalExecutorBuilder::new(Placement::Unbound)
+        peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let (send, receive) = std::sync::mpsc::channel();
+        let accepting = LocalExecutorBuilder::new(Placement::Unbound)
             .spawn(move || async move {
                 let listener = listener_from(listener);
-                own_accepted(listener.shared_accept().await.unwrap()).unwrap()
+                send.send(own_accepted(listener.shared_accept().await.unwrap()).unwrap()).unwrap();
+                // The second connection ends this executor: until then its ring must not hold the first one open.
+                drop(listener.accept().await.unwrap());
             })
-            .unwrap()
-            .join()
             .unwrap();
         let home = LocalExecutorBuilder::new(Placement::Unbound)
             .spawn(move || async move {
                 use futures_lite::AsyncWriteExt;
-                let mut stream = stream_from(fd).unwrap();
+                let mut stream = stream_from(receive.recv().unwrap()).unwrap();
                 assert!(stream.nodelay().unwrap());
                 stream.write_all(b"at home").await.unwrap();
             })
@@ -251,5 +253,7 @@ mod tests {
         peer.read_to_string(&mut heard).unwrap();
         assert_eq!(heard, "at home");
         home.join().unwrap();
+        drop(std::net::TcpStream::connect(address).unwrap());
+        accepting.join().unwrap();
     }
 }
