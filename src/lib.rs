@@ -1,6 +1,7 @@
 //! Trunkline.
 
 pub mod config;
+pub mod engine;
 pub mod metrics;
 pub mod runtime;
 pub mod smpp;

@@ -227,8 +227,19 @@ impl Account {
         self.pump_deliveries(cx);
     }
 
-    /// Says goodbye to every session whose submits are all answered.
-    pub fn unbind_all(&mut self, cx: &mut Context<'_>) {
+    /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
+    /// True once no session is left.
+    pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
+        self.pump_deliveries(cx);
+        let has_receiver = self.sessions.iter().any(|(_, session)| session.may_receive());
+        let is_delivering = has_receiver && (self.deliveries.has_waiting() || self.deliveries.outstanding() > 0);
+        if !is_delivering {
+            self.unbind_all(cx);
+        }
+        self.sessions.is_empty()
+    }
+
+    fn unbind_all(&mut self, cx: &mut Context<'_>) {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(session) = self.sessions.get_mut(key) else { continue };

@@ -1,10 +1,12 @@
 //! What an account or a carrier may touch besides itself while it handles something.
 
-use super::event::Effects;
+use super::effects::Effects;
 use super::id_source::IdSource;
 use super::placement::Placement;
 use super::random::Random;
 use super::router::RouteTable;
+use super::shard::Connection;
+use super::slab::Slab;
 use super::time::Instant;
 use super::timers::Timers;
 use crate::config::Config;
@@ -22,5 +24,6 @@ pub struct Context<'a> {
     pub ids: &'a mut IdSource,
     pub timers: &'a mut Timers,
     pub counts: &'a mut ShardCounts,
+    pub connections: &'a mut Slab<Connection>,
     pub out: &'a mut Effects,
 }

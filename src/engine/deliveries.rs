@@ -28,9 +28,14 @@ pub struct Delivery {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeliveryState {
     Waiting,
-    Outstanding { session: Key, sent: Instant },
+    Outstanding {
+        session: Key,
+        sent: Instant,
+    },
     /// Refused for now, or unanswered.
-    Retry { at: Instant },
+    Retry {
+        at: Instant,
+    },
     /// Waits for an earlier receipt of its id.
     Behind,
 }
@@ -60,6 +65,12 @@ impl Deliveries {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether something waits for a session with room, rather than for its next try.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     #[must_use]

@@ -7,14 +7,13 @@ use super::account::Account;
 use super::context::Context;
 use super::event::{EndReason, Record};
 use super::message::{DeliveryKind, Octets, ShardMessage};
-use super::session::{Late, Session, SessionState};
+use super::session::{Late, Session};
 use super::slab::Key;
 use super::timers::Owner;
 use crate::config::CarrierId;
-use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::{self, Frame};
 use crate::smpp::message_id::MessageId;
-use crate::smpp::pdu;
 
 /// A delivery as a carrier's home hands it over.
 #[derive(Clone, Copy, Debug)]

@@ -57,8 +57,7 @@ impl EarlyReceipts {
     /// Drops those that no submit can take any more: all written before them are answered.
     pub fn drop_unclaimed(&mut self, oldest_unanswered: Option<u64>) -> Vec<Key> {
         let unclaimed = |early: &Early| oldest_unanswered.is_none_or(|oldest| oldest >= early.before);
-        let keys: Vec<_> =
-            self.parked.iter().filter(|(_, early)| unclaimed(early)).map(|(key, _)| key).collect();
+        let keys: Vec<_> = self.parked.iter().filter(|(_, early)| unclaimed(early)).map(|(key, _)| key).collect();
         for key in &keys {
             self.remove(*key);
         }

@@ -2,7 +2,8 @@
 //!
 //! Unique across shards, restarts and nodes because no block is used twice; unguessable because of the key.
 
-use super::event::{Action, Effects};
+use super::effects::Effects;
+use super::event::Action;
 use crate::smpp::id_cipher::IdCipher;
 use crate::smpp::message_id::MessageId;
 

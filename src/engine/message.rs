@@ -84,22 +84,62 @@ pub enum DeliveryKind {
 pub enum ShardMessage {
     /// Account's home to carrier's: send this. The account sends no more than its window; what the carrier has no room
     /// for comes back as `SubmitReturned`.
-    Submit { carrier: CarrierId, info: SubmitInfo, body: Octets },
+    Submit {
+        carrier: CarrierId,
+        info: SubmitInfo,
+        body: Octets,
+    },
     /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
-    SubmitDone { account: AccountId, submit: Key, outcome: Outcome },
+    SubmitDone {
+        account: AccountId,
+        submit: Key,
+        outcome: Outcome,
+    },
     /// Carrier's home to account's: try the next carrier. Follows a `Submit` instead of `SubmitDone`.
-    SubmitReturned { account: AccountId, submit: Key, deadline: Instant, reason: ReturnReason, body: Octets },
+    SubmitReturned {
+        account: AccountId,
+        submit: Key,
+        deadline: Instant,
+        reason: ReturnReason,
+        body: Octets,
+    },
     /// Account's home to carrier's: the session ended; answer `SubmitDone` without sending what no link was given yet.
-    Withdraw { carrier: CarrierId, account: AccountId, session: Key },
+    Withdraw {
+        carrier: CarrierId,
+        account: AccountId,
+        session: Key,
+    },
     /// Carrier's home to account's: make this durable and deliver it. Bounded by the carrier's receipts in hand.
-    Deliver { account: AccountId, carrier: CarrierId, in_hand: Key, kind: DeliveryKind, is_fresh: bool, id: MessageId, body: Octets },
+    Deliver {
+        account: AccountId,
+        carrier: CarrierId,
+        in_hand: Key,
+        kind: DeliveryKind,
+        is_fresh: bool,
+        id: MessageId,
+        body: Octets,
+    },
     /// Account's home to carrier's: durable, or refused because the account's queue is full.
-    DeliverDone { carrier: CarrierId, in_hand: Key, is_kept: bool },
+    DeliverDone {
+        carrier: CarrierId,
+        in_hand: Key,
+        is_kept: bool,
+    },
     /// Carrier's home to itself, behind a record: acknowledge a deliver_sm.
-    Acknowledge { link: Key, sequence: SequenceNumber, status: CommandStatus },
+    Acknowledge {
+        carrier: CarrierId,
+        link: u16,
+        connection: Key,
+        sequence: SequenceNumber,
+    },
     /// Any shard to shard 0: a connection bound, or ended. Bounded by the connections it admitted.
-    Bound { address: IpAddr },
-    Ended { address: IpAddr, was_bound: bool },
+    Bound {
+        address: IpAddr,
+    },
+    Ended {
+        address: IpAddr,
+        was_bound: bool,
+    },
 }
 
 // Batches hold thousands of these: one cache line each.

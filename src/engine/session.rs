@@ -46,9 +46,13 @@ pub struct Late {
 pub enum SessionState {
     Open,
     /// The ESME said goodbye: answered once its submits are.
-    Unbinding { sequence: SequenceNumber },
+    Unbinding {
+        sequence: SequenceNumber,
+    },
     /// We said goodbye, and wait for its answer until then.
-    AwaitingUnbindResp { until: Instant },
+    AwaitingUnbindResp {
+        until: Instant,
+    },
     /// Nothing more is read or sent; the connection is being closed.
     Closing,
 }

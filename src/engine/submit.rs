@@ -92,7 +92,7 @@ impl Account {
         let segments = segment::count_segments(&view);
         self.counts.segments += u64::from(segments);
         let affinity = affinity(&view);
-        let pick = if affinity == 0 { cx.random.next() } else { u64::from(affinity) };
+        let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
         let choice = cx.routes.choose(self.id, view.destination.digits, source, pick).ok_or(SubmitError::NoRoute)?;
         if let Some(throttle) = &mut self.throttle {

@@ -96,14 +96,11 @@ impl Pace {
 
     /// Takes `segments`, or says when they can be taken.
     pub fn take(&mut self, segments: u32, now: Instant) -> Result<(), Instant> {
+        if self.current < self.base {
+            self.recover(now);
+        }
         if let Some(throttle) = &mut self.throttle {
-            if self.current < self.base {
-                self.recover(now);
-            }
-            if let Some(throttle) = &mut self.throttle {
-                throttle.take(segments, now)?;
-            }
-            return Ok(());
+            return throttle.take(segments, now);
         }
         let second = now.as_nanos() / SECOND;
         if second != self.second {

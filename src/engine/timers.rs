@@ -14,7 +14,6 @@ pub enum Owner {
     Connection(Key),
     Carrier(CarrierId),
     Account(AccountId),
-    Shard,
 }
 
 /// When an owner's earliest heap entry fires; `NEVER` when it has none.
@@ -102,9 +101,9 @@ mod tests {
     fn the_earliest_deadline_fires_once_and_a_replaced_one_is_known() {
         let at = |s| Instant::ZERO + Duration::from_secs(s);
         let (mut timers, mut armed) = (Timers::default(), Armed::default());
-        timers.arm(Owner::Shard, &mut armed, at(9));
-        timers.arm(Owner::Shard, &mut armed, at(5));
-        timers.arm(Owner::Shard, &mut armed, at(7));
+        timers.arm(Owner::Account(AccountId(0)), &mut armed, at(9));
+        timers.arm(Owner::Account(AccountId(0)), &mut armed, at(5));
+        timers.arm(Owner::Account(AccountId(0)), &mut armed, at(7));
         assert_eq!(timers.next_timeout(), Some(at(5)));
         assert_eq!(timers.pop_due(at(4)), None);
         let (_, fired) = timers.pop_due(at(5)).unwrap();

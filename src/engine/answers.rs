@@ -1,0 +1,101 @@
+//! A carrier's answers to submits: accepted, to be tried elsewhere, to be slowed down for, or final.
+//!
+//! An acceptance whose receipt will follow is correlated first: (carrier, its id) to (account, our id). The customer's answer
+//! waits for that record.
+
+use super::carrier::{Carrier, Pending};
+use super::context::Context;
+use super::correlation::{Correlation, seconds};
+use super::event::Record;
+use super::link::LinkState;
+use super::message::{Outcome, ReturnReason, SubmitInfo};
+use crate::metrics::AnswerClass;
+use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::frame::Frame;
+use crate::smpp::message_id;
+use crate::smpp::pdu;
+
+impl Carrier {
+    /// Settles the submit this answers.
+    pub(super) fn handle_submit_resp(&mut self, at: usize, frame: &Frame<'_>, cx: &mut Context<'_>) {
+        let LinkState::Bound(bound) = &mut self.links[at].state else { return };
+        let Some(pending) = bound.window.close(frame.sequence) else {
+            self.handle_late_resp(at, frame, cx);
+            return;
+        };
+        bound.unanswered_in_a_row = 0;
+        let was_oldest = pending.info.wants_receipt && self.unanswered.answered(pending.written);
+        match frame.status {
+            CommandStatus::ROK if frame.command == CommandId::SUBMIT_SM_RESP => {
+                self.counts.count_answer(AnswerClass::Ok);
+                let id = pdu::submit_sm_resp_id(frame.body);
+                if pending.info.wants_receipt && !id.is_empty() {
+                    self.accept_with_receipt(pending, id, cx);
+                } else {
+                    self.settle(pending, Outcome::Accepted, cx);
+                }
+            }
+            CommandStatus::RTHROTTLED | CommandStatus::RMSGQFUL => {
+                self.counts.count_answer(AnswerClass::Throttled);
+                self.pace.slow_down(cx.now);
+                self.put_back(pending, cx);
+            }
+            CommandStatus::RSYSERR | CommandStatus::RX_T_APPN => {
+                self.counts.count_answer(AnswerClass::Temporary);
+                self.return_pending(pending, ReturnReason::Refused(frame.status), cx);
+            }
+            status => {
+                self.counts.count_answer(AnswerClass::Error);
+                self.settle(pending, Outcome::Refused(status), cx);
+            }
+        }
+        if was_oldest {
+            self.drop_unclaimed(cx);
+        }
+        if !self.queue.is_empty() {
+            self.pump(cx);
+        }
+    }
+
+    /// Remembers whose receipt will come under this id; the customer is answered once that is durable.
+    fn accept_with_receipt(&mut self, pending: Pending, id: &[u8], cx: &mut Context<'_>) {
+        let (info, written) = (pending.info, pending.written);
+        let entry = self.correlate(&info, id, false, cx);
+        self.settle(pending, Outcome::Accepted, cx);
+        if !self.early.is_empty() {
+            for (key, early) in self.early.take(entry.fingerprint, written) {
+                self.join_early(key, early, entry, cx);
+            }
+        }
+    }
+
+    fn correlate(&mut self, info: &SubmitInfo, id: &[u8], is_muted: bool, cx: &mut Context<'_>) -> Correlation {
+        let format = cx.config.carrier(self.id).message_id.response;
+        let fingerprint = self.correlations.fingerprint(message_id::normalize(id, format));
+        let entry = Correlation {
+            fingerprint,
+            id: info.id,
+            destination: info.destination,
+            born_seconds: seconds(cx.now),
+            account: info.account,
+            is_muted,
+        };
+        self.correlations.insert(entry);
+        let carrier_id = cx.out.record_bytes.add(id);
+        let (carrier, account, id, destination) = (self.id, info.account, info.id, info.destination);
+        cx.out.append(Record::Correlation { carrier, account, id, destination, is_muted, carrier_id });
+        entry
+    }
+
+    /// The customer was told the outcome is unknown; what a late acceptance brings is acknowledged and dropped.
+    fn handle_late_resp(&mut self, at: usize, frame: &Frame<'_>, cx: &mut Context<'_>) {
+        let late = &mut self.links[at].late;
+        let Some(place) = late.iter().position(|late| late.sequence == frame.sequence) else { return };
+        let Some(late) = late.remove(place) else { return };
+        self.counts.late_answers += 1;
+        let id = pdu::submit_sm_resp_id(frame.body);
+        if frame.status.is_ok() && late.info.wants_receipt && !id.is_empty() {
+            self.correlate(&late.info, id, true, cx);
+        }
+    }
+}

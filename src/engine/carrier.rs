@@ -1,0 +1,325 @@
+//! A carrier at its home: what waits for it, its rate, and how each submit is settled.
+//!
+//! A submit leaves on a link with room when the rate allows, else it waits, else it goes back for the next carrier. Exactly
+//! one `SubmitDone` or `SubmitReturned` follows each `Submit`. Links are in `link`, what comes back in `receipts`.
+
+use super::context::Context;
+use super::correlation::{Correlations, seconds};
+use super::early::{EarlyReceipts, Unanswered};
+use super::event::{EndReason, SubmitError};
+use super::link::{Link, LinkState};
+use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::queue::SubmitQueue;
+use super::receipts::{InHand, Refused};
+use super::slab::{Key, Slab};
+use super::throttle::Pace;
+use super::time::Instant;
+use super::timers::{Armed, Owner};
+use crate::config::{self, AccountId, CarrierId, CarrierState};
+use crate::metrics::CarrierCounts;
+use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::frame;
+
+#[derive(Debug)]
+pub struct Carrier {
+    pub id: CarrierId,
+    pub links: Vec<Link>,
+    pub queue: SubmitQueue,
+    pub pace: Pace,
+    pub correlations: Correlations,
+    pub early: EarlyReceipts,
+    pub unanswered: Unanswered,
+    /// Receipts and MO handed to their account and not yet durable there.
+    pub in_hand: Slab<InHand>,
+    /// Receipts acknowledged to the carrier that their account had no room for.
+    pub refused: Vec<Refused>,
+    pub has_hinted: bool,
+    /// Which link is being filled, and with how many more before the next one's turn.
+    current_link: usize,
+    stay: u32,
+    next_sweep: Instant,
+    spare: Vec<Vec<u8>>,
+    armed: Armed,
+    pub counts: CarrierCounts,
+}
+
+/// A submit at its carrier: queued, or outstanding on a link.
+#[derive(Debug)]
+pub struct Pending {
+    pub info: SubmitInfo,
+    pub body: Vec<u8>,
+    /// It waits no longer than this.
+    pub queued_until: Instant,
+    /// Where in the link's stream its first octet lies.
+    pub stream_at: u64,
+    /// Its number among the receipt-requesting submits written to this carrier.
+    pub written: u64,
+}
+
+impl Carrier {
+    /// Submits that go to one link before the next has its turn: one write carries many.
+    const RUN: u32 = 16;
+    const SPARE_BODIES: usize = 4096;
+
+    #[must_use]
+    pub fn new(id: CarrierId, config: &config::Carrier, keys: [u64; 4]) -> Self {
+        let links = Link::all(config);
+        let counts = CarrierCounts { links_configured: links.len() as u64, ..CarrierCounts::default() };
+        Self {
+            id,
+            links,
+            queue: SubmitQueue::default(),
+            pace: Pace::new(config.rate),
+            correlations: Correlations::new(keys),
+            early: EarlyReceipts::default(),
+            unanswered: Unanswered::default(),
+            in_hand: Slab::default(),
+            refused: Vec::new(),
+            has_hinted: false,
+            current_link: 0,
+            stay: 0,
+            next_sweep: Instant::ZERO,
+            spare: Vec::new(),
+            armed: Armed::default(),
+            counts,
+        }
+    }
+
+    /// Takes a submit from its account's home.
+    pub fn submit(&mut self, info: SubmitInfo, body: &[u8], cx: &mut Context<'_>) {
+        let config = cx.config.carrier(self.id);
+        if config.state != CarrierState::Active || !self.links.iter().any(Link::may_submit) {
+            return self.give_back(&info, ReturnReason::NotBound, body, cx);
+        }
+        if self.queue.is_empty()
+            && let Some(link) = self.link_with_room(info.affinity)
+            && self.pace.take(u32::from(info.segments), cx.now).is_ok()
+        {
+            let pending = self.pending(info, body, cx.now);
+            return self.forward(link, pending, cx);
+        }
+        let fits = self.queue.len() < config.queue as usize
+            && self.pace.fits(self.queue.segments(), u32::from(info.segments), config.queue_wait);
+        if !fits {
+            return self.give_back(&info, ReturnReason::QueueFull, body, cx);
+        }
+        let pending = self.pending(info, body, cx.now + config.queue_wait);
+        self.queue.push(pending);
+        self.pump(cx);
+    }
+
+    /// Sends what waits, as far as rate and windows go.
+    pub fn pump(&mut self, cx: &mut Context<'_>) {
+        while let Some(head) = self.queue.head() {
+            let (segments, affinity) = (u32::from(head.info.segments), head.info.affinity);
+            let is_late = must_not_leave(&head.info, cx);
+            let Some(link) = self.link_with_room(affinity) else { break };
+            if !is_late && let Err(ready) = self.pace.take(segments, cx.now) {
+                cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, ready);
+                break;
+            }
+            let Some(pending) = self.queue.pop() else { break };
+            self.forward(link, pending, cx);
+        }
+        if !self.queue.is_empty() {
+            // What waits at the head must not wait for ever, even when nothing else happens.
+            let look_at = cx.now + cx.config.carrier(self.id).queue_wait;
+            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, look_at);
+        }
+    }
+
+    /// A session ended: what no link was given yet is not sent.
+    pub fn withdraw(&mut self, account: AccountId, session: Key, cx: &mut Context<'_>) {
+        for pending in self.queue.withdraw(account, session) {
+            self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
+        }
+    }
+
+    /// Tells the account's home what became of a submit, behind whatever record its answer needs.
+    pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
+        let (account, submit) = (pending.info.account, pending.info.submit);
+        let home = cx.placement.home_of_account(account);
+        let done = ShardMessage::SubmitDone { account, submit, outcome };
+        // Only an acceptance has promised anything, and only when a receipt is to follow.
+        if outcome == Outcome::Accepted && pending.info.wants_receipt {
+            cx.out.after_records(home).messages.push(done);
+        } else {
+            cx.out.tell(home, done);
+        }
+        self.recycle(pending.body);
+    }
+
+    /// Hands a submit back unsent, or refused in a way that another carrier may mend.
+    pub fn return_pending(&mut self, pending: Pending, reason: ReturnReason, cx: &mut Context<'_>) {
+        self.counts.rerouted += 1;
+        self.give_back(&pending.info, reason, &pending.body, cx);
+        self.recycle(pending.body);
+    }
+
+    /// The carrier could not take it just now: it waits at the head, or goes elsewhere when nobody is left to send it.
+    pub fn put_back(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
+        if !self.links.iter().any(Link::may_submit) {
+            self.return_pending(pending, ReturnReason::NotBound, cx);
+        } else if must_not_leave(&pending.info, cx) {
+            self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
+        } else {
+            pending.queued_until = pending.queued_until.max(cx.now + cx.config.carrier(self.id).queue_wait);
+            self.queue.push_front(pending);
+        }
+    }
+
+    /// No link is left: what waits goes to other carriers.
+    pub fn return_queue(&mut self, cx: &mut Context<'_>) {
+        if self.links.iter().any(Link::may_submit) {
+            return;
+        }
+        while let Some(pending) = self.queue.pop() {
+            self.return_pending(pending, ReturnReason::NotBound, cx);
+        }
+    }
+
+    pub fn on_timeout(&mut self, fired: Instant, cx: &mut Context<'_>) {
+        if !self.armed.fired(fired) {
+            return;
+        }
+        for link in 0..self.links.len() {
+            self.link_timeout(link, cx);
+        }
+        let now = cx.now;
+        for pending in self.queue.expire(|pending| pending.queued_until <= now || pending.info.deadline <= now) {
+            if pending.info.deadline <= now {
+                self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+            } else {
+                self.return_pending(pending, ReturnReason::QueueFull, cx);
+            }
+        }
+        self.retry_refused(cx);
+        if self.next_sweep <= now {
+            self.next_sweep = now + Correlations::SWEEP_EVERY;
+            self.correlations.sweep(cx.config.store.retention, now);
+        }
+        self.pump(cx);
+        self.arm(cx);
+    }
+
+    /// Makes sure `on_timeout` is called for whatever comes next.
+    pub fn arm(&mut self, cx: &mut Context<'_>) {
+        let mut at = self.next_sweep;
+        for link in &mut self.links {
+            at = at.min(link.next_timeout(&cx.config.smpp.timers, cx.out));
+        }
+        if let Some(refused) = self.refused.first() {
+            at = at.min(refused.retry_at);
+        }
+        if !self.queue.is_empty() {
+            at = at.min(cx.now + cx.config.carrier(self.id).queue_wait);
+        }
+        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at);
+    }
+
+    /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
+    pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Some(pending) = self.queue.pop() {
+            self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
+        }
+        for link in 0..self.links.len() {
+            match &self.links[link].state {
+                LinkState::Bound(bound) if bound.window.outstanding() == 0 && self.in_hand.is_empty() => {
+                    self.unbind_link(link, cx);
+                }
+                LinkState::Backoff { .. } => self.links[link].state = LinkState::Off,
+                LinkState::Connecting { .. } | LinkState::Binding { .. } => {
+                    self.close_link(link, EndReason::Drained, cx);
+                }
+                LinkState::Bound(_) | LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
+            }
+        }
+        self.links.iter().all(|link| matches!(link.state, LinkState::Off))
+    }
+
+    /// Copies what is a level rather than a count into the counts.
+    pub fn measure(&mut self) {
+        self.counts.links_bound = self.links.iter().filter(|link| link.is_bound()).count() as u64;
+        self.counts.queued = self.queue.len() as u64;
+        self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();
+        self.counts.correlations = self.correlations.len() as u64;
+        self.counts.early_receipts = self.early.len() as u64;
+        self.counts.rate = self.pace.current().unwrap_or(0.0) as u64;
+    }
+
+    pub fn recycle(&mut self, mut body: Vec<u8>) {
+        if self.spare.len() < Self::SPARE_BODIES {
+            body.clear();
+            self.spare.push(body);
+        }
+    }
+
+    /// Whether a correlation is so young that its answer may still be unwritten at the account's home.
+    #[must_use]
+    pub fn is_fresh(born_seconds: u32, now: Instant) -> bool {
+        seconds(now) - born_seconds < 60
+    }
+
+    fn pending(&mut self, info: SubmitInfo, body: &[u8], queued_until: Instant) -> Pending {
+        let mut octets = self.spare.pop().unwrap_or_default();
+        octets.extend_from_slice(body);
+        Pending { info, body: octets, queued_until, stream_at: 0, written: 0 }
+    }
+
+    fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
+        if must_not_leave(&pending.info, cx) {
+            return self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+        }
+        let LinkState::Bound(bound) = &mut self.links[link].state else { return };
+        pending.stream_at = cx.out.outbox(bound.connection.slot).total_queued();
+        if pending.info.wants_receipt {
+            pending.written = self.unanswered.written();
+        }
+        let deadline = pending.info.deadline;
+        let out = cx.out.write(bound.connection);
+        let header_at = out.len();
+        let none = crate::smpp::command::SequenceNumber(0);
+        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.body.len());
+        out.extend_from_slice(&pending.body);
+        // `link_with_room` saw a free place, so the window cannot refuse.
+        if let Ok(sequence) = bound.window.open(pending) {
+            out[header_at + 12..header_at + 16].copy_from_slice(&sequence.0.to_be_bytes());
+        }
+        self.counts.submits_sent += 1;
+        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, deadline);
+    }
+
+    /// Runs of submits stay on one link; parts of one message stay together while it has room.
+    fn link_with_room(&mut self, affinity: u32) -> Option<usize> {
+        let count = self.links.len();
+        if affinity != 0 {
+            let usable = self.links.iter().filter(|link| link.may_submit()).count().max(1);
+            let preferred = affinity as usize % usable;
+            let mut usable_links = self.links.iter().enumerate().filter(|(_, link)| link.may_submit());
+            if let Some((at, link)) = usable_links.nth(preferred)
+                && link.has_room()
+            {
+                return Some(at);
+            }
+        }
+        if self.stay > 0 && self.links[self.current_link].has_room() {
+            self.stay -= 1;
+            return Some(self.current_link);
+        }
+        let found = (1..=count).map(|step| (self.current_link + step) % count).find(|at| self.links[*at].has_room())?;
+        (self.current_link, self.stay) = (found, Self::RUN - 1);
+        Some(found)
+    }
+
+    fn give_back(&mut self, info: &SubmitInfo, reason: ReturnReason, body: &[u8], cx: &mut Context<'_>) {
+        let (account, submit, deadline) = (info.account, info.submit, info.deadline);
+        let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
+        let body = batch.add(body);
+        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, body });
+    }
+}
+
+/// Nothing is forwarded with less than a quarter of its time left: the answer would come after the customer was told.
+fn must_not_leave(info: &SubmitInfo, cx: &Context<'_>) -> bool {
+    info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4
+}

@@ -1,0 +1,224 @@
+//! Finding who an input is for: a frame's connection, a message's account or carrier, a deadline's owner.
+
+use super::context::Context;
+use super::delivery::Incoming;
+use super::effects::Effects;
+use super::event::{Action, EndReason};
+use super::message::{Batch, ShardId, ShardMessage};
+use super::shard::{Connection, Drain, Shard, context};
+use super::slab::Key;
+use super::time::Instant;
+use super::timers::Owner;
+use super::unbound::{self, Next, Unbound};
+use crate::config::CarrierId;
+use crate::smpp::frame::{Fault, Frame};
+
+impl Shard {
+    pub(super) fn handle_frame(&mut self, connection: Key, frame: &Frame<'_>, now: Instant, out: &mut Effects) {
+        self.counts.pdus_in += 1;
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, session }) => {
+                let session = *session;
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.handle_frame(session, frame, context!(self, now, out));
+                }
+            }
+            Some(Connection::Link { carrier, link }) => {
+                let link = usize::from(*link);
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.handle_frame(link, connection, frame, context!(self, now, out));
+                }
+            }
+            Some(Connection::Unbound(_)) => {
+                let next =
+                    self.with_unbound(connection, now, out, |unbound, cx| unbound.handle_frame(connection, frame, cx));
+                if let Some(Next::Move(bind, to)) = next {
+                    self.connections.remove(connection);
+                    out.act(Action::Move { connection, to, bind });
+                }
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn handle_fault(&mut self, connection: Key, fault: Fault, now: Instant, out: &mut Effects) {
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, session }) => {
+                let (account, session) = (*account, *session);
+                let cx = context!(self, now, out);
+                cx.counts.protocol_errors += 1;
+                unbound::write_fault(connection, fault, cx);
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.end_session(session, EndReason::LostFraming, cx);
+                }
+            }
+            Some(Connection::Link { carrier, link }) => {
+                let (carrier, link) = (*carrier, usize::from(*link));
+                let cx = context!(self, now, out);
+                cx.counts.protocol_errors += 1;
+                unbound::write_fault(connection, fault, cx);
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.close_link(link, EndReason::LostFraming, cx);
+                }
+            }
+            Some(Connection::Unbound(_)) => {
+                self.with_unbound(connection, now, out, |unbound, cx| unbound.handle_fault(connection, fault, cx));
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn handle_closed(&mut self, connection: Key, now: Instant, out: &mut Effects) {
+        match self.connections.remove(connection) {
+            Some(Connection::Session { account, session }) => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.session_closed(session, context!(self, now, out));
+                }
+            }
+            Some(Connection::Link { carrier, link }) => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.link_closed(usize::from(link), connection, context!(self, now, out));
+                }
+            }
+            Some(Connection::Unbound(unbound)) => {
+                let (address, was_bound) = (unbound.address, unbound.was_counted_bound());
+                out.tell(ShardId(0), ShardMessage::Ended { address, was_bound });
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn handle_batch(&mut self, batch: &Batch, now: Instant, out: &mut Effects) {
+        for message in &batch.messages {
+            self.handle_message(message, batch, now, out);
+        }
+    }
+
+    pub(super) fn handle_message(&mut self, message: &ShardMessage, batch: &Batch, now: Instant, out: &mut Effects) {
+        match *message {
+            ShardMessage::Submit { carrier, ref info, body } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.submit(*info, batch.octets(body), context!(self, now, out));
+                }
+            }
+            ShardMessage::SubmitDone { account, submit, outcome } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.submit_done(submit, outcome, context!(self, now, out));
+                }
+            }
+            ShardMessage::SubmitReturned { account, submit, deadline, reason, body } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    let body = batch.octets(body);
+                    account.submit_returned(submit, deadline, reason, body, context!(self, now, out));
+                }
+            }
+            ShardMessage::Withdraw { carrier, account, session } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.withdraw(account, session, context!(self, now, out));
+                }
+            }
+            ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id, body } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    let incoming = Incoming { carrier, in_hand, kind, is_fresh, id };
+                    account.deliver(incoming, batch.octets(body), context!(self, now, out));
+                }
+            }
+            ShardMessage::DeliverDone { carrier, in_hand, is_kept } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.deliver_done(in_hand, is_kept, context!(self, now, out));
+                }
+            }
+            ShardMessage::Acknowledge { carrier, link, connection, sequence } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.acknowledge(usize::from(link), connection, sequence, context!(self, now, out));
+                }
+            }
+            ShardMessage::Bound { address } => self.gate.bound(address),
+            ShardMessage::Ended { address, was_bound } => self.gate.ended(address, was_bound),
+        }
+    }
+
+    pub(super) fn handle_timeouts(&mut self, now: Instant, out: &mut Effects) {
+        while let Some((owner, fired)) = self.timers.pop_due(now) {
+            match owner {
+                Owner::Connection(connection) => self.connection_timeout(connection, fired, now, out),
+                Owner::Carrier(carrier) => {
+                    if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                        carrier.on_timeout(fired, context!(self, now, out));
+                    }
+                }
+                Owner::Account(account) => {
+                    if let Some(account) = &mut self.accounts[account.index()]
+                        && account.armed.fired(fired)
+                    {
+                        account.on_timeout(context!(self, now, out));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn connection_timeout(&mut self, connection: Key, fired: Instant, now: Instant, out: &mut Effects) {
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, session }) => {
+                let at = *session;
+                let Some(account) = &mut self.accounts[account.index()] else { return };
+                if account.sessions.get_mut(at).is_some_and(|session| session.armed.fired(fired)) {
+                    account.session_timeout(at, context!(self, now, out));
+                }
+            }
+            Some(Connection::Unbound(_)) => {
+                self.with_unbound(connection, now, out, |unbound, cx| {
+                    if unbound.armed.fired(fired) {
+                        unbound.on_timeout(connection, cx);
+                    }
+                });
+            }
+            Some(Connection::Link { .. }) | None => {}
+        }
+    }
+
+    /// Takes an unbound connection out while it decides, since the context holds the table it lies in.
+    pub(super) fn with_unbound<T>(
+        &mut self,
+        connection: Key,
+        now: Instant,
+        out: &mut Effects,
+        decide: impl FnOnce(&mut Unbound, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let placeholder = Connection::Link { carrier: CarrierId(0), link: 0 };
+        let taken = std::mem::replace(self.connections.get_mut(connection)?, placeholder);
+        let Connection::Unbound(mut unbound) = taken else { return None };
+        let decided = decide(&mut unbound, context!(self, now, out));
+        if let Some(connection) = self.connections.get_mut(connection) {
+            *connection = Connection::Unbound(unbound);
+        }
+        Some(decided)
+    }
+
+    pub(super) fn go_on_draining(&mut self, now: Instant, out: &mut Effects) {
+        match self.drain {
+            Drain::No | Drain::CarriersDone | Drain::Done => {}
+            Drain::Carriers => {
+                let mut is_done = true;
+                for carrier in self.carriers.iter_mut().flatten() {
+                    is_done &= carrier.drain(context!(self, now, out));
+                }
+                if is_done {
+                    self.drain = Drain::CarriersDone;
+                    out.act(Action::CarriersDrained);
+                }
+            }
+            Drain::Sessions => {
+                let mut is_done = true;
+                for account in self.accounts.iter_mut().flatten() {
+                    is_done &= account.drain(context!(self, now, out));
+                }
+                if is_done {
+                    self.drain = Drain::Done;
+                    out.act(Action::SessionsDrained);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A link: one bind to a carrier, from the dial to the goodbye, and what the carrier says on it.
+//!
+//! Links dial, bind, keep a window, answer and send enquire_link, and come back with jittered back-off. When one is lost, what
+//! was never written goes to another; what was written is in doubt.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::carrier::{Carrier, Pending};
+use super::context::Context;
+use super::effects::Effects;
+use super::event::{Action, EndReason, Notice};
+use super::message::SubmitInfo;
+use super::session::{Check, Liveness, Session};
+use super::shard::Connection;
+use super::slab::Key;
+use super::time::Instant;
+use super::window::Window;
+use crate::config::{self, CarrierState, Connect, Timers};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::frame::Frame;
+use crate::smpp::pdu::{self, Bind, BindMode};
+
+#[derive(Debug)]
+pub struct Link {
+    pub mode: BindMode,
+    pub address: Arc<str>,
+    pub state: LinkState,
+    pub backoff: Backoff,
+    /// Submits the customer was told the outcome of is unknown, whose answer may still come.
+    pub late: VecDeque<LateSubmit>,
+}
+
+/// Each state holds exactly what that state needs.
+#[derive(Debug)]
+pub enum LinkState {
+    Backoff {
+        retry_at: Instant,
+    },
+    Connecting {
+        connection: Key,
+    },
+    Binding {
+        connection: Key,
+        give_up_at: Instant,
+    },
+    Bound(Box<Bound>),
+    Unbinding {
+        connection: Key,
+        give_up_at: Instant,
+    },
+    /// Closed by us; dialled again after this wait, or never.
+    Closing {
+        connection: Key,
+        retry_after: Option<Duration>,
+    },
+    /// Not wanted.
+    Off,
+}
+
+#[derive(Debug)]
+pub struct Bound {
+    pub connection: Key,
+    pub window: Window<Pending>,
+    liveness: Liveness,
+    /// Answers that stayed out, one after another.
+    pub unanswered_in_a_row: u32,
+}
+
+/// A submit we gave up waiting for.
+#[derive(Debug)]
+pub struct LateSubmit {
+    pub sequence: SequenceNumber,
+    pub info: SubmitInfo,
+    until: Instant,
+}
+
+impl Link {
+    const LATE_KEPT: usize = 4096;
+
+    /// The links a carrier should have, none dialled yet.
+    #[must_use]
+    pub fn all(config: &config::Carrier) -> Vec<Self> {
+        let pairs = match &config.connect {
+            Connect::Transceiver(address) => vec![(BindMode::Transceiver, address)],
+            Connect::TransmitterReceiver { transmitter, receiver } => {
+                vec![(BindMode::Transmitter, transmitter), (BindMode::Receiver, receiver)]
+            }
+        };
+        let off = config.state == CarrierState::Off;
+        let state = || if off { LinkState::Off } else { LinkState::Backoff { retry_at: Instant::ZERO } };
+        let link = |(mode, address): &(BindMode, &String)| Self {
+            mode: *mode,
+            address: Arc::from(address.as_str()),
+            state: state(),
+            backoff: Backoff::default(),
+            late: VecDeque::new(),
+        };
+        (0..config.links.get()).flat_map(|_| pairs.iter().map(link)).collect()
+    }
+
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        matches!(self.state, LinkState::Bound(_))
+    }
+
+    #[must_use]
+    pub fn may_submit(&self) -> bool {
+        self.mode.may_submit() && self.is_bound()
+    }
+
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        match &self.state {
+            LinkState::Bound(bound) => self.mode.may_submit() && !bound.window.is_full(),
+            LinkState::Backoff { .. }
+            | LinkState::Connecting { .. }
+            | LinkState::Binding { .. }
+            | LinkState::Unbinding { .. }
+            | LinkState::Closing { .. }
+            | LinkState::Off => false,
+        }
+    }
+
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        match &self.state {
+            LinkState::Bound(bound) => bound.window.outstanding(),
+            LinkState::Backoff { .. }
+            | LinkState::Connecting { .. }
+            | LinkState::Binding { .. }
+            | LinkState::Unbinding { .. }
+            | LinkState::Closing { .. }
+            | LinkState::Off => 0,
+        }
+    }
+
+    /// The connection this link writes to, when it stands.
+    #[must_use]
+    pub fn connection(&self) -> Option<Key> {
+        match &self.state {
+            LinkState::Bound(bound) => Some(bound.connection),
+            LinkState::Connecting { connection }
+            | LinkState::Binding { connection, .. }
+            | LinkState::Unbinding { connection, .. }
+            | LinkState::Closing { connection, .. } => Some(*connection),
+            LinkState::Backoff { .. } | LinkState::Off => None,
+        }
+    }
+
+    pub(super) fn next_timeout(&mut self, timers: &Timers, out: &Effects) -> Instant {
+        match &mut self.state {
+            LinkState::Backoff { retry_at } => *retry_at,
+            LinkState::Binding { give_up_at, .. } | LinkState::Unbinding { give_up_at, .. } => *give_up_at,
+            LinkState::Bound(bound) => {
+                let oldest = bound.window.oldest().map_or(Instant::NEVER, |(_, pending)| pending.info.deadline);
+                let blocked = out.outbox(bound.connection.slot).blocked_since;
+                let stalled = blocked.map_or(Instant::NEVER, |since| since + Session::MAX_BLOCKED);
+                bound.liveness.next_timeout(timers).min(oldest).min(stalled)
+            }
+            LinkState::Connecting { .. } | LinkState::Closing { .. } | LinkState::Off => Instant::NEVER,
+        }
+    }
+}
+
+impl Carrier {
+    /// The dialled connection stands: bind.
+    pub fn link_connected(&mut self, at: usize, connection: Key, cx: &mut Context<'_>) {
+        if !matches!(self.links[at].state, LinkState::Connecting { .. }) {
+            return;
+        }
+        let config = cx.config.carrier(self.id);
+        let bind = Bind {
+            mode: self.links[at].mode,
+            system_id: config.system_id.clone().into_bytes(),
+            password: config.password.expose().to_vec(),
+            system_type: config.system_type.clone().into_bytes(),
+            interface_version: 0x34,
+            address_ton: 0,
+            address_npi: 0,
+            address_range: Vec::new(),
+        };
+        pdu::write_bind(&bind, SequenceNumber::FIRST, cx.out.write(connection));
+        let give_up_at = cx.now + cx.config.smpp.timers.response;
+        self.links[at].state = LinkState::Binding { connection, give_up_at };
+        self.arm(cx);
+    }
+
+    /// Takes one PDU of a link.
+    pub fn handle_frame(&mut self, at: usize, connection: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
+        let bind_resp = self.links[at].mode.command().response();
+        match &mut self.links[at].state {
+            LinkState::Bound(bound) => bound.liveness.heard(cx.now),
+            LinkState::Binding { .. } if frame.command == bind_resp => {
+                return self.handle_bind_resp(at, connection, frame.status, cx);
+            }
+            LinkState::Binding { .. } if frame.command == CommandId::GENERIC_NACK => {
+                return self.handle_bind_resp(at, connection, frame.status, cx);
+            }
+            LinkState::Unbinding { .. } if frame.command == CommandId::UNBIND_RESP => {
+                return self.close_link(at, EndReason::Drained, cx);
+            }
+            LinkState::Binding { .. } | LinkState::Unbinding { .. } => {}
+            LinkState::Backoff { .. } | LinkState::Connecting { .. } | LinkState::Closing { .. } | LinkState::Off => {
+                return;
+            }
+        }
+        match frame.command {
+            CommandId::SUBMIT_SM_RESP | CommandId::GENERIC_NACK => self.handle_submit_resp(at, frame, cx),
+            CommandId::DELIVER_SM => self.handle_deliver(at, connection, frame, cx),
+            CommandId::ENQUIRE_LINK => {
+                let out = cx.out.write(connection);
+                pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);
+            }
+            CommandId::UNBIND => {
+                let out = cx.out.write(connection);
+                pdu::write_control(CommandId::UNBIND_RESP, CommandStatus::ROK, frame.sequence, out);
+                self.close_link(at, EndReason::PeerUnbound, cx);
+            }
+            // A carrier is never cut off for what it says: counting is enough.
+            command if command.is_response() => {}
+            CommandId::ALERT_NOTIFICATION => {}
+            _ => {
+                cx.counts.protocol_errors += 1;
+                let out = cx.out.write(connection);
+                pdu::write_control(CommandId::GENERIC_NACK, CommandStatus::RINVCMDID, frame.sequence, out);
+            }
+        }
+    }
+
+    /// Says goodbye; receipts are taken until the answer.
+    pub fn unbind_link(&mut self, at: usize, cx: &mut Context<'_>) {
+        let LinkState::Bound(bound) = &mut self.links[at].state else { return };
+        let (connection, sequence) = (bound.connection, bound.window.control_number());
+        pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, cx.out.write(connection));
+        let give_up_at = cx.now + cx.config.smpp.timers.session_init;
+        self.links[at].state = LinkState::Unbinding { connection, give_up_at };
+        self.arm(cx);
+    }
+
+    pub fn link_timeout(&mut self, at: usize, cx: &mut Context<'_>) {
+        match &mut self.links[at].state {
+            LinkState::Backoff { retry_at } if *retry_at <= cx.now => {
+                let link = u16::try_from(at).unwrap_or(u16::MAX);
+                let connection = cx.connections.insert(Connection::Link { carrier: self.id, link });
+                cx.out.open(connection);
+                let address = self.links[at].address.clone();
+                cx.out.act(Action::Connect { connection, address });
+                self.links[at].state = LinkState::Connecting { connection };
+            }
+            LinkState::Binding { give_up_at, .. } if *give_up_at <= cx.now => {
+                self.close_link(at, EndReason::SessionInit, cx);
+            }
+            LinkState::Unbinding { give_up_at, .. } if *give_up_at <= cx.now => {
+                self.close_link(at, EndReason::Drained, cx);
+            }
+            LinkState::Bound(_) => self.bound_timeout(at, cx),
+            LinkState::Backoff { .. }
+            | LinkState::Binding { .. }
+            | LinkState::Unbinding { .. }
+            | LinkState::Connecting { .. }
+            | LinkState::Closing { .. }
+            | LinkState::Off => {}
+        }
+    }
+
+    fn handle_bind_resp(&mut self, at: usize, connection: Key, status: CommandStatus, cx: &mut Context<'_>) {
+        if status.is_ok() {
+            let window = usize::from(cx.config.carrier(self.id).window.get());
+            let mut window = Window::new(window);
+            // The bind took the first number.
+            window.control_number();
+            let liveness = Liveness::new(cx.now);
+            self.links[at].state =
+                LinkState::Bound(Box::new(Bound { connection, window, liveness, unanswered_in_a_row: 0 }));
+            self.links[at].backoff.reset();
+            self.counts.link_ups += 1;
+            cx.out.notice(Notice::LinkBound { carrier: self.id, link: at });
+            self.pump(cx);
+            self.arm(cx);
+            return;
+        }
+        self.counts.link_failures += 1;
+        cx.out.notice(Notice::LinkBindRefused { carrier: self.id, link: at, status });
+        let random = cx.random.draw();
+        let wait = match status {
+            CommandStatus::RINVPASWD | CommandStatus::RINVSYSID => self.links[at].backoff.after_wrong_password(random),
+            _ => self.links[at].backoff.after_failure(random),
+        };
+        self.close_link_for(at, Some(wait), EndReason::BindRefused, cx);
+    }
+
+    fn bound_timeout(&mut self, at: usize, cx: &mut Context<'_>) {
+        let mut overdue = Vec::new();
+        let link = &mut self.links[at];
+        let LinkState::Bound(bound) = &mut link.state else { return };
+        while let Some((sequence, _)) = bound.window.oldest().filter(|(_, pending)| pending.info.deadline <= cx.now) {
+            let Some(pending) = bound.window.close(sequence) else { break };
+            bound.unanswered_in_a_row += 1;
+            if link.late.len() == Link::LATE_KEPT || link.late.front().is_some_and(|late| late.until <= cx.now) {
+                link.late.pop_front();
+            }
+            link.late.push_back(LateSubmit { sequence, info: pending.info, until: cx.now + Session::LATE_ANSWERS });
+            overdue.push(pending);
+        }
+        let mut check = bound.liveness.on_timeout(&cx.config.smpp.timers, cx.now);
+        if bound.unanswered_in_a_row >= 3 && check == Check::Quiet {
+            bound.unanswered_in_a_row = 0;
+            bound.liveness.ask(cx.now);
+            check = Check::Ask;
+        }
+        if cx
+            .out
+            .outbox(bound.connection.slot)
+            .blocked_since
+            .is_some_and(|since| cx.now.since(since) >= Session::MAX_BLOCKED)
+        {
+            check = Check::Dead(EndReason::Stalled);
+        }
+        match check {
+            Check::Quiet => {}
+            Check::Ask => {
+                let sequence = bound.window.control_number();
+                let out = cx.out.write(bound.connection);
+                pdu::write_control(CommandId::ENQUIRE_LINK, CommandStatus::ROK, sequence, out);
+            }
+            Check::Dead(why) => self.close_link(at, why, cx),
+        }
+        for pending in overdue {
+            self.counts.timeouts += 1;
+            self.doubt(pending, cx);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How a link ends, and what becomes of what it had outstanding: in doubt when its first octet was written, else sent elsewhere.
+
+use std::time::Duration;
+
+use super::carrier::{Carrier, Pending};
+use super::context::Context;
+use super::event::{Action, EndReason, Notice};
+use super::link::{Bound, LinkState};
+use super::message::Outcome;
+use super::slab::Key;
+
+impl Carrier {
+    /// Closes a link by our decision; it is dialled again unless we are done with it.
+    pub fn close_link(&mut self, at: usize, why: EndReason, cx: &mut Context<'_>) {
+        let wait = (why != EndReason::Drained).then(|| self.links[at].backoff.after_failure(cx.random.draw()));
+        self.close_link_for(at, wait, why, cx);
+    }
+
+    /// The connection is no more, or never came to be.
+    pub fn link_closed(&mut self, at: usize, connection: Key, cx: &mut Context<'_>) {
+        let written = cx.out.outbox(connection.slot).total_written();
+        let state = std::mem::replace(&mut self.links[at].state, LinkState::Off);
+        let wait = match state {
+            LinkState::Closing { retry_after, .. } => retry_after,
+            LinkState::Bound(bound) => {
+                let wait = self.links[at].backoff.after_failure(cx.random.draw());
+                self.counts.link_failures += 1;
+                self.lose(at, *bound, written, EndReason::PeerClosed, Some(wait), cx);
+                Some(wait)
+            }
+            LinkState::Connecting { .. } | LinkState::Binding { .. } => {
+                self.counts.link_failures += 1;
+                let wait = self.links[at].backoff.after_failure(cx.random.draw());
+                self.notice_down(at, EndReason::PeerClosed, 0, Some(wait), cx);
+                Some(wait)
+            }
+            LinkState::Unbinding { .. } | LinkState::Backoff { .. } | LinkState::Off => None,
+        };
+        if let Some(wait) = wait.filter(|_| !cx.is_draining) {
+            self.links[at].state = LinkState::Backoff { retry_at: cx.now + wait };
+        }
+        self.return_queue(cx);
+        self.arm(cx);
+    }
+
+    pub(super) fn close_link_for(&mut self, at: usize, wait: Option<Duration>, why: EndReason, cx: &mut Context<'_>) {
+        let Some(connection) = self.links[at].connection() else { return };
+        cx.out.act(Action::Close { connection });
+        let written = cx.out.outbox(connection.slot).total_written();
+        let closing = LinkState::Closing { connection, retry_after: wait };
+        match std::mem::replace(&mut self.links[at].state, closing) {
+            LinkState::Bound(bound) => self.lose(at, *bound, written, why, wait, cx),
+            LinkState::Closing { retry_after, .. } => {
+                self.links[at].state = LinkState::Closing { connection, retry_after };
+            }
+            LinkState::Backoff { .. }
+            | LinkState::Connecting { .. }
+            | LinkState::Binding { .. }
+            | LinkState::Unbinding { .. }
+            | LinkState::Off => self.notice_down(at, why, 0, wait, cx),
+        }
+    }
+
+    /// Settles what a lost link had outstanding: in doubt when its first octet was written, else sent elsewhere.
+    fn lose(
+        &mut self,
+        at: usize,
+        mut bound: Bound,
+        written: u64,
+        why: EndReason,
+        wait: Option<Duration>,
+        cx: &mut Context<'_>,
+    ) {
+        let (in_doubt, unsent): (Vec<_>, Vec<_>) =
+            bound.window.drain().into_iter().partition(|pending| pending.stream_at < written);
+        self.notice_down(at, why, in_doubt.len(), wait, cx);
+        for pending in in_doubt {
+            self.doubt(pending, cx);
+        }
+        for pending in unsent.into_iter().rev() {
+            if pending.info.wants_receipt {
+                self.unanswered.answered(pending.written);
+            }
+            self.put_back(pending, cx);
+        }
+        self.drop_unclaimed(cx);
+        self.return_queue(cx);
+        self.pump(cx);
+    }
+
+    pub(super) fn doubt(&mut self, pending: Pending, cx: &mut Context<'_>) {
+        self.counts.in_doubt += 1;
+        if pending.info.wants_receipt && self.unanswered.answered(pending.written) {
+            self.drop_unclaimed(cx);
+        }
+        self.settle(pending, Outcome::InDoubt, cx);
+    }
+
+    fn notice_down(&self, link: usize, why: EndReason, in_doubt: usize, wait: Option<Duration>, cx: &mut Context<'_>) {
+        let retry_in_ms = wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        cx.out.notice(Notice::LinkDown { carrier: self.id, link, why, in_doubt, retry_in_ms });
+    }
+}

@@ -1,0 +1,36 @@
+//! The engine: everything that is decided, and nothing that is done. Pure: no socket, file, clock, runtime or lock.
+//!
+//! A shard is a function from an `Input` and the time to `Effects` (`shard`, `event`). It holds the accounts and carriers
+//! whose home it is (`placement`); they speak to each other in `ShardMessage`s, on one shard or across two (`message`).
+
+pub mod account;
+mod answers;
+pub mod backoff;
+pub mod carrier;
+pub mod context;
+pub mod correlation;
+pub mod deliveries;
+pub mod delivery;
+mod dispatch;
+pub mod early;
+pub mod effects;
+pub mod event;
+pub mod gate;
+pub mod id_source;
+pub mod link;
+mod link_end;
+pub mod message;
+pub mod placement;
+pub mod queue;
+pub mod random;
+pub mod receipts;
+pub mod router;
+pub mod session;
+pub mod shard;
+pub mod slab;
+pub mod submit;
+pub mod throttle;
+pub mod time;
+pub mod timers;
+pub mod unbound;
+pub mod window;

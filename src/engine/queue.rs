@@ -1,0 +1,213 @@
+//! Submits that wait for a carrier's rate or window: fair between accounts by segments, by priority and order within one.
+//!
+//! Deficit round robin: an account may send `QUANTUM` segments each time its turn comes.
+
+use std::collections::VecDeque;
+
+use ahash::AHashMap;
+
+use super::carrier::Pending;
+use super::slab::Key;
+use crate::config::AccountId;
+
+#[derive(Debug, Default)]
+pub struct SubmitQueue {
+    accounts: AHashMap<AccountId, AccountQueue>,
+    /// Accounts with something queued, the next one first.
+    ring: VecDeque<AccountId>,
+    len: usize,
+    segments: u64,
+}
+
+#[derive(Debug, Default)]
+struct AccountQueue {
+    by_priority: [VecDeque<Pending>; 4],
+    deficit: u32,
+}
+
+impl SubmitQueue {
+    const QUANTUM: u32 = 8;
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Segments waiting.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    pub fn push(&mut self, pending: Pending) {
+        self.add(pending, VecDeque::push_back);
+    }
+
+    /// Back to the head of its account: the carrier could not take it just now.
+    pub fn push_front(&mut self, pending: Pending) {
+        self.add(pending, VecDeque::push_front);
+    }
+
+    /// The next to send.
+    pub fn head(&mut self) -> Option<&Pending> {
+        loop {
+            let account = *self.ring.front()?;
+            let queue = self.accounts.get_mut(&account)?;
+            let need = u32::from(queue.head()?.info.segments);
+            if queue.deficit >= need {
+                return self.accounts.get(&account)?.head();
+            }
+            queue.deficit += Self::QUANTUM;
+            if self.ring.len() > 1 {
+                self.ring.rotate_left(1);
+            }
+        }
+    }
+
+    /// Takes what `head` showed.
+    pub fn pop(&mut self) -> Option<Pending> {
+        self.head()?;
+        let account = *self.ring.front()?;
+        let queue = self.accounts.get_mut(&account)?;
+        let pending = queue.by_priority.iter_mut().rev().find_map(VecDeque::pop_front)?;
+        queue.deficit -= u32::from(pending.info.segments).min(queue.deficit);
+        if queue.head().is_none() {
+            queue.deficit = 0;
+            self.ring.pop_front();
+        }
+        self.len -= 1;
+        self.segments -= u64::from(pending.info.segments);
+        Some(pending)
+    }
+
+    /// Takes everything a session has waiting.
+    pub fn withdraw(&mut self, account: AccountId, session: Key) -> Vec<Pending> {
+        self.extract(account, |pending| pending.info.session == session)
+    }
+
+    /// Takes everything that may wait no longer.
+    pub fn expire(&mut self, is_over: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        let accounts: Vec<_> = self.ring.iter().copied().collect();
+        accounts.into_iter().flat_map(|account| self.extract(account, &is_over)).collect()
+    }
+
+    fn extract(&mut self, account: AccountId, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        let Some(queue) = self.accounts.get_mut(&account) else { return Vec::new() };
+        let mut taken = Vec::new();
+        for line in &mut queue.by_priority {
+            if line.iter().any(&is_wanted) {
+                let (out, stay): (Vec<_>, Vec<_>) = line.drain(..).partition(&is_wanted);
+                line.extend(stay);
+                taken.extend(out);
+            }
+        }
+        if queue.head().is_none() {
+            queue.deficit = 0;
+            self.ring.retain(|other| *other != account);
+        }
+        self.len -= taken.len();
+        self.segments -= taken.iter().map(|pending| u64::from(pending.info.segments)).sum::<u64>();
+        taken
+    }
+
+    fn add(&mut self, pending: Pending, place: impl FnOnce(&mut VecDeque<Pending>, Pending)) {
+        self.len += 1;
+        self.segments += u64::from(pending.info.segments);
+        let account = pending.info.account;
+        let queue = self.accounts.entry(account).or_default();
+        if queue.head().is_none() {
+            self.ring.push_back(account);
+        }
+        place(&mut queue.by_priority[usize::from(pending.info.priority.min(3))], pending);
+    }
+}
+
+impl AccountQueue {
+    fn head(&self) -> Option<&Pending> {
+        self.by_priority.iter().rev().find_map(VecDeque::front)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::message::SubmitInfo;
+    use crate::engine::time::Instant;
+    use crate::smpp::message_id::MessageId;
+
+    fn pending(account: u32, segments: u16, priority: u8, tag: u64) -> Pending {
+        let nobody = Key { slot: 0, generation: 0 };
+        let info = SubmitInfo {
+            account: AccountId(account),
+            submit: nobody,
+            session: Key { slot: account, generation: 0 },
+            id: MessageId::new(tag),
+            deadline: Instant::NEVER,
+            destination: 0,
+            affinity: 0,
+            segments,
+            priority,
+            wants_receipt: false,
+        };
+        Pending { info, body: Vec::new(), queued_until: Instant::NEVER, stream_at: 0, written: 0 }
+    }
+
+    fn drain(queue: &mut SubmitQueue) -> Vec<u64> {
+        std::iter::from_fn(|| queue.pop()).map(|pending| pending.info.id.bits()).collect()
+    }
+
+    #[test]
+    fn a_flood_of_one_account_does_not_hold_up_another() {
+        let mut queue = SubmitQueue::default();
+        for tag in 0..100 {
+            queue.push(pending(1, 1, 0, tag));
+        }
+        queue.push(pending(2, 1, 0, 999));
+        let order = drain(&mut queue);
+        assert!(order.iter().position(|tag| *tag == 999).unwrap() <= 16);
+        assert_eq!((order.len(), queue.len(), queue.segments()), (101, 0, 0));
+    }
+
+    #[test]
+    fn fairness_counts_segments_and_not_messages() {
+        let mut queue = SubmitQueue::default();
+        for tag in 0..40 {
+            queue.push(pending(1, 8, 0, tag));
+            queue.push(pending(2, 1, 0, 1_000 + tag));
+        }
+        let order = drain(&mut queue);
+        let first_forty = &order[..36];
+        let long = first_forty.iter().filter(|tag| **tag < 1_000).count();
+        assert!((3..=5).contains(&long), "{long} long ones among the first 36");
+    }
+
+    #[test]
+    fn priority_goes_first_and_the_head_goes_back_to_the_head() {
+        let mut queue = SubmitQueue::default();
+        queue.push(pending(1, 1, 0, 1));
+        queue.push(pending(1, 1, 2, 2));
+        queue.push(pending(1, 1, 0, 3));
+        let first = queue.pop().unwrap();
+        assert_eq!(first.info.id.bits(), 2);
+        let second = queue.pop().unwrap();
+        queue.push_front(second);
+        assert_eq!(drain(&mut queue), [1, 3]);
+    }
+
+    #[test]
+    fn a_session_that_ended_takes_its_own_out_and_nothing_else() {
+        let mut queue = SubmitQueue::default();
+        for tag in 0..3 {
+            queue.push(pending(1, 1, 0, tag));
+            queue.push(pending(2, 1, 0, 10 + tag));
+        }
+        let gone = queue.withdraw(AccountId(1), Key { slot: 1, generation: 0 });
+        assert_eq!((gone.len(), queue.len()), (3, 3));
+        assert_eq!(drain(&mut queue), [10, 11, 12]);
+    }
+}

@@ -1,0 +1,323 @@
+//! What a carrier delivers: receipts find whose they are, MO finds its account, and the carrier is acknowledged once the
+//! account's home has made either durable. Never the other way round.
+
+use std::time::Duration;
+
+use super::carrier::Carrier;
+use super::context::Context;
+use super::correlation::{Correlation, Found};
+use super::early::Early;
+use super::event::{Notice, Record};
+use super::message::{DeliveryKind, ShardMessage};
+use super::router::significant;
+use super::slab::Key;
+use super::submit::hash_digits;
+use super::time::Instant;
+use crate::config::{AccountId, MoRoute, UnroutedMo};
+use crate::metrics::ReceiptOutcome;
+use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::frame::Frame;
+use crate::smpp::message_id::{CarrierIdFormat, MessageId, NormalizedId, normalize};
+use crate::smpp::pdu;
+use crate::smpp::receipt::{self, Receipt};
+use crate::smpp::view::SmView;
+
+/// A receipt or MO handed to its account's home.
+#[derive(Debug)]
+pub struct InHand {
+    from: From,
+    /// The entry it matched; put back when the account has no room. `None` for MO.
+    entry: Option<Correlation>,
+    is_final: bool,
+}
+
+/// Whom to tell when it is durable.
+#[derive(Debug)]
+enum From {
+    /// Acknowledge the deliver_sm.
+    Link { link: usize, connection: Key, sequence: SequenceNumber },
+    /// It was parked and acknowledged before; its body, in case it must be handed over again.
+    Parked(Vec<u8>),
+}
+
+/// A receipt already acknowledged to the carrier that its account had no room for.
+#[derive(Debug)]
+pub struct Refused {
+    pub retry_at: Instant,
+    entry: Correlation,
+    body: Vec<u8>,
+}
+
+impl Carrier {
+    /// Receipts that may be on their way to accounts at once; the carrier is asked to wait beyond that.
+    const MAX_IN_HAND: usize = 1 << 16;
+    /// Early receipts parked at once.
+    const MAX_EARLY: usize = 1 << 16;
+    const RETRY_REFUSED: Duration = Duration::from_secs(1);
+
+    /// Takes a deliver_sm.
+    pub fn handle_deliver(&mut self, at: usize, connection: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
+        let from = From::Link { link: at, connection, sequence: frame.sequence };
+        let view = match SmView::deliver(frame.body) {
+            Ok(view) => view,
+            Err(status) => {
+                cx.counts.protocol_errors += 1;
+                return pdu::write_deliver_sm_resp(status, frame.sequence, cx.out.write(connection));
+            }
+        };
+        if self.in_hand.len() >= Self::MAX_IN_HAND {
+            self.counts.count_receipt(ReceiptOutcome::Deferred);
+            let status = CommandStatus::RX_T_APPN;
+            return pdu::write_deliver_sm_resp(status, frame.sequence, cx.out.write(connection));
+        }
+        let status = match receipt::read(&view) {
+            Some(receipt) => self.handle_receipt(from, frame.body, &view, &receipt, cx),
+            None => self.handle_mo(from, frame.body, &view, cx),
+        };
+        if let Some(status) = status {
+            pdu::write_deliver_sm_resp(status, frame.sequence, cx.out.write(connection));
+        }
+    }
+
+    /// The account's home answered.
+    pub fn deliver_done(&mut self, in_hand: Key, is_kept: bool, cx: &mut Context<'_>) {
+        let Some(hand) = self.in_hand.remove(in_hand) else { return };
+        if let Some(entry) = hand.entry.filter(|_| hand.is_final) {
+            if is_kept {
+                cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id });
+            } else {
+                self.correlations.insert(entry);
+            }
+        }
+        let status = if is_kept { CommandStatus::ROK } else { CommandStatus::RX_T_APPN };
+        match hand.from {
+            // On a link that is gone the carrier will send it again.
+            From::Link { link, connection, sequence } if self.links[link].connection() == Some(connection) => {
+                if !is_kept {
+                    self.counts.count_receipt(ReceiptOutcome::Deferred);
+                }
+                pdu::write_deliver_sm_resp(status, sequence, cx.out.write(connection));
+            }
+            From::Link { .. } => {}
+            From::Parked(body) => match hand.entry {
+                Some(entry) if !is_kept => {
+                    let retry_at = cx.now + Self::RETRY_REFUSED;
+                    self.refused.push(Refused { retry_at, entry, body });
+                    self.arm(cx);
+                }
+                Some(_) | None => self.recycle(body),
+            },
+        }
+    }
+
+    /// An early receipt found the submit it belongs to.
+    pub(super) fn join_early(&mut self, key: Key, early: Early, entry: Correlation, cx: &mut Context<'_>) {
+        cx.out.append(Record::EarlyGone { carrier: self.id, key });
+        self.counts.count_receipt(ReceiptOutcome::Matched);
+        self.hand_over_parked(entry, early.body, cx);
+    }
+
+    /// Drops early receipts that no unanswered submit can claim any more.
+    pub(super) fn drop_unclaimed(&mut self, cx: &mut Context<'_>) {
+        if self.early.is_empty() {
+            return;
+        }
+        for key in self.early.drop_unclaimed(self.unanswered.oldest()) {
+            self.counts.count_receipt(ReceiptOutcome::Unclaimed);
+            cx.out.append(Record::EarlyGone { carrier: self.id, key });
+        }
+    }
+
+    /// Offers acknowledged receipts again whose account had no room.
+    pub(super) fn retry_refused(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now;
+        if self.refused.iter().all(|refused| refused.retry_at > now) {
+            return;
+        }
+        for refused in std::mem::take(&mut self.refused) {
+            if refused.retry_at <= now {
+                self.hand_over_parked(refused.entry, refused.body, cx);
+            } else {
+                self.refused.push(refused);
+            }
+        }
+    }
+
+    /// The status to answer with at once; `None` when the answer waits for the account's home or a record.
+    fn handle_receipt(
+        &mut self,
+        from: From,
+        body: &[u8],
+        view: &SmView<'_>,
+        receipt: &Receipt<'_>,
+        cx: &mut Context<'_>,
+    ) -> Option<CommandStatus> {
+        let format = cx.config.carrier(self.id).message_id.receipt;
+        let destination = hash_digits(significant(view.source.digits));
+        let mut fingerprints = [None; 2];
+        for (id, fingerprint) in receipt.ids.iter().zip(&mut fingerprints) {
+            let Some(id) = id else { continue };
+            *fingerprint = Some(self.correlations.fingerprint(normalize(id, format)));
+        }
+        let mut found = Found::None;
+        for fingerprint in fingerprints.into_iter().flatten() {
+            found = self.correlations.find(fingerprint, destination);
+            if found != Found::None {
+                break;
+            }
+        }
+        let entry = match found {
+            Found::None => return self.handle_unmatched(from, body, fingerprints, receipt, cx),
+            Found::One(entry) => entry,
+            Found::Ambiguous(entry) => {
+                self.counts.duplicate_ids += 1;
+                entry
+            }
+        };
+        let is_final = receipt.state.is_final();
+        if is_final {
+            self.correlations.remove(&entry);
+        }
+        if entry.is_muted {
+            self.counts.count_receipt(ReceiptOutcome::Muted);
+            if is_final {
+                cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id });
+            }
+            return Some(CommandStatus::ROK);
+        }
+        self.counts.count_receipt(ReceiptOutcome::Matched);
+        let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
+        let is_fresh = Self::is_fresh(entry.born_seconds, cx.now);
+        self.send_receipt(in_hand, entry, is_final, is_fresh, (body, view, receipt), cx);
+        None
+    }
+
+    fn handle_unmatched(
+        &mut self,
+        from: From,
+        body: &[u8],
+        fingerprints: [Option<u64>; 2],
+        receipt: &Receipt<'_>,
+        cx: &mut Context<'_>,
+    ) -> Option<CommandStatus> {
+        let From::Link { link, connection, sequence } = from else { return None };
+        let has_id = fingerprints.iter().any(Option::is_some);
+        if !has_id || self.unanswered.oldest().is_none() {
+            self.counts.count_receipt(ReceiptOutcome::Unknown);
+            self.hint_format(receipt, cx);
+            // A refusal would make the carrier resend it for days.
+            return Some(CommandStatus::ROK);
+        }
+        if self.early.len() >= Self::MAX_EARLY {
+            self.counts.count_receipt(ReceiptOutcome::Deferred);
+            return Some(CommandStatus::RX_T_APPN);
+        }
+        self.counts.count_receipt(ReceiptOutcome::Early);
+        let early = Early { fingerprints, before: self.unanswered.next(), body: body.to_vec() };
+        let key = self.early.park(early);
+        let octets = cx.out.record_bytes.add(body);
+        cx.out.append(Record::Early { carrier: self.id, key, body: octets });
+        let acknowledge = ShardMessage::Acknowledge { carrier: self.id, link: link as u16, connection, sequence };
+        let own = cx.out.own();
+        cx.out.after_records(own).messages.push(acknowledge);
+        None
+    }
+
+    /// What was parked is durable: acknowledge it.
+    pub fn acknowledge(&mut self, link: usize, connection: Key, sequence: SequenceNumber, cx: &mut Context<'_>) {
+        if self.links[link].connection() == Some(connection) {
+            pdu::write_deliver_sm_resp(CommandStatus::ROK, sequence, cx.out.write(connection));
+        }
+    }
+
+    fn hand_over_parked(&mut self, entry: Correlation, body: Vec<u8>, cx: &mut Context<'_>) {
+        let Ok(view) = SmView::deliver(&body) else { return };
+        let Some(receipt) = receipt::read(&view) else { return };
+        let is_final = receipt.state.is_final();
+        if is_final {
+            self.correlations.remove(&entry);
+        }
+        let in_hand = self.in_hand.insert(InHand { from: From::Parked(body.clone()), entry: Some(entry), is_final });
+        self.send_receipt(in_hand, entry, is_final, true, (&body, &view, &receipt), cx);
+    }
+
+    fn send_receipt(
+        &mut self,
+        in_hand: Key,
+        entry: Correlation,
+        is_final: bool,
+        is_fresh: bool,
+        (body, view, receipt): (&[u8], &SmView<'_>, &Receipt<'_>),
+        cx: &mut Context<'_>,
+    ) {
+        let account = entry.account;
+        let our_id = entry.id.text(cx.config.account(account).message_id);
+        let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
+        let carrier = self.id;
+        // Behind whatever record its correlation still waits for, so that it cannot overtake its answer.
+        let batch = cx.out.after_records(cx.placement.home_of_account(account));
+        let at = batch.bytes.len();
+        receipt::rewrite(body, view, receipt, our_id.as_bytes(), &mut batch.bytes);
+        let body = batch.since(at);
+        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id: entry.id, body });
+    }
+
+    fn handle_mo(&mut self, from: From, body: &[u8], view: &SmView<'_>, cx: &mut Context<'_>) -> Option<CommandStatus> {
+        self.counts.mo += 1;
+        let matches = |route: &&MoRoute| {
+            let allows = |patterns: &Option<Vec<crate::config::Pattern>>, address: &[u8]| {
+                patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))
+            };
+            route.carrier.is_none_or(|carrier| carrier == self.id)
+                && allows(&route.destination, view.destination.digits)
+                && allows(&route.source, view.source.digits)
+        };
+        let Some(account): Option<AccountId> = cx.config.mo.iter().find(matches).map(|route| route.to) else {
+            self.counts.mo_unrouted += 1;
+            return Some(match cx.config.unrouted_mo {
+                // Nothing could keep it here beyond a restart, so the carrier is asked to.
+                UnroutedMo::Keep => CommandStatus::RX_T_APPN,
+                UnroutedMo::Refuse => CommandStatus::RX_R_APPN,
+            });
+        };
+        let in_hand = self.in_hand.insert(InHand { from, entry: None, is_final: true });
+        let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
+        let body = batch.add(body);
+        let (carrier, kind, id) = (self.id, DeliveryKind::Mo, MessageId::new(0));
+        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh: false, id, body });
+        None
+    }
+
+    /// A receipt that would match in another spelling means the carrier's `message_id` setting is likely wrong.
+    fn hint_format(&mut self, receipt: &Receipt<'_>, cx: &mut Context<'_>) {
+        let formats = cx.config.carrier(self.id).message_id;
+        if self.has_hinted || formats.response != CarrierIdFormat::AsIs || self.correlations.is_empty() {
+            return;
+        }
+        let known = |text: String| {
+            let id = NormalizedId::Verbatim(text.as_bytes());
+            self.correlations.find(self.correlations.fingerprint(id), 0) != Found::None
+        };
+        let other_spelling = receipt.ids.iter().flatten().any(|id| {
+            let as_decimal = match normalize(id, CarrierIdFormat::Decimal) {
+                NormalizedId::Number(n) => {
+                    [format!("{n}"), format!("{n:x}"), format!("{n:X}"), format!("{n:08x}"), format!("{n:08X}")]
+                        .into_iter()
+                        .any(known)
+                }
+                NormalizedId::Verbatim(_) => false,
+            };
+            let as_hex = match normalize(id, CarrierIdFormat::Hex) {
+                NormalizedId::Number(n) => {
+                    [format!("{n}"), format!("{n:010}"), format!("{n:x}"), format!("{n:X}")].into_iter().any(known)
+                }
+                NormalizedId::Verbatim(_) => false,
+            };
+            as_decimal || as_hex
+        });
+        if other_spelling {
+            self.has_hinted = true;
+            cx.out.notice(Notice::IdFormatHint { carrier: self.id });
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! One shard: the function from an `Input` and the time to `Effects`. Everything with a home here lives in it.
+//!
+//! It only finds who an input is for; accounts, carriers and unbound connections decide. What they say to each other, on this
+//! shard or another, travels as `ShardMessage`s, which `settle` delivers until all is quiet.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::account::Account;
+use super::carrier::Carrier;
+use super::context::Context;
+use super::effects::Effects;
+use super::event::{AdmittedBind, Input, Notice};
+use super::gate::Gate;
+use super::id_source::IdSource;
+use super::message::{Batch, ShardId, ShardMessage};
+use super::placement::Placement;
+use super::random::Random;
+use super::router::RouteTable;
+use super::slab::{Key, Slab};
+use super::time::Instant;
+use super::timers::Timers;
+use super::unbound::Unbound;
+use crate::config::{AccountId, CarrierId, Config};
+use crate::metrics::{ConnectionRefusal, ShardCounts};
+
+/// Who a connection belongs to.
+#[derive(Debug)]
+pub enum Connection {
+    Unbound(Unbound),
+    Session { account: AccountId, session: Key },
+    Link { carrier: CarrierId, link: u16 },
+}
+
+/// What the shell draws for a shard: the engine draws nothing itself.
+#[derive(Clone, Debug)]
+pub struct Seeds {
+    pub random: u64,
+    /// Key of the message_id permutation; the same at every start.
+    pub id_key: [u8; 16],
+    /// Numbers for message_ids, reserved durably.
+    pub ids: (u64, u64),
+}
+
+#[derive(Debug)]
+pub struct Shard {
+    pub id: ShardId,
+    pub(super) config: Arc<Config>,
+    pub(super) routes: RouteTable,
+    pub(super) placement: Placement,
+    pub(super) connections: Slab<Connection>,
+    pub(super) accounts: Vec<Option<Box<Account>>>,
+    pub(super) carriers: Vec<Option<Box<Carrier>>>,
+    /// Only shard 0's is used.
+    pub(super) gate: Gate,
+    pub(super) timers: Timers,
+    pub(super) random: Random,
+    pub(super) ids: IdSource,
+    pub(super) turn: u64,
+    pub(super) drain: Drain,
+    loopback: Batch,
+    pub counts: ShardCounts,
+}
+
+/// Where the end of the process stands on this shard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Drain {
+    No,
+    /// Windows empty, then the links say goodbye.
+    Carriers,
+    /// Every shard's links are gone.
+    CarriersDone,
+    /// Receipts in hand go out, then the sessions are told goodbye.
+    Sessions,
+    Done,
+}
+
+// Splits a shard into what is being handled and what it may touch.
+macro_rules! context {
+    ($shard:ident, $now:ident, $out:ident) => {
+        &mut Context {
+            config: &$shard.config,
+            routes: &$shard.routes,
+            placement: &$shard.placement,
+            now: $now,
+            turn: $shard.turn,
+            is_draining: $shard.drain != Drain::No,
+            random: &mut $shard.random,
+            ids: &mut $shard.ids,
+            timers: &mut $shard.timers,
+            counts: &mut $shard.counts,
+            connections: &mut $shard.connections,
+            out: $out,
+        }
+    };
+}
+
+pub(super) use context;
+
+impl Shard {
+    #[must_use]
+    pub fn new(id: ShardId, config: Arc<Config>, placement: Placement, seeds: &Seeds) -> Self {
+        let mut random = Random::new(seeds.random);
+        let mut accounts = Vec::new();
+        for (index, account) in config.accounts.iter().enumerate() {
+            let account_id = AccountId(index as u32);
+            let is_home = placement.home_of_account(account_id) == id;
+            accounts.push(is_home.then(|| Box::new(Account::new(account_id, account))));
+        }
+        let mut carriers = Vec::new();
+        for (index, carrier) in config.carriers.iter().enumerate() {
+            let carrier_id = CarrierId(index as u16);
+            let is_home = placement.home_of_carrier(carrier_id) == id;
+            let keys = std::array::from_fn(|_| random.draw());
+            carriers.push(is_home.then(|| Box::new(Carrier::new(carrier_id, carrier, keys))));
+        }
+        let (first, end) = seeds.ids;
+        Self {
+            id,
+            routes: RouteTable::new(&config),
+            ids: IdSource::new(config.node, seeds.id_key, first, end),
+            config,
+            placement,
+            connections: Slab::default(),
+            accounts,
+            carriers,
+            gate: Gate::default(),
+            timers: Timers::default(),
+            random,
+            turn: 0,
+            drain: Drain::No,
+            loopback: Batch::default(),
+            counts: ShardCounts::default(),
+        }
+    }
+
+    /// Begins dialling.
+    pub fn start(&mut self, now: Instant, out: &mut Effects) {
+        for carrier in self.carriers.iter_mut().flatten() {
+            carrier.arm(context!(self, now, out));
+        }
+    }
+
+    /// Shard 0 accepted a connection: counted in, or to be closed without a word.
+    pub fn admit(&mut self, address: IpAddr) -> Result<(), ConnectionRefusal> {
+        let admitted = self.gate.admit(address, &self.config);
+        match admitted {
+            Ok(()) => self.counts.accepted += 1,
+            Err(why) => self.counts.count_connection_refused(why),
+        }
+        admitted
+    }
+
+    /// A connection dealt to this shard.
+    pub fn accept(&mut self, address: IpAddr, now: Instant, out: &mut Effects) -> Key {
+        let key = self.connections.insert(Connection::Link { carrier: CarrierId(0), link: 0 });
+        out.open(key);
+        let unbound = Unbound::new(address, key, context!(self, now, out));
+        if let Some(connection) = self.connections.get_mut(key) {
+            *connection = Connection::Unbound(unbound);
+        }
+        key
+    }
+
+    /// A connection whose bind another shard checked. The caller then hands in what was read behind the bind.
+    pub fn arrive(&mut self, bind: &AdmittedBind, now: Instant, out: &mut Effects) -> Key {
+        let nobody = Key { slot: 0, generation: 0 };
+        let key = self.connections.insert(Connection::Session { account: bind.account, session: nobody });
+        out.open(key);
+        out.tell(ShardId(0), ShardMessage::Bound { address: bind.address });
+        let Some(account) = &mut self.accounts[bind.account.index()] else { return key };
+        match account.admit(key, bind, context!(self, now, out)) {
+            Ok(session) => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    *connection = Connection::Session { account: bind.account, session };
+                }
+            }
+            Err(why) => {
+                self.counts.count_bind_refused(why);
+                let system_id = self.config.account(bind.account).name.clone();
+                out.notice(Notice::BindRefused { address: bind.address, system_id, why });
+                let cx = context!(self, now, out);
+                let mut unbound = Unbound::new(bind.address, key, cx);
+                unbound.refuse_at_home(key, cx);
+                if let Some(connection) = self.connections.get_mut(key) {
+                    *connection = Connection::Unbound(unbound);
+                }
+            }
+        }
+        key
+    }
+
+    /// Whether the next PDU of this connection may be taken. When not, the rest stays unread until `Action::Resume`.
+    pub fn is_ready(&mut self, connection: Key) -> bool {
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, session }) => {
+                let window = self.config.accounts[account.index()].window;
+                self.accounts[account.index()].as_mut().is_some_and(|account| account.is_ready(*session, window))
+            }
+            Some(Connection::Unbound(unbound)) => unbound.is_ready(),
+            Some(Connection::Link { .. }) => true,
+            None => false,
+        }
+    }
+
+    /// Longest PDU this connection may send now.
+    #[must_use]
+    pub fn max_pdu(&self, connection: Key) -> usize {
+        match self.connections.get(connection) {
+            Some(Connection::Unbound(_)) | None => Unbound::MAX_PDU.min(self.config.smpp.max_pdu),
+            Some(Connection::Session { .. } | Connection::Link { .. }) => self.config.smpp.max_pdu,
+        }
+    }
+
+    /// Handles one thing. Octets and messages are in `out` afterwards; call `settle` before they are used.
+    pub fn handle(&mut self, input: Input<'_>, now: Instant, out: &mut Effects) {
+        match input {
+            Input::Frame { connection, frame } => self.handle_frame(connection, &frame, now, out),
+            Input::Fault { connection, fault } => self.handle_fault(connection, fault, now, out),
+            Input::Connected { connection } => {
+                if let Some(Connection::Link { carrier, link }) = self.connections.get(connection) {
+                    let link = usize::from(*link);
+                    if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                        carrier.link_connected(link, connection, context!(self, now, out));
+                    }
+                }
+            }
+            Input::Closed { connection } => self.handle_closed(connection, now, out),
+            Input::Blocked { connection } => match self.connections.get(connection) {
+                Some(Connection::Session { account, session }) => {
+                    let session = *session;
+                    if let Some(account) = &mut self.accounts[account.index()] {
+                        account.session_blocked(session, context!(self, now, out));
+                    }
+                }
+                Some(Connection::Link { carrier, .. }) => {
+                    if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                        carrier.arm(context!(self, now, out));
+                    }
+                }
+                Some(Connection::Unbound(_)) | None => {}
+            },
+            Input::Unblocked { connection } => {
+                if let Some(Connection::Session { account, .. }) = self.connections.get(connection)
+                    && let Some(account) = &mut self.accounts[account.index()]
+                {
+                    account.pump_deliveries(context!(self, now, out));
+                }
+            }
+            Input::Batch { batch, .. } => self.handle_batch(batch, now, out),
+            Input::Durable { through } => out.durable(through),
+            Input::Ids { first, end } => self.ids.add_block(first, end),
+            Input::Timeout => self.handle_timeouts(now, out),
+            Input::DrainCarriers => self.drain = Drain::Carriers,
+            Input::DrainSessions => {
+                self.drain = Drain::Sessions;
+                let is_unbound =
+                    |(key, connection): (Key, &Connection)| matches!(connection, Connection::Unbound(_)).then_some(key);
+                for key in self.connections.iter().filter_map(is_unbound).collect::<Vec<_>>() {
+                    self.with_unbound(key, now, out, |unbound, cx| unbound.close(key, cx));
+                }
+            }
+        }
+    }
+
+    /// Delivers what this shard said to itself until nothing is left.
+    pub fn settle(&mut self, now: Instant, out: &mut Effects) {
+        while !out.prompt[self.id.index()].is_empty() {
+            let mut batch = std::mem::take(&mut self.loopback);
+            std::mem::swap(&mut batch, &mut out.prompt[self.id.index()]);
+            self.handle_batch(&batch, now, out);
+            batch.clear();
+            self.loopback = batch;
+        }
+        self.go_on_draining(now, out);
+    }
+
+    /// The octets of the last turn are with the kernel, as far as it took them.
+    pub fn next_turn(&mut self, now: Instant, out: &mut Effects) {
+        self.turn += 1;
+        self.counts.turns += 1;
+        while let Some(account) = out.take_next_turn() {
+            if let Some(account) = &mut self.accounts[account.index()] {
+                account.pump_deliveries(context!(self, now, out));
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next_timeout()
+    }
+
+    /// Accounts whose home this is, their levels up to date.
+    pub fn accounts(&mut self) -> impl Iterator<Item = &mut Account> {
+        self.accounts.iter_mut().flatten().map(|account| {
+            account.measure();
+            &mut **account
+        })
+    }
+
+    /// Carriers whose home this is, their levels up to date.
+    pub fn carriers(&mut self) -> impl Iterator<Item = &mut Carrier> {
+        self.carriers.iter_mut().flatten().map(|carrier| {
+            carrier.measure();
+            &mut **carrier
+        })
+    }
+
+    /// Copies what is a level rather than a count into the counts. Connections are known to shard 0 alone.
+    pub fn measure(&mut self) {
+        self.counts.connections = u64::from(self.gate.connections());
+        self.counts.unbound = u64::from(self.gate.unbound());
+    }
+}
