@@ -1,0 +1,275 @@
+//! One connection, an ESME's or a carrier's: read once, hand every whole PDU to the engine, and let the turn write once.
+//!
+//! All connections of a shard read into one buffer, which stays in the cache; only what is left of a PDU is kept here, so an
+//! idle bind costs next to nothing. Octets go out in `turn`; a connection the kernel takes no more from gets a writer until
+//! it does.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use futures_lite::{AsyncRead, AsyncWrite, future};
+use glommio::net::TcpStream;
+use glommio::timer::Timer;
+
+use crate::engine::event::Input;
+use crate::engine::slab::Key;
+use crate::runtime::shard_loop::ShardLoop;
+use crate::smpp::frame::Frame;
+
+/// How long what is left may take to be written before a close.
+const FLUSH_BEFORE_CLOSE: Duration = Duration::from_secs(5);
+/// How long the peer may still send after we said goodbye; closing with octets unread would destroy our last ones.
+const LINGER: Duration = Duration::from_secs(1);
+
+pub struct Connection {
+    pub key: Key,
+    stream: RefCell<TcpStream>,
+    /// Read and not handled: part of a PDU, or PDUs of a session that is paused.
+    unread: RefCell<BytesMut>,
+    stage: Cell<Stage>,
+    /// The engine wants nothing of it for now.
+    is_paused: Cell<bool>,
+    /// A writer waits for the kernel to take more.
+    pub is_blocked: Cell<bool>,
+    /// When the first octets of a PDU came whose rest is still out; zero when none are. Nanoseconds.
+    pub partial_since: Cell<u64>,
+    reader: crate::runtime::wakeup::Wakeup,
+    writer: crate::runtime::wakeup::Wakeup,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Open,
+    /// We are done with it: what is left is being written, then what comes is thrown away.
+    Closing,
+    Discarding,
+    Gone,
+}
+
+enum Ended {
+    /// The peer closed, or the connection broke.
+    Lost,
+    /// It moved, or was closed by us.
+    Gone,
+}
+
+impl Connection {
+    #[must_use]
+    pub fn new(key: Key, stream: TcpStream, unread: BytesMut) -> Rc<Self> {
+        Rc::new(Self {
+            key,
+            stream: RefCell::new(stream),
+            unread: RefCell::new(unread),
+            stage: Cell::new(Stage::Open),
+            is_paused: Cell::new(false),
+            is_blocked: Cell::new(false),
+            partial_since: Cell::new(0),
+            reader: Default::default(),
+            writer: Default::default(),
+        })
+    }
+
+    /// Reads until the connection ends. A panic of its own I/O ends it alone; one inside the engine ends the process.
+    pub async fn run(self: Rc<Self>, shard: Rc<ShardLoop>) {
+        self.handle_unread(&shard);
+        let ended = poll_fn(|cx| {
+            match catch_unwind(AssertUnwindSafe(|| self.poll_read(&shard, cx))) {
+                Ok(polled) => polled,
+                Err(panic) if shard.is_in_engine() => resume_unwind(panic),
+                Err(_) => {
+                    shard.count_panic();
+                    Poll::Ready(Ended::Lost)
+                }
+            }
+        })
+        .await;
+        if matches!(ended, Ended::Lost) && self.stage.get() == Stage::Open {
+            self.end(&shard);
+        }
+    }
+
+    /// The engine wants this connection read again.
+    pub fn resume(&self) {
+        if self.is_paused.replace(false) {
+            self.reader.wake();
+        }
+    }
+
+    /// Takes the connection out of this shard: a descriptor of its socket and what was read and not handled.
+    pub fn take_away(&self) -> io::Result<(std::os::fd::OwnedFd, BytesMut)> {
+        self.stage.set(Stage::Gone);
+        self.reader.wake();
+        let socket = crate::runtime::sys::own(&self.stream.borrow())?;
+        Ok((socket, std::mem::take(&mut *self.unread.borrow_mut())))
+    }
+
+    /// Hands as much as the kernel takes of `octets`; `Pending` when it takes no more.
+    pub fn poll_write(&self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, octets)
+    }
+
+    /// Writes what is left once the kernel takes it again.
+    pub async fn write_rest(self: Rc<Self>, shard: Rc<ShardLoop>) {
+        let is_written = poll_fn(|cx| {
+            if self.stage.get() == Stage::Gone {
+                return Poll::Ready(false);
+            }
+            let _ = self.writer.poll(cx);
+            shard.with_outbox(self.key.slot, |outbox| {
+                while !outbox.unwritten().is_empty() {
+                    match self.poll_write(cx, outbox.unwritten()) {
+                        Poll::Ready(Ok(count)) => outbox.took(count),
+                        Poll::Ready(Err(_)) => return Poll::Ready(false),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                Poll::Ready(true)
+            })
+        })
+        .await;
+        self.is_blocked.set(false);
+        if is_written {
+            shard.handle(Input::Unblocked { connection: self.key });
+        } else if self.stage.get() == Stage::Open {
+            self.end(&shard);
+        }
+        self.writer.wake();
+    }
+
+    /// Closes by our decision: what is left is written, and what the peer still sends is read away for a moment.
+    pub async fn close(self: Rc<Self>, shard: Rc<ShardLoop>) {
+        if self.stage.get() != Stage::Open {
+            return;
+        }
+        self.stage.set(Stage::Closing);
+        let flushed = async {
+            while self.is_blocked.get() {
+                self.writer.wait().await;
+            }
+        };
+        future::or(flushed, async {
+            Timer::new(FLUSH_BEFORE_CLOSE).await;
+        })
+        .await;
+        // The peer may be gone already; then there is nothing to tell it.
+        let _ = self.stream.borrow().shutdown(Shutdown::Write).await;
+        self.stage.set(Stage::Discarding);
+        self.reader.wake();
+        let gone = async {
+            while self.stage.get() == Stage::Discarding {
+                self.writer.wait().await;
+            }
+        };
+        future::or(gone, async {
+            Timer::new(LINGER).await;
+        })
+        .await;
+        self.end(&shard);
+    }
+
+    /// Forgets the connection and tells the engine.
+    pub fn end(&self, shard: &Rc<ShardLoop>) {
+        if self.stage.replace(Stage::Gone) == Stage::Gone {
+            return;
+        }
+        self.reader.wake();
+        self.writer.wake();
+        shard.forget(self.key);
+        shard.handle(Input::Closed { connection: self.key });
+    }
+
+    fn poll_read(self: &Rc<Self>, shard: &Rc<ShardLoop>, cx: &mut Context<'_>) -> Poll<Ended> {
+        loop {
+            // Registers for whatever another task has to say; what it says is in the flags.
+            let _ = self.reader.poll(cx);
+            match self.stage.get() {
+                Stage::Gone => return Poll::Ready(Ended::Gone),
+                Stage::Closing => return Poll::Pending,
+                Stage::Open if self.is_paused.get() => return Poll::Pending,
+                Stage::Open if !self.handle_unread(shard) => continue,
+                Stage::Open | Stage::Discarding => {}
+            }
+            let mut buffer = shard.read_buffer();
+            let kept = self.unread.borrow().len();
+            buffer[..kept].copy_from_slice(&self.unread.borrow());
+            let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut buffer[kept..]);
+            let count = match polled {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    if self.stage.get() == Stage::Discarding {
+                        self.end(shard);
+                    }
+                    return Poll::Ready(Ended::Lost);
+                }
+                Poll::Ready(Ok(count)) => count,
+            };
+            if self.stage.get() == Stage::Discarding {
+                continue;
+            }
+            let was_full = kept + count == buffer.len();
+            let handled = self.handle_octets(shard, &buffer[..kept + count], count);
+            let mut unread = self.unread.borrow_mut();
+            unread.clear();
+            unread.extend_from_slice(&buffer[handled..kept + count]);
+            if was_full {
+                // More is waiting; let the other connections have their turn first.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Handles PDUs kept from before. False when the connection's state changed meanwhile.
+    fn handle_unread(self: &Rc<Self>, shard: &Rc<ShardLoop>) -> bool {
+        if self.unread.borrow().is_empty() || self.partial_since.get() != 0 {
+            return true;
+        }
+        let mut unread = std::mem::take(&mut *self.unread.borrow_mut());
+        let handled = self.handle_octets(shard, &unread, 0);
+        unread.advance(handled);
+        *self.unread.borrow_mut() = unread;
+        self.stage.get() == Stage::Open && !self.is_paused.get()
+    }
+
+    /// Hands every whole PDU of `octets` to the engine; returns how many octets that were.
+    fn handle_octets(&self, shard: &Rc<ShardLoop>, octets: &[u8], fresh: usize) -> usize {
+        shard.in_engine(|engine, now| {
+            engine.shard.counts.bytes_in += fresh as u64;
+            let mut at = 0;
+            self.partial_since.set(0);
+            loop {
+                if at == octets.len() {
+                    break;
+                }
+                if !engine.shard.is_ready(self.key) {
+                    self.is_paused.set(true);
+                    break;
+                }
+                match Frame::cut(&octets[at..], engine.shard.max_pdu(self.key)) {
+                    Ok(Some(frame)) => {
+                        at += frame.len();
+                        engine.shard.handle(Input::Frame { connection: self.key, frame }, now, &mut engine.out);
+                    }
+                    Ok(None) => {
+                        self.partial_since.set(now.as_nanos().max(1));
+                        break;
+                    }
+                    Err(fault) => {
+                        at = octets.len();
+                        engine.shard.handle(Input::Fault { connection: self.key, fault }, now, &mut engine.out);
+                        break;
+                    }
+                }
+            }
+            at
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! What all threads of the process share: the configuration, its health, the message id numbers, and how it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use crate::config::Config;
+use crate::runtime::health::Health;
+use crate::runtime::ids::IdStore;
+
+pub struct Shared {
+    pub config: Arc<Config>,
+    pub health: Arc<Health>,
+    pub ids: Arc<IdStore>,
+    pub control: Control,
+}
+
+/// Why the process ends.
+#[derive(Debug)]
+pub enum End {
+    /// SIGTERM or SIGINT.
+    Asked,
+    /// Everything was drained.
+    Drained,
+    /// This exit code, and what went wrong.
+    Failed(i32, String),
+}
+
+/// The drain, stage by stage: every shard's links first, then every shard's sessions.
+pub struct Control {
+    shards: usize,
+    stage: AtomicU8,
+    carriers_drained: AtomicUsize,
+    sessions_drained: AtomicUsize,
+    end: Sender<End>,
+}
+
+/// How far the drain has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Stage {
+    Serving,
+    Carriers,
+    Sessions,
+}
+
+impl Control {
+    #[must_use]
+    pub fn new(shards: usize, end: Sender<End>) -> Self {
+        Self {
+            shards,
+            stage: AtomicU8::new(0),
+            carriers_drained: AtomicUsize::new(0),
+            sessions_drained: AtomicUsize::new(0),
+            end,
+        }
+    }
+
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Acquire) {
+            0 => Stage::Serving,
+            1 => Stage::Carriers,
+            _ => Stage::Sessions,
+        }
+    }
+
+    pub fn drain(&self) {
+        self.stage.store(1, Ordering::Release);
+    }
+
+    /// One shard has no link left; after the last one, sessions follow.
+    pub fn carriers_drained(&self) {
+        if self.carriers_drained.fetch_add(1, Ordering::AcqRel) + 1 == self.shards {
+            self.stage.store(2, Ordering::Release);
+        }
+    }
+
+    pub fn sessions_drained(&self) {
+        if self.sessions_drained.fetch_add(1, Ordering::AcqRel) + 1 == self.shards {
+            self.end(End::Drained);
+        }
+    }
+
+    pub fn end(&self, end: End) {
+        // The receiver is the main thread, which outlives all others.
+        let _ = self.end.send(end);
+    }
+}
+
+impl Shared {
+    /// The process cannot go on.
+    pub fn fail(&self, exit_code: i32, error: &str) {
+        self.health.fail(error);
+        self.control.end(End::Failed(exit_code, error.to_owned()));
+    }
+}

@@ -1,0 +1,141 @@
+//! The file behind message_ids: the key of their permutation, and how far the counter has been given out.
+//!
+//! A block is given out only once the file says so durably, so no start uses a number twice. The store's directory is locked for
+//! as long as the process runs.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Numbers given out at once: minutes of the fastest shard, and 2^53 hold millions of blocks.
+const BLOCK: u64 = 1 << 26;
+/// Numbers there are (`IdCipher`).
+const NUMBERS: u64 = 1 << 53;
+/// A process that just ended may hold the lock a little longer.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub struct IdStore {
+    directory: PathBuf,
+    key: [u8; 16],
+    next: Mutex<u64>,
+    /// Held, not used.
+    _lock: File,
+}
+
+impl IdStore {
+    /// Opens the store's directory, which is made when there is none.
+    pub fn open(directory: &Path) -> Result<Self, String> {
+        let failed = |doing: &str, error: &dyn std::fmt::Display| {
+            format!("store {}: cannot {doing}: {error}; see store.path", directory.display())
+        };
+        fs::create_dir_all(directory).map_err(|error| failed("create it", &error))?;
+        let lock = File::create(directory.join("lock")).map_err(|error| failed("open its lock", &error))?;
+        take_lock(&lock).map_err(|error| failed("lock it", &error))?;
+        let path = directory.join("message-ids");
+        let (key, next) = match read_text(&path) {
+            Ok(text) => parse(&text).ok_or_else(|| failed("read message-ids", &"it is damaged"))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut key = [0; 16];
+                getrandom::fill(&mut key).map_err(|error| failed("draw a key", &error))?;
+                (key, 0)
+            }
+            Err(error) => return Err(failed("read message-ids", &error)),
+        };
+        Ok(Self { directory: directory.to_owned(), key, next: Mutex::new(next), _lock: lock })
+    }
+
+    /// The key of the permutation, the same at every start.
+    #[must_use]
+    pub fn key(&self) -> [u8; 16] {
+        self.key
+    }
+
+    /// Gives out the next block: its first number, and the one behind its last.
+    pub fn reserve(&self) -> Result<(u64, u64), String> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = *next;
+        let end = first + BLOCK;
+        if end > NUMBERS {
+            return Err(format!("store {}: all message ids are used up", self.directory.display()));
+        }
+        self.write(end).map_err(|error| {
+            format!("store {}: cannot write message-ids: {error}", self.directory.display())
+        })?;
+        *next = end;
+        Ok((first, end))
+    }
+
+    fn write(&self, next: u64) -> io::Result<()> {
+        let fresh = self.directory.join("message-ids.new");
+        let mut file = File::create(&fresh)?;
+        write!(file, "key {:032x}\nnext {next}\n", u128::from_be_bytes(self.key))?;
+        file.sync_all()?;
+        fs::rename(&fresh, self.directory.join("message-ids"))?;
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+fn take_lock(lock: &File) -> io::Result<()> {
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => pause(),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::WouldBlock, "another running process owns it"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "before any shard runs")]
+fn pause() {
+    std::thread::sleep(LOCK_PAUSE);
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the edge")]
+fn read_text(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+
+fn parse(text: &str) -> Option<([u8; 16], u64)> {
+    let mut lines = text.lines();
+    let key = u128::from_str_radix(lines.next()?.strip_prefix("key ")?, 16).ok()?;
+    let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
+    Some((key.to_be_bytes(), next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("trunkline-ids-{}-{name}", std::process::id()))
+    }
+
+    #[test]
+    fn no_start_gives_out_a_number_twice_and_the_key_stays() {
+        let path = directory("again");
+        let (key, end) = {
+            let ids = IdStore::open(&path).unwrap();
+            let first = ids.reserve().unwrap();
+            let second = ids.reserve().unwrap();
+            assert_eq!((first.0, first.1), (0, second.0));
+            (ids.key(), second.1)
+        };
+        let ids = IdStore::open(&path).unwrap();
+        assert_eq!((ids.key(), ids.reserve().unwrap().0), (key, end));
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_is_left_as_it_is() {
+        let path = directory("damaged");
+        fs::create_dir_all(&path).unwrap();
+        fs::File::create(path.join("message-ids")).unwrap().write_all(b"key nonsense").unwrap();
+        assert!(IdStore::open(&path).unwrap_err().contains("damaged"));
+        fs::remove_dir_all(&path).unwrap();
+    }
+}

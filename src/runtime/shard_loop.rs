@@ -1,0 +1,356 @@
+//! The loop of one shard: connections read and hand PDUs to the engine, then one turn settles what they caused, sends what goes
+//! to other shards, and writes every connection once.
+//!
+//! The turn is a task of its own that is woken by whoever changed something. It runs behind the connections that are ready to
+//! read, so it gathers all they bring: batching is the shape of the loop.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use glommio::channels::shared_channel::ConnectedReceiver;
+use glommio::net::TcpStream;
+use glommio::timer::Timer;
+
+use crate::engine::effects::{Effects, Outbox};
+use crate::engine::event::{Action, AdmittedBind, Input};
+use crate::engine::message::{Batch, ShardId};
+use crate::engine::shard::Shard;
+use crate::engine::slab::Key;
+use crate::engine::time::Instant;
+use crate::runtime::connection::Connection;
+use crate::runtime::control::Shared;
+use crate::runtime::mesh::{Mesh, MeshMessage, MovedConnection};
+use crate::runtime::wakeup::Wakeup;
+use crate::runtime::{clock, notice, socket, sys};
+
+/// The engine and what it wants done.
+pub struct Engine {
+    pub shard: Shard,
+    pub out: Effects,
+}
+
+pub struct ShardLoop {
+    pub id: ShardId,
+    pub shared: Arc<Shared>,
+    engine: RefCell<Engine>,
+    is_in_engine: Cell<bool>,
+    connections: RefCell<Vec<Option<Rc<Connection>>>>,
+    buffer: RefCell<Vec<u8>>,
+    mesh: Mesh,
+    turn: Wakeup,
+    timer: Wakeup,
+    /// When the timer task will look at the engine's deadlines.
+    timer_at: Cell<Instant>,
+    dirty: RefCell<Vec<u32>>,
+    actions: RefCell<Vec<Action>>,
+}
+
+impl ShardLoop {
+    /// Octets read at once; a PDU of the longest permitted length fits with room to spare.
+    const READ_BUFFER: usize = 256 << 10;
+    const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+    #[must_use]
+    pub fn new(shard: Shard, shards: usize, mesh: Mesh, shared: Arc<Shared>) -> Rc<Self> {
+        let id = shard.id;
+        let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
+        Rc::new(Self {
+            id,
+            shared,
+            engine: RefCell::new(Engine { shard, out: Effects::new(id, shards) }),
+            is_in_engine: Cell::new(false),
+            connections: RefCell::default(),
+            buffer: RefCell::new(vec![0; buffer]),
+            mesh,
+            turn: Wakeup::default(),
+            timer: Wakeup::default(),
+            timer_at: Cell::new(Instant::NEVER),
+            dirty: RefCell::default(),
+            actions: RefCell::default(),
+        })
+    }
+
+    /// Starts the tasks every shard has.
+    pub fn start(self: &Rc<Self>, receivers: Vec<(ShardId, ConnectedReceiver<MeshMessage>)>) {
+        self.in_engine(|engine, now| engine.shard.start(now, &mut engine.out));
+        for (from, receiver) in receivers {
+            glommio::spawn_local(Rc::clone(self).receive(from, receiver)).detach();
+        }
+        glommio::spawn_local(Rc::clone(self).turns()).detach();
+        glommio::spawn_local(Rc::clone(self).timeouts()).detach();
+    }
+
+    /// Says something to the engine; the next turn acts on what it wants.
+    pub fn handle(&self, input: Input<'_>) {
+        self.in_engine(|engine, now| engine.shard.handle(input, now, &mut engine.out));
+    }
+
+    /// Lets the engine work, and has a turn follow.
+    pub fn in_engine<T>(&self, work: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+        let now = Instant::from_nanos(clock::monotonic_ns());
+        self.is_in_engine.set(true);
+        let done = work(&mut self.engine.borrow_mut(), now);
+        self.is_in_engine.set(false);
+        self.turn.wake();
+        done
+    }
+
+    /// Whether a panic that was just caught came from inside the engine, whose state can then no longer be trusted.
+    #[must_use]
+    pub fn is_in_engine(&self) -> bool {
+        self.is_in_engine.get()
+    }
+
+    pub fn count_panic(&self) {
+        self.engine.borrow_mut().shard.counts.panics += 1;
+    }
+
+    /// The buffer all connections of this shard read into, one at a time.
+    pub fn read_buffer(&self) -> RefMut<'_, Vec<u8>> {
+        self.buffer.borrow_mut()
+    }
+
+    pub fn with_outbox<T>(&self, slot: u32, work: impl FnOnce(&mut Outbox) -> T) -> T {
+        work(self.engine.borrow_mut().out.outbox_mut(slot))
+    }
+
+    /// Takes a connection that was dealt to this shard.
+    pub fn accept(self: &Rc<Self>, socket: OwnedFd, address: SocketAddr) {
+        let key = self.in_engine(|engine, now| engine.shard.accept(address.ip().to_canonical(), now, &mut engine.out));
+        self.open(key, socket, BytesMut::new());
+    }
+
+    /// Closes connections whose PDU has been incomplete for too long.
+    pub fn end_partial(self: &Rc<Self>, longest: Duration) {
+        let now = clock::monotonic_ns();
+        let is_overdue = |connection: &Rc<Connection>| {
+            let since = connection.partial_since.get();
+            since != 0 && Duration::from_nanos(now.saturating_sub(since)) >= longest
+        };
+        let overdue: Vec<_> =
+            self.connections.borrow().iter().flatten().filter(|at| is_overdue(at)).cloned().collect();
+        for connection in overdue {
+            connection.end(self);
+        }
+    }
+
+    pub fn forget(&self, key: Key) {
+        if let Some(slot) = self.connections.borrow_mut().get_mut(key.slot as usize) {
+            *slot = None;
+        }
+    }
+
+    pub fn send(&self, to: usize, message: MeshMessage) {
+        self.mesh.send(to, message);
+    }
+
+    async fn turns(self: Rc<Self>) {
+        loop {
+            self.turn.wait().await;
+            self.turn();
+        }
+    }
+
+    /// Settles, sends, writes, acts.
+    fn turn(self: &Rc<Self>) {
+        let now = Instant::from_nanos(clock::monotonic_ns());
+        let mut engine = self.engine.borrow_mut();
+        let Engine { shard, out } = &mut *engine;
+        self.is_in_engine.set(true);
+        shard.next_turn(now, out);
+        shard.settle(now, out);
+        while let Some(through) = out.start_commit() {
+            // The store in memory: nothing outlives the process, so everything is as durable as it will be at once.
+            out.records.clear();
+            out.record_bytes.clear();
+            shard.handle(Input::Durable { through }, now, out);
+            shard.settle(now, out);
+        }
+        self.is_in_engine.set(false);
+        self.mesh.send_batches(self.id, &mut out.prompt);
+        self.flush(now, &mut engine);
+        let wants_next_turn = engine.out.wants_next_turn();
+        let mut actions = self.actions.take();
+        std::mem::swap(&mut actions, &mut engine.out.actions);
+        let next_timeout = engine.shard.next_timeout().unwrap_or(Instant::NEVER);
+        drop(engine);
+        for action in actions.drain(..) {
+            self.act(action);
+        }
+        self.actions.replace(actions);
+        if wants_next_turn {
+            self.turn.wake();
+        }
+        if next_timeout < self.timer_at.get() {
+            self.timer.wake();
+        }
+    }
+
+    fn flush(self: &Rc<Self>, now: Instant, engine: &mut Engine) {
+        let mut dirty = self.dirty.borrow_mut();
+        engine.out.take_dirty(&mut dirty);
+        let mut quiet = Context::from_waker(Waker::noop());
+        for slot in dirty.drain(..) {
+            let Some(connection) = self.connections.borrow().get(slot as usize).cloned().flatten() else { continue };
+            let outbox = engine.out.outbox_mut(slot);
+            let mut is_blocked = connection.is_blocked.get();
+            let before = outbox.total_written();
+            while !is_blocked && !outbox.unwritten().is_empty() {
+                match connection.poll_write(&mut quiet, outbox.unwritten()) {
+                    Poll::Ready(Ok(count)) => outbox.took(count),
+                    // The writer meets the same error, and ends the connection outside of this turn.
+                    Poll::Ready(Err(_)) | Poll::Pending => {
+                        is_blocked = true;
+                        outbox.blocked_since = Some(now);
+                        connection.is_blocked.set(true);
+                        glommio::spawn_local(Rc::clone(&connection).write_rest(Rc::clone(self))).detach();
+                    }
+                }
+            }
+            engine.shard.counts.bytes_out += outbox.total_written() - before;
+            if is_blocked {
+                engine.shard.handle(Input::Blocked { connection: connection.key }, now, &mut engine.out);
+                self.turn.wake();
+            }
+        }
+    }
+
+    fn act(self: &Rc<Self>, action: Action) {
+        match action {
+            Action::Connect { connection, address } => {
+                glommio::spawn_local(Rc::clone(self).dial(connection, address)).detach();
+            }
+            Action::Close { connection } => match self.connection(connection) {
+                Some(open) => glommio::spawn_local(open.close(Rc::clone(self))).map_detach(),
+                // Still being dialled: `dial` sees that it is not wanted any more.
+                None => {}
+            },
+            Action::Move { connection, to, bind } => self.move_away(connection, to, bind),
+            Action::Resume { connection } => {
+                if let Some(open) = self.connection(connection) {
+                    open.resume();
+                }
+            }
+            Action::ReserveIds => {
+                glommio::spawn_local(Rc::clone(self).reserve_ids()).detach();
+            }
+            Action::CarriersDrained => self.shared.control.carriers_drained(),
+            Action::SessionsDrained => self.shared.control.sessions_drained(),
+            Action::Notice(notice) => notice::log(&notice, &self.shared.config),
+        }
+    }
+
+    fn connection(&self, key: Key) -> Option<Rc<Connection>> {
+        let connections = self.connections.borrow();
+        connections.get(key.slot as usize)?.as_ref().filter(|connection| connection.key == key).cloned()
+    }
+
+    fn move_away(self: &Rc<Self>, key: Key, to: ShardId, bind: AdmittedBind) {
+        let Some(connection) = self.connection(key) else { return };
+        self.forget(key);
+        let Ok((socket, unread)) = connection.take_away() else { return };
+        let unwritten = self.with_outbox(key.slot, |outbox| BytesMut::from(outbox.unwritten()));
+        let moved = MovedConnection { socket, unread, unwritten, bind };
+        if to == self.id {
+            self.arrive(moved);
+        } else {
+            self.send(to.index(), MeshMessage::Bound(Box::new(moved)));
+        }
+    }
+
+    fn arrive(self: &Rc<Self>, moved: MovedConnection) {
+        let MovedConnection { socket, unread, unwritten, bind } = moved;
+        let key = self.in_engine(|engine, now| engine.shard.arrive(&bind, &unwritten, now, &mut engine.out));
+        self.open(key, socket, unread);
+    }
+
+    fn open(self: &Rc<Self>, key: Key, socket: OwnedFd, unread: BytesMut) {
+        let opened = sys::stream_from(socket).and_then(|stream| socket::tune(&stream).map(|()| stream));
+        match opened {
+            Ok(stream) => self.run(key, stream, unread),
+            // The peer is gone already.
+            Err(_) => self.handle(Input::Closed { connection: key }),
+        }
+    }
+
+    fn run(self: &Rc<Self>, key: Key, stream: TcpStream, unread: BytesMut) {
+        let connection = Connection::new(key, stream, unread);
+        let slot = key.slot as usize;
+        let mut connections = self.connections.borrow_mut();
+        if connections.len() <= slot {
+            connections.resize_with(slot + 1, || None);
+        }
+        connections[slot] = Some(Rc::clone(&connection));
+        drop(connections);
+        glommio::spawn_local(connection.run(Rc::clone(self))).detach();
+    }
+
+    async fn dial(self: Rc<Self>, key: Key, address: Arc<str>) {
+        match socket::connect(&address, Self::DIAL_TIMEOUT).await {
+            Ok(stream) => {
+                self.run(key, stream, BytesMut::new());
+                self.handle(Input::Connected { connection: key });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "dial failed");
+                self.handle(Input::Closed { connection: key });
+            }
+        }
+    }
+
+    async fn reserve_ids(self: Rc<Self>) {
+        let ids = Arc::clone(&self.shared.ids);
+        match glommio::executor().spawn_blocking(move || ids.reserve()).await {
+            Ok((first, end)) => self.handle(Input::Ids { first, end }),
+            Err(error) => self.shared.fail(74, &error),
+        }
+    }
+
+    async fn receive(self: Rc<Self>, from: ShardId, receiver: ConnectedReceiver<MeshMessage>) {
+        while let Some(message) = receiver.recv().await {
+            match message {
+                MeshMessage::Batch(batch) => {
+                    self.handle_batch(from, &batch);
+                    self.mesh.recycle(batch);
+                }
+                MeshMessage::Accepted { socket, address } => self.accept(socket, address),
+                MeshMessage::Bound(moved) => self.arrive(*moved),
+            }
+        }
+    }
+
+    fn handle_batch(&self, from: ShardId, batch: &Batch) {
+        self.handle(Input::Batch { from, batch });
+    }
+
+    /// Looks at the engine's deadlines when the earliest has come.
+    async fn timeouts(self: Rc<Self>) {
+        let mut sleep: Option<Timer> = None;
+        poll_fn(|cx| {
+            loop {
+                let is_told = self.timer.poll(cx).is_ready();
+                let is_due = sleep.as_mut().is_some_and(|timer| std::pin::Pin::new(timer).poll(cx).is_ready());
+                if !is_told && !is_due {
+                    return Poll::<()>::Pending;
+                }
+                if is_due {
+                    self.handle(Input::Timeout);
+                }
+                let next = self.engine.borrow().shard.next_timeout().unwrap_or(Instant::NEVER);
+                self.timer_at.set(next);
+                let now = Instant::from_nanos(clock::monotonic_ns());
+                // A millisecond at least: tokens of a throttle gather meanwhile, and the burst lets them go together.
+                let wait = next.since(now).clamp(Duration::from_millis(1), Duration::from_secs(3600));
+                sleep = Some(Timer::new(wait));
+            }
+        })
+        .await;
+    }
+}
