@@ -1,4 +1,7 @@
 //! Trunkline.
 
+pub mod cli;
 pub mod config;
+pub mod runtime;
 pub mod smpp;
+pub mod tools;

@@ -1,0 +1,35 @@
+//! The command line: which command, and the exit code it ends with.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::tools::smsc::{self, SmscArgs};
+
+#[derive(Parser)]
+#[command(version, about = "A sharded SMPP proxy and aggregator, and the tools to try it with")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Simulate a carrier (SMSC)
+    Smsc(Box<SmscArgs>),
+}
+
+/// Runs the command of this process's arguments. Wrong usage exits 2 from within clap.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Smsc(args) => smsc::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

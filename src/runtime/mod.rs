@@ -1,0 +1,3 @@
+//! The edge: the only code that knows glommio, sockets, files, signals and clocks.
+
+pub mod sys;

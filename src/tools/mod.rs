@@ -1,0 +1,26 @@
+//!
+//! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
+
+pub mod clock;
+pub mod ids;
+pub mod report;
+pub mod ring;
+pub mod smsc;
+pub mod values;
+pub mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// A flag that SIGINT and SIGTERM raise; the second of them ends the process at once.
+pub fn stop_on_signals() -> Result<Arc<AtomicBool>, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| format!("no signal handler: {error}"))?;
+    }
+    Ok(stop)
+}
