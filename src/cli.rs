@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::tools::load::{self, LoadArgs};
 use crate::tools::smsc::{self, SmscArgs};
 
 #[derive(Parser)]
@@ -17,6 +18,8 @@ struct Cli {
 enum Command {
     /// Simulate a carrier (SMSC)
     Smsc(Box<SmscArgs>),
+    /// Generate load: ESMEs that bind, submit, and match every receipt
+    Load(Box<LoadArgs>),
 }
 
 /// Runs the command of this process's arguments. Wrong usage exits 2 from within clap.
@@ -24,6 +27,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Smsc(args) => smsc::run(&args),
+        Command::Load(args) => load::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

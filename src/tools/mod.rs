@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod load;
 pub mod report;
 pub mod ring;
 pub mod smsc;

@@ -155,6 +155,13 @@ impl fmt::Display for Table {
     }
 }
 
+/// How progress looks on a terminal.
+#[must_use]
+pub fn progress_style() -> indicatif::ProgressStyle {
+    let template = "{elapsed_precise} [{bar:40}] {human_pos}/{human_len} {per_sec}";
+    indicatif::ProgressStyle::with_template(template).unwrap_or_else(|_| indicatif::ProgressStyle::default_bar())
+}
+
 /// Prints a report as JSON or as its table, and writes the JSON to `file` too when there is one.
 #[expect(clippy::disallowed_methods, reason = "the tools are an edge: this writes the report a flag asked for")]
 pub fn print(report: &impl Serialize, table: &Table, json: bool, file: Option<&Path>) -> Result<(), String> {

@@ -75,7 +75,8 @@ impl<T: Copy> Mix<T> {
         let (mut ends, mut end) = (Vec::new(), 0);
         for part in text.split(',').filter(|part| !part.trim().is_empty()) {
             let (case, percent) = part.split_once('=').ok_or_else(|| format!("`{part}` is not CASE=PERCENT"))?;
-            let percent: f64 = percent.trim().trim_end_matches('%').parse().map_err(|_| format!("`{part}`: no percentage"))?;
+            let percent: f64 =
+                percent.trim().trim_end_matches('%').parse().map_err(|_| format!("`{part}`: no percentage"))?;
             if !(0.0..=100.0).contains(&percent) {
                 return Err(format!("`{part}` is not within 0 and 100"));
             }

@@ -2,28 +2,28 @@
 //!
 //! Ids are kept as keyed 64-bit hashes of their text; among ten million two meet with a chance of 1 in 300,000.
 
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use ahash::RandomState;
-use hashbrown::hash_map::{Entry, HashMap};
 use hashbrown::HashSet;
+use hashbrown::hash_map::{Entry, HashMap};
 
 /// Matched ids remembered in each of two generations, so that a second receipt is known as such.
 const GENERATION: usize = 4 << 20;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AccountIndex(pub u16);
+pub(super) struct AccountIndex(pub u16);
 
 /// Which connection, over all threads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ConnectionIndex(pub u32);
+pub(super) struct ConnectionIndex(pub u32);
 
 /// Where an answer or a receipt came in, and when.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    pub account: AccountIndex,
-    pub connection: ConnectionIndex,
-    pub at_ns: u64,
+pub(super) struct Arrival {
+    pub(super) account: AccountIndex,
+    pub(super) connection: ConnectionIndex,
+    pub(super) at_ns: u64,
 }
 
 /// What is open under an id.
@@ -35,9 +35,11 @@ enum Open {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Receipt {
+pub(super) enum Receipt {
     /// The awaited one; the time since the submit was due.
-    Matched { latency_ns: u64 },
+    Matched {
+        latency_ns: u64,
+    },
     /// Its id was not answered yet.
     Early,
     Duplicate,
@@ -46,7 +48,7 @@ pub enum Receipt {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// The receipt is awaited.
     Awaiting,
     /// The receipt was there already; perhaps it had come on the answer's own connection, or more than once.
@@ -58,7 +60,7 @@ pub enum Answer {
 }
 
 #[derive(Default)]
-pub struct Ledger {
+pub(super) struct Ledger {
     hash: RandomState,
     open: HashMap<u64, Open, BuildHasherDefault<Prehashed>>,
     matched: [HashSet<u64, BuildHasherDefault<Prehashed>>; 2],
@@ -66,7 +68,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A submit was accepted under this id; it had been due to leave at `due_ns`.
-    pub fn answered(&mut self, id: &[u8], due_ns: u64, arrival: Arrival) -> Answer {
+    pub(super) fn answered(&mut self, id: &[u8], due_ns: u64, arrival: Arrival) -> Answer {
         let key = self.hash.hash_one(id);
         match self.open.entry(key) {
             Entry::Vacant(entry) => {
@@ -94,7 +96,7 @@ impl Ledger {
     }
 
     /// A final receipt came with this id.
-    pub fn receipt(&mut self, id: &[u8], arrival: Arrival) -> Receipt {
+    pub(super) fn receipt(&mut self, id: &[u8], arrival: Arrival) -> Receipt {
         let key = self.hash.hash_one(id);
         match self.open.entry(key) {
             Entry::Occupied(mut entry) => match entry.get_mut() {
@@ -122,13 +124,13 @@ impl Ledger {
 
     /// Answered ids whose receipt never came.
     #[must_use]
-    pub fn missing(&self) -> u64 {
+    pub(super) fn missing(&self) -> u64 {
         self.open.values().filter(|open| matches!(open, Open::Awaiting { .. })).count() as u64
     }
 
     /// Receipts whose id was never answered.
     #[must_use]
-    pub fn unknown(&self) -> u64 {
+    pub(super) fn unknown(&self) -> u64 {
         let early = |open: &Open| match open {
             Open::Awaiting { .. } => 0,
             Open::Early { count, .. } => u64::from(*count),

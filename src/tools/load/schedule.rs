@@ -2,7 +2,7 @@
 
 /// A fixed schedule shared by `lanes` connections that take turns.
 #[derive(Clone, Copy, Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     interval_ns: f64,
     lane: f64,
     lanes: f64,
@@ -10,19 +10,19 @@ pub struct Schedule {
 
 impl Schedule {
     #[must_use]
-    pub fn new(per_second: f64, lane: usize, lanes: usize) -> Self {
+    pub(super) fn new(per_second: f64, lane: usize, lanes: usize) -> Self {
         Self { interval_ns: 1e9 / per_second, lane: lane as f64, lanes: lanes as f64 }
     }
 
     /// When this connection's `nth` submit is due, in nanoseconds after the start.
     #[must_use]
-    pub fn due_ns(&self, nth: u64) -> u64 {
+    pub(super) fn due_ns(&self, nth: u64) -> u64 {
         ((nth as f64 * self.lanes + self.lane) * self.interval_ns) as u64
     }
 
     /// How many of this connection's submits are due this long after the start.
     #[must_use]
-    pub fn due_after(&self, elapsed_ns: u64) -> u64 {
+    pub(super) fn due_after(&self, elapsed_ns: u64) -> u64 {
         let turns = (elapsed_ns as f64 / self.interval_ns - self.lane) / self.lanes;
         if turns < 0.0 { 0 } else { turns as u64 + 1 }
     }

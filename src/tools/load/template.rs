@@ -12,20 +12,20 @@ const VARYING: usize = 8;
 const NUMBER: usize = 10;
 
 /// Octets of the tag that begins every text: `tag=<run>-<number>`.
-pub const TAG_LEN: usize = 4 + 8 + 1 + NUMBER;
+pub(super) const TAG_LEN: usize = 4 + 8 + 1 + NUMBER;
 
 const FILLER: &[u8] = b" The quick brown fox jumps over the lazy dog 0123456789;";
 
 /// What all submits of a run have in common.
-pub struct Common<'a> {
-    pub source: &'a str,
-    pub destination: &'a str,
-    pub text_len: usize,
-    pub run: u32,
-    pub wants_receipt: bool,
+pub(super) struct Common<'a> {
+    pub(super) source: &'a str,
+    pub(super) destination: &'a str,
+    pub(super) text_len: usize,
+    pub(super) run: u32,
+    pub(super) wants_receipt: bool,
 }
 
-pub struct Template {
+pub(super) struct Template {
     pdu: Vec<u8>,
     varying: Range<usize>,
     number: Range<usize>,
@@ -33,7 +33,7 @@ pub struct Template {
 
 impl Template {
     #[must_use]
-    pub fn new(common: &Common<'_>) -> Self {
+    pub(super) fn new(common: &Common<'_>) -> Self {
         let mut pdu = Vec::new();
         let (command, status) = (CommandId::SUBMIT_SM, CommandStatus::ROK);
         write_header(&mut pdu, command, status, SequenceNumber(0), 0);
@@ -62,7 +62,7 @@ impl Template {
     }
 
     /// Appends the submit of this number.
-    pub fn write(&self, sequence: SequenceNumber, number: u64, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, sequence: SequenceNumber, number: u64, out: &mut Vec<u8>) {
         let at = out.len();
         out.extend_from_slice(&self.pdu);
         let pdu = &mut out[at..];
@@ -88,8 +88,7 @@ mod tests {
 
     #[test]
     fn each_submit_has_its_own_sequence_number_destination_and_tag() {
-        let common =
-            Common { source: "ACME", destination: "4477", text_len: 60, run: 0xBEEF, wants_receipt: true };
+        let common = Common { source: "ACME", destination: "4477", text_len: 60, run: 0xBEEF, wants_receipt: true };
         let template = Template::new(&common);
         let mut out = Vec::new();
         template.write(SequenceNumber(7), 42, &mut out);
@@ -109,8 +108,7 @@ mod tests {
 
     #[test]
     fn the_shortest_text_is_the_tag_alone() {
-        let common =
-            Common { source: "4470", destination: "44", text_len: TAG_LEN, run: 1, wants_receipt: false };
+        let common = Common { source: "4470", destination: "44", text_len: TAG_LEN, run: 1, wants_receipt: false };
         let mut out = Vec::new();
         Template::new(&common).write(SequenceNumber(1), 1, &mut out);
         let view = SmView::submit(&out[16..]).unwrap();

@@ -4,10 +4,10 @@ use super::peer::{GroupId, Kind, Parcel, Peer, PeerKey, Peers};
 use super::receipt::{Date, Receipt, State, finish, write_mo};
 use super::wheel::Wheel;
 use super::{ReceiptLink, Receipts, SmscArgs, SmscReport};
-use crate::tools::clock::since_unix_epoch;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::{Frame, write_header};
 use crate::smpp::view::SmView;
+use crate::tools::clock::since_unix_epoch;
 use crate::tools::values::Dice;
 
 /// A receipt the ESME refused for the moment is sent again after this long.
@@ -28,10 +28,10 @@ enum Job {
     Deliver { origin: PeerKey, group: GroupId, parcel: Parcel },
 }
 
-pub struct Carrier {
-    pub args: SmscArgs,
-    pub counts: SmscReport,
-    pub peers: Peers,
+pub(super) struct Carrier {
+    pub(super) args: SmscArgs,
+    pub(super) counts: SmscReport,
+    pub(super) peers: Peers,
     wheel: Wheel<Job>,
     due: Vec<Job>,
     dice: Dice,
@@ -48,7 +48,7 @@ pub struct Carrier {
 }
 
 impl Carrier {
-    pub fn new(args: SmscArgs, now: u64) -> Self {
+    pub(super) fn new(args: SmscArgs, now: u64) -> Self {
         Self {
             counts: SmscReport::default(),
             peers: Peers::default(),
@@ -69,7 +69,7 @@ impl Carrier {
     }
 
     /// Answers a submit_sm, now or later, and sees to its receipts.
-    pub fn submit(&mut self, peer: &Peer, frame: &Frame<'_>, now: u64) {
+    pub(super) fn submit(&mut self, peer: &Peer, frame: &Frame<'_>, now: u64) {
         self.counts.submits += 1;
         if self.args.no_answer > 0.0 && self.dice.below(1_000_000) < (self.args.no_answer * 1e4) as u64 {
             self.counts.not_answered += 1;
@@ -106,7 +106,7 @@ impl Carrier {
     }
 
     /// Settles a delivery, and sends what waited for its place in the window.
-    pub fn delivery_answered(&mut self, peer: &Peer, sequence: SequenceNumber, status: CommandStatus, now: u64) {
+    pub(super) fn delivery_answered(&mut self, peer: &Peer, sequence: SequenceNumber, status: CommandStatus, now: u64) {
         let Some(parcel) = peer.deliveries.borrow_mut().outstanding.take(sequence) else {
             self.counts.protocol_errors += 1;
             return;
@@ -131,7 +131,7 @@ impl Carrier {
     }
 
     /// Sends what waits for this connection, as far as its window goes.
-    pub fn pump(&mut self, peer: &Peer, now: u64) {
+    pub(super) fn pump(&mut self, peer: &Peer, now: u64) {
         while let Some(sent) = peer.send_next() {
             match (sent.kind, sent.again) {
                 (Kind::Intermediate | Kind::Final, true) => self.counts.receipts_resent += 1,
@@ -152,7 +152,7 @@ impl Carrier {
     }
 
     /// Does what has become due.
-    pub fn tick(&mut self, now: u64) {
+    pub(super) fn tick(&mut self, now: u64) {
         self.date = Date::at(since_unix_epoch());
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(now, &mut due);
@@ -167,7 +167,7 @@ impl Carrier {
     }
 
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         let done = match self.args.receipts {
             Receipts::None => self.counts.accepted + self.counts.refused.total(),
             Receipts::Before | Receipts::After(_) => self.counts.receipts_acknowledged,
@@ -176,7 +176,7 @@ impl Carrier {
     }
 
     #[must_use]
-    pub fn report(&self) -> SmscReport {
+    pub(super) fn report(&self) -> SmscReport {
         let mut report = self.counts.clone();
         report.receipts_unacknowledged = self.finals - report.receipts_acknowledged - self.refused_for_good;
         report
@@ -281,7 +281,8 @@ impl Carrier {
         while self.mo_made < due {
             self.mo_made += 1;
             // Nobody there, or nobody acknowledging: this one is never sent.
-            let Some(peer) = self.peers.any_receiver().filter(|peer| peer.deliveries.borrow().queue.len() < MO_QUEUE) else {
+            let Some(peer) = self.peers.any_receiver().filter(|peer| peer.deliveries.borrow().queue.len() < MO_QUEUE)
+            else {
                 continue;
             };
             let mut pdu = self.buffer();

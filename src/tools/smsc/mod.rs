@@ -23,9 +23,9 @@ use socket2::{Domain, Socket, Type};
 use super::ids::IdFormat;
 use super::report::{StatusCounts, Table};
 use super::values::{Delay, Mix, duration, nanos, status};
-use crate::tools::clock::{monotonic_ns, thread_cpu_ns};
 use crate::runtime::sys::listener_from;
 use crate::smpp::command::CommandStatus;
+use crate::tools::clock::{monotonic_ns, thread_cpu_ns};
 use carrier::Carrier;
 pub use receipt::IdPlace;
 use receipt::State;
@@ -152,7 +152,10 @@ pub enum ReceiptLink {
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| format!("`{text}` is no percentage"))
+    text.parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| format!("`{text}` is no percentage"))
 }
 
 impl SmscArgs {
@@ -273,7 +276,8 @@ async fn conduct(
     }
     let (tick, deadline) = {
         let carrier = carrier.borrow();
-        let deadline = carrier.args.duration.map_or(u64::MAX, |duration| monotonic_ns().saturating_add(nanos(duration)));
+        let deadline =
+            carrier.args.duration.map_or(u64::MAX, |duration| monotonic_ns().saturating_add(nanos(duration)));
         (if carrier.args.has_late_work() { TICK } else { IDLE_TICK }, deadline)
     };
     loop {

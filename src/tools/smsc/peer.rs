@@ -10,54 +10,54 @@ use crate::tools::wire::Outbox;
 
 /// Which bound connection; never used again once it is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PeerKey {
-    pub slot: u32,
-    pub serial: u32,
+pub(super) struct PeerKey {
+    pub(super) slot: u32,
+    pub(super) serial: u32,
 }
 
 /// Position in the list of system_ids seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct GroupId(pub usize);
+pub(super) struct GroupId(pub usize);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub(super) enum Kind {
     Intermediate,
     Final,
     Mo,
 }
 
 /// A `deliver_sm` to be sent, and perhaps the answer that may leave only behind it.
-pub struct Parcel {
-    pub kind: Kind,
-    pub pdu: Vec<u8>,
-    pub then: Option<(PeerKey, Vec<u8>)>,
-    pub sent_before: bool,
+pub(super) struct Parcel {
+    pub(super) kind: Kind,
+    pub(super) pdu: Vec<u8>,
+    pub(super) then: Option<(PeerKey, Vec<u8>)>,
+    pub(super) sent_before: bool,
 }
 
 impl Parcel {
     #[must_use]
-    pub fn new(kind: Kind, pdu: Vec<u8>) -> Self {
+    pub(super) fn new(kind: Kind, pdu: Vec<u8>) -> Self {
         Self { kind, pdu, then: None, sent_before: false }
     }
 }
 
-pub struct Peer {
-    pub key: PeerKey,
-    pub group: GroupId,
-    pub submits: bool,
-    pub receives: bool,
-    pub outbox: Rc<Outbox>,
-    pub deliveries: RefCell<Deliveries>,
+pub(super) struct Peer {
+    pub(super) key: PeerKey,
+    pub(super) group: GroupId,
+    pub(super) submits: bool,
+    pub(super) receives: bool,
+    pub(super) outbox: Rc<Outbox>,
+    pub(super) deliveries: RefCell<Deliveries>,
 }
 
-pub struct Deliveries {
-    pub outstanding: Ring<Parcel>,
-    pub queue: VecDeque<Parcel>,
+pub(super) struct Deliveries {
+    pub(super) outstanding: Ring<Parcel>,
+    pub(super) queue: VecDeque<Parcel>,
 }
 
 impl Peer {
     /// Writes the oldest waiting delivery if the window has room; its answer, if it held one back, is handed out.
-    pub fn send_next(&self) -> Option<Sent> {
+    pub(super) fn send_next(&self) -> Option<Sent> {
         let mut deliveries = self.deliveries.borrow_mut();
         if deliveries.outstanding.room() == 0 {
             return None;
@@ -78,15 +78,15 @@ impl Peer {
 }
 
 /// What `send_next` has sent.
-pub struct Sent {
-    pub kind: Kind,
-    pub again: bool,
-    pub then: Option<(PeerKey, Vec<u8>)>,
+pub(super) struct Sent {
+    pub(super) kind: Kind,
+    pub(super) again: bool,
+    pub(super) then: Option<(PeerKey, Vec<u8>)>,
 }
 
 /// All bound connections, and for each system_id those that receive.
 #[derive(Default)]
-pub struct Peers {
+pub(super) struct Peers {
     slots: Vec<Option<Rc<Peer>>>,
     free: Vec<u32>,
     serial: u32,
@@ -103,7 +103,14 @@ struct Group {
 }
 
 impl Peers {
-    pub fn join(&mut self, system_id: &[u8], submits: bool, receives: bool, outbox: &Rc<Outbox>, window: usize) -> Rc<Peer> {
+    pub(super) fn join(
+        &mut self,
+        system_id: &[u8],
+        submits: bool,
+        receives: bool,
+        outbox: &Rc<Outbox>,
+        window: usize,
+    ) -> Rc<Peer> {
         let group = self.group(system_id);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -123,7 +130,7 @@ impl Peers {
     }
 
     /// Removes a closed connection. Its unacknowledged deliveries wait for the next bind that receives, as carriers do.
-    pub fn leave(&mut self, peer: &Peer) {
+    pub(super) fn leave(&mut self, peer: &Peer) {
         self.slots[peer.key.slot as usize] = None;
         self.free.push(peer.key.slot);
         let group = &mut self.groups[peer.group.0];
@@ -134,12 +141,12 @@ impl Peers {
     }
 
     #[must_use]
-    pub fn find(&self, key: PeerKey) -> Option<&Rc<Peer>> {
+    pub(super) fn find(&self, key: PeerKey) -> Option<&Rc<Peer>> {
         self.slots.get(key.slot as usize)?.as_ref().filter(|peer| peer.key == key)
     }
 
     /// Whom to send a delivery of this group: `origin` if it receives and is wanted, else another in turn.
-    pub fn receiver(&mut self, group: GroupId, origin: PeerKey, prefer_origin: bool) -> Option<Rc<Peer>> {
+    pub(super) fn receiver(&mut self, group: GroupId, origin: PeerKey, prefer_origin: bool) -> Option<Rc<Peer>> {
         let group = &mut self.groups[group.0];
         let is_origin = |key: &PeerKey| *key == origin;
         if prefer_origin && group.receivers.iter().any(is_origin) {
@@ -157,7 +164,7 @@ impl Peers {
     }
 
     /// Some connection that receives, each in its turn.
-    pub fn any_receiver(&mut self) -> Option<Rc<Peer>> {
+    pub(super) fn any_receiver(&mut self) -> Option<Rc<Peer>> {
         let count = self.slots.len();
         for _ in 0..count {
             self.turn = (self.turn + 1) % count;
@@ -168,7 +175,7 @@ impl Peers {
         None
     }
 
-    pub fn keep(&mut self, group: GroupId, parcel: Parcel) {
+    pub(super) fn keep(&mut self, group: GroupId, parcel: Parcel) {
         self.groups[group.0].homeless.push_back(parcel);
     }
 

@@ -11,7 +11,7 @@ use crate::smpp::view::{Address, SmView, esm_class, tag};
 
 /// What became of a message (SMPP 3.4, sections 5.2.28 and appendix B).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
+pub(super) enum State {
     Enroute,
     Delivered,
     Expired,
@@ -61,16 +61,16 @@ pub enum IdPlace {
 }
 
 /// One receipt to be written.
-pub struct Receipt<'a> {
-    pub id: &'a [u8],
-    pub id_in: IdPlace,
-    pub state: State,
-    pub date: Date,
+pub(super) struct Receipt<'a> {
+    pub(super) id: &'a [u8],
+    pub(super) id_in: IdPlace,
+    pub(super) state: State,
+    pub(super) date: Date,
 }
 
 impl Receipt<'_> {
     /// Appends the receipt of this submit as a `deliver_sm`; its sequence number is filled in when it is sent.
-    pub fn write(&self, submit: &SmView<'_>, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, submit: &SmView<'_>, out: &mut Vec<u8>) {
         let is_final = self.state != State::Enroute;
         let kind = if is_final { esm_class::RECEIPT } else { esm_class::INTERMEDIATE };
         let at = begin_deliver_sm(submit.destination, submit.source, kind, out);
@@ -91,7 +91,9 @@ impl Receipt<'_> {
         let (dlvrd, err): (&[u8], &[u8]) = match self.state {
             State::Delivered => (b"001", b"000"),
             State::Enroute | State::Accepted => (b"000", b"000"),
-            State::Expired | State::Deleted | State::Undeliverable | State::Unknown | State::Rejected => (b"000", b"001"),
+            State::Expired | State::Deleted | State::Undeliverable | State::Unknown | State::Rejected => {
+                (b"000", b"001")
+            }
         };
         out.extend_from_slice(b"id:");
         out.extend_from_slice(self.id);
@@ -114,7 +116,7 @@ impl Receipt<'_> {
 }
 
 /// Appends a mobile originated message.
-pub fn write_mo(source: &str, destination: &str, text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_mo(source: &str, destination: &str, text: &[u8], out: &mut Vec<u8>) {
     let address = |digits| Address { ton: 1, npi: 1, digits };
     let at = begin_deliver_sm(address(source.as_bytes()), address(destination.as_bytes()), 0, out);
     let text = &text[..text.len().min(254)];
@@ -148,18 +150,18 @@ fn write_tlv(tag: u16, parts: &[&[u8]], out: &mut Vec<u8>) {
 }
 
 /// Fills in the length of the PDU that begins at `at`.
-pub fn finish(at: usize, out: &mut [u8]) {
+pub(super) fn finish(at: usize, out: &mut [u8]) {
     let length = u32::try_from(out.len() - at).unwrap_or(u32::MAX);
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
 }
 
 /// The minute as receipts write it: `YYMMDDhhmm`, in UTC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Date([u8; 10]);
+pub(super) struct Date([u8; 10]);
 
 impl Date {
     #[must_use]
-    pub fn at(since_epoch: Duration) -> Self {
+    pub(super) fn at(since_epoch: Duration) -> Self {
         let minutes = since_epoch.as_secs() / 60;
         let (year, month, day) = civil(minutes / 1440);
         let parts = [year % 100, month, day, minutes / 60 % 24, minutes % 60];

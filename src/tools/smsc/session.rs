@@ -7,10 +7,10 @@ use glommio::net::TcpStream;
 
 use super::carrier::Carrier;
 use super::peer::Peer;
-use crate::tools::clock::monotonic_ns;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::{Frame, write_header};
 use crate::smpp::view::tag;
+use crate::tools::clock::monotonic_ns;
 use crate::tools::wire::{Outbox, Turn, Wire};
 
 /// What the simulator calls itself in bind_resp.
@@ -32,7 +32,7 @@ enum Next {
     Abort,
 }
 
-pub async fn serve(carrier: Rc<RefCell<Carrier>>, stream: TcpStream) {
+pub(super) async fn serve(carrier: Rc<RefCell<Carrier>>, stream: TcpStream) {
     let mut wire = Wire::new(stream);
     let mut session = Session { outbox: Rc::new(Outbox::default()), peer: None, submits: 0 };
     let outbox = Rc::clone(&session.outbox);
