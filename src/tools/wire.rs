@@ -39,10 +39,9 @@ pub struct Outbox {
 impl Outbox {
     /// Wakes the connection's task: something was added, or it should look around.
     pub fn ring(&self) {
-        if !self.rung.replace(true) {
-            if let Some(waker) = self.waker.borrow_mut().take() {
-                waker.wake();
-            }
+        self.rung.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
         }
     }
 

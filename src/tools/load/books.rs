@@ -80,8 +80,8 @@ mod tests {
         body.push(text.len() as u8);
         body.extend_from_slice(text);
         body.extend_from_slice(tlvs);
-        let read = read_receipt(&SmView::deliver(&body).unwrap()).map(|(id, is_final)| (id.to_vec(), is_final));
-        read
+        let view = SmView::deliver(&body).unwrap();
+        read_receipt(&view).map(|(id, is_final)| (id.to_vec(), is_final))
     }
 
     #[test]

@@ -32,9 +32,6 @@ const UNBIND_NS: u64 = 2_000_000_000;
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The open loop wakes no more often: what is due within it leaves together.
-const PACE_MIN_NS: u64 = 30_000;
-
 /// What all threads of a run share.
 pub(super) struct Shared {
     pub(super) args: LoadArgs,
@@ -197,7 +194,7 @@ async fn keep_pace(shared: &Shared, lanes: &[Rc<Lane>]) {
                 wake_at = wake_at.min(lane.next_due_ns.get());
             }
         }
-        Timer::new(Duration::from_nanos(wake_at.saturating_sub(now).max(PACE_MIN_NS))).await;
+        Timer::new(Duration::from_nanos(wake_at.saturating_sub(now)).max(shared.args.pace)).await;
     }
 }
 

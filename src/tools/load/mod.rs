@@ -50,6 +50,9 @@ pub struct LoadArgs {
     /// Submits a second on a fixed schedule (open loop); latency counts from the time a submit was due
     #[arg(long, value_parser = rate)]
     pub rate: Option<f64>,
+    /// In an open loop, submits due within this time leave together: coarser costs less CPU and adds as much latency
+    #[arg(long, default_value = "30us", value_parser = duration)]
+    pub pace: Duration,
     /// Submit for this long
     #[arg(long, value_parser = duration)]
     pub duration: Option<Duration>,

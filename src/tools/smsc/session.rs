@@ -65,10 +65,12 @@ impl Session {
         let now = monotonic_ns();
         loop {
             match wire.input.next_frame() {
-                Ok(Some(frame)) => match self.handle_frame(&frame, carrier, now) {
-                    Next::Go => {}
-                    end => return end,
-                },
+                Ok(Some(frame)) => {
+                    let next = self.handle_frame(&frame, carrier, now);
+                    if next != Next::Go {
+                        return next;
+                    }
+                }
                 Ok(None) => return Next::Go,
                 Err(_) => {
                     carrier.counts.protocol_errors += 1;
