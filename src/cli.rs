@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::tools::demo::{self, DemoArgs};
 use crate::tools::load::{self, LoadArgs};
 use crate::tools::smsc::{self, SmscArgs};
 
@@ -16,6 +17,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show the main job on this machine: a simulated carrier, the gateway, and a load through it
+    Demo(DemoArgs),
     /// Simulate a carrier (SMSC)
     Smsc(Box<SmscArgs>),
     /// Generate load: ESMEs that bind, submit, and match every receipt
@@ -26,6 +29,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Smsc(args) => smsc::run(&args),
         Command::Load(args) => load::run(&args),
     };

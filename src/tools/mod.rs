@@ -2,6 +2,7 @@
 //! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
 
 pub mod clock;
+pub mod demo;
 pub mod ids;
 pub mod load;
 pub mod report;
@@ -24,4 +25,11 @@ pub fn stop_on_signals() -> Result<Arc<AtomicBool>, String> {
             .map_err(|error| format!("no signal handler: {error}"))?;
     }
     Ok(stop)
+}
+
+/// The arguments these flags mean, with the defaults of the command line.
+pub fn from_flags<T: clap::Args>(flags: &str) -> Result<T, String> {
+    let command = T::augment_args(clap::Command::new("flags").no_binary_name(true));
+    let matches = command.try_get_matches_from(flags.split_whitespace()).map_err(|error| error.to_string())?;
+    T::from_arg_matches(&matches).map_err(|error| error.to_string())
 }

@@ -2,32 +2,18 @@
 
 use std::sync::mpsc;
 
-use clap::Parser;
-
 use super::*;
 use crate::smpp::command::CommandStatus;
+use crate::tools::from_flags;
 use crate::tools::smsc::{SmscArgs, SmscReport, smsc};
 
-#[derive(Parser)]
-struct SmscCommand {
-    #[command(flatten)]
-    args: SmscArgs,
-}
-
-#[derive(Parser)]
-struct LoadCommand {
-    #[command(flatten)]
-    args: LoadArgs,
-}
-
 fn load_args(flags: &str) -> LoadArgs {
-    LoadCommand::try_parse_from(std::iter::once("load").chain(flags.split_whitespace())).unwrap().args
+    from_flags(flags).unwrap()
 }
 
 /// Runs both to their ends; the simulator on a free port.
 fn run_both(smsc_flags: &str, load_flags: &str) -> (Result<LoadReport, String>, SmscReport) {
-    let flags = ["smsc", "--listen", "127.0.0.1:0"].into_iter().chain(smsc_flags.split_whitespace());
-    let smsc_args = SmscCommand::try_parse_from(flags).unwrap().args;
+    let smsc_args: SmscArgs = from_flags(&format!("--listen 127.0.0.1:0 {smsc_flags}")).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let (bound, addresses) = mpsc::channel();
     let simulator = {
@@ -153,5 +139,5 @@ fn a_run_is_as_long_as_its_count_or_its_schedule() {
     assert_eq!(load_args("--rate 100 --duration 3s").submits(), 300);
     assert_eq!(load_args("--rate 100 --duration 3s --count 7").submits(), 7);
     assert_eq!(load_args("--duration 3s").submits(), u64::MAX);
-    assert!(LoadCommand::try_parse_from(["load", "--text", "5"]).is_err(), "no room for the tag");
+    assert!(from_flags::<LoadArgs>("--text 5").is_err(), "no room for the tag");
 }

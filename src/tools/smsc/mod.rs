@@ -4,6 +4,8 @@ mod carrier;
 mod peer;
 mod receipt;
 mod session;
+#[cfg(test)]
+mod tests;
 mod wheel;
 
 use std::cell::RefCell;
