@@ -1,3 +1,4 @@
+//! The tools: an SMSC simulator, a load generator, and a demonstration that puts the gateway between the two.
 //!
 //! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
 

@@ -200,10 +200,12 @@ async fn keep_pace(shared: &Shared, lanes: &[Rc<Lane>]) {
 
 impl Shared {
     fn new(args: &LoadArgs, progress: &Arc<Progress>, stop: &Arc<AtomicBool>, connections: u64) -> Self {
+        let awaiting = (args.binds * args.window) as usize * 4;
+        let ledger = if args.dlr { Ledger::with_room(args.submits(), awaiting) } else { Ledger::default() };
         Self {
             accounts: args.accounts(),
             progress: Arc::clone(progress),
-            ledger: Mutex::default(),
+            ledger: Mutex::new(ledger),
             bound: AtomicU64::new(0),
             open: AtomicU64::new(connections),
             abandoned: AtomicU64::new(0),

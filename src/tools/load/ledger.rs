@@ -67,6 +67,17 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// Room for a run of this many submits, so many of them awaiting their receipts: a table that grows in mid-run
+    /// stalls for milliseconds, and would be taken for the gateway's latency.
+    pub(super) fn with_room(submits: u64, awaiting: usize) -> Self {
+        let mut ledger = Self::default();
+        ledger.open.reserve(awaiting.min(GENERATION));
+        let submits = usize::try_from(submits).unwrap_or(usize::MAX);
+        ledger.matched[0].reserve(submits.min(GENERATION));
+        ledger.matched[1].reserve(submits.saturating_sub(GENERATION).min(GENERATION));
+        ledger
+    }
+
     /// A submit was accepted under this id; it had been due to leave at `due_ns`.
     pub(super) fn answered(&mut self, id: &[u8], due_ns: u64, arrival: Arrival) -> Answer {
         let key = self.hash.hash_one(id);
