@@ -1,1 +1,7 @@
-fn main() {}
+//! The `trunkline` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trunkline::cli::main()
+}

@@ -13,6 +13,7 @@ use super::effects::Effects;
 use super::event::{AdmittedBind, Input, Notice};
 use super::gate::Gate;
 use super::id_source::IdSource;
+use super::link::LinkState;
 use super::message::{Batch, ShardId, ShardMessage};
 use super::placement::Placement;
 use super::random::Random;
@@ -199,6 +200,18 @@ impl Shard {
             }
             Some(Connection::Unbound(unbound)) => unbound.is_ready(),
             Some(Connection::Link { .. }) => true,
+            None => false,
+        }
+    }
+
+    /// Whether a connection that was dialled is still to be used.
+    #[must_use]
+    pub fn is_wanted(&self, connection: Key) -> bool {
+        match self.connections.get(connection) {
+            Some(Connection::Link { carrier, link }) => self.carriers[carrier.index()]
+                .as_ref()
+                .is_some_and(|carrier| !matches!(carrier.links[usize::from(*link)].state, LinkState::Closing { .. })),
+            Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
             None => false,
         }
     }

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,10 +19,13 @@ use bytes::{Buf, BytesMut};
 use futures_lite::{AsyncRead, AsyncWrite, future};
 use glommio::net::TcpStream;
 use glommio::timer::Timer;
+use socket2::SockRef;
 
 use crate::engine::event::Input;
 use crate::engine::slab::Key;
 use crate::runtime::shard_loop::ShardLoop;
+use crate::runtime::sys;
+use crate::runtime::wakeup::Wakeup;
 use crate::smpp::frame::Frame;
 
 /// How long what is left may take to be written before a close.
@@ -41,8 +45,9 @@ pub struct Connection {
     pub is_blocked: Cell<bool>,
     /// When the first octets of a PDU came whose rest is still out; zero when none are. Nanoseconds.
     pub partial_since: Cell<u64>,
-    reader: crate::runtime::wakeup::Wakeup,
-    writer: crate::runtime::wakeup::Wakeup,
+    reader: Wakeup,
+    writer: Wakeup,
+    closer: Wakeup,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,22 +77,21 @@ impl Connection {
             is_paused: Cell::new(false),
             is_blocked: Cell::new(false),
             partial_since: Cell::new(0),
-            reader: Default::default(),
-            writer: Default::default(),
+            reader: Wakeup::default(),
+            writer: Wakeup::default(),
+            closer: Wakeup::default(),
         })
     }
 
     /// Reads until the connection ends. A panic of its own I/O ends it alone; one inside the engine ends the process.
     pub async fn run(self: Rc<Self>, shard: Rc<ShardLoop>) {
         self.handle_unread(&shard);
-        let ended = poll_fn(|cx| {
-            match catch_unwind(AssertUnwindSafe(|| self.poll_read(&shard, cx))) {
-                Ok(polled) => polled,
-                Err(panic) if shard.is_in_engine() => resume_unwind(panic),
-                Err(_) => {
-                    shard.count_panic();
-                    Poll::Ready(Ended::Lost)
-                }
+        let ended = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| self.poll_read(&shard, cx))) {
+            Ok(polled) => polled,
+            Err(panic) if shard.is_in_engine() => resume_unwind(panic),
+            Err(_) => {
+                shard.count_panic();
+                Poll::Ready(Ended::Lost)
             }
         })
         .await;
@@ -104,10 +108,10 @@ impl Connection {
     }
 
     /// Takes the connection out of this shard: a descriptor of its socket and what was read and not handled.
-    pub fn take_away(&self) -> io::Result<(std::os::fd::OwnedFd, BytesMut)> {
+    pub fn take_away(&self) -> io::Result<(OwnedFd, BytesMut)> {
         self.stage.set(Stage::Gone);
         self.reader.wake();
-        let socket = crate::runtime::sys::own(&self.stream.borrow())?;
+        let socket = sys::own(&self.stream.borrow())?;
         Ok((socket, std::mem::take(&mut *self.unread.borrow_mut())))
     }
 
@@ -141,7 +145,7 @@ impl Connection {
         } else if self.stage.get() == Stage::Open {
             self.end(&shard);
         }
-        self.writer.wake();
+        self.closer.wake();
     }
 
     /// Closes by our decision: what is left is written, and what the peer still sends is read away for a moment.
@@ -152,7 +156,7 @@ impl Connection {
         self.stage.set(Stage::Closing);
         let flushed = async {
             while self.is_blocked.get() {
-                self.writer.wait().await;
+                self.closer.wait().await;
             }
         };
         future::or(flushed, async {
@@ -160,12 +164,12 @@ impl Connection {
         })
         .await;
         // The peer may be gone already; then there is nothing to tell it.
-        let _ = self.stream.borrow().shutdown(Shutdown::Write).await;
+        let _ = self.shutdown();
         self.stage.set(Stage::Discarding);
         self.reader.wake();
         let gone = async {
             while self.stage.get() == Stage::Discarding {
-                self.writer.wait().await;
+                self.closer.wait().await;
             }
         };
         future::or(gone, async {
@@ -182,8 +186,14 @@ impl Connection {
         }
         self.reader.wake();
         self.writer.wake();
+        self.closer.wake();
         shard.forget(self.key);
         shard.handle(Input::Closed { connection: self.key });
+    }
+
+    fn shutdown(&self) -> io::Result<()> {
+        let stream = self.stream.borrow();
+        SockRef::from(&sys::descriptor(&stream)).shutdown(Shutdown::Write)
     }
 
     fn poll_read(self: &Rc<Self>, shard: &Rc<ShardLoop>, cx: &mut Context<'_>) -> Poll<Ended> {

@@ -62,9 +62,8 @@ impl IdStore {
         if end > NUMBERS {
             return Err(format!("store {}: all message ids are used up", self.directory.display()));
         }
-        self.write(end).map_err(|error| {
-            format!("store {}: cannot write message-ids: {error}", self.directory.display())
-        })?;
+        self.write(end)
+            .map_err(|error| format!("store {}: cannot write message-ids: {error}", self.directory.display()))?;
         *next = end;
         Ok((first, end))
     }

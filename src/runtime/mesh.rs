@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 
 use bytes::BytesMut;
 use glommio::channels::shared_channel::{self, ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender};
+use glommio::{GlommioError, ResourceType};
 
 use crate::engine::event::AdmittedBind;
 use crate::engine::message::{Batch, ShardId};
@@ -48,9 +49,7 @@ pub struct Ends {
 /// The ends of every shard, in order.
 #[must_use]
 pub fn ends(shards: usize) -> Vec<Ends> {
-    let mut all: Vec<Ends> = (0..shards)
-        .map(|_| Ends { senders: none(shards), receivers: none(shards) })
-        .collect();
+    let mut all: Vec<Ends> = (0..shards).map(|_| Ends { senders: none(shards), receivers: none(shards) }).collect();
     for from in 0..shards {
         for to in (0..shards).filter(|to| *to != from) {
             let (sender, receiver) = shared_channel::new_bounded(CAPACITY);
@@ -88,9 +87,7 @@ impl Ends {
             .receivers
             .into_iter()
             .enumerate()
-            .filter_map(|(from, receiver)| {
-                Some((ShardId(from as u16), glommio::spawn_local(receiver?.connect())))
-            })
+            .filter_map(|(from, receiver)| Some((ShardId(from as u16), glommio::spawn_local(receiver?.connect()))))
             .collect();
         let mut peers = Vec::new();
         for task in connecting {
@@ -157,10 +154,11 @@ impl Mesh {
 }
 
 /// What a full channel gave back. A closed one belongs to a shard that is gone, and the process with it.
-fn refused(error: glommio::GlommioError<MeshMessage>) -> Option<MeshMessage> {
-    match error {
-        glommio::GlommioError::Closed(glommio::ResourceType::Channel(message))
-        | glommio::GlommioError::WouldBlock(glommio::ResourceType::Channel(message)) => Some(message),
-        _ => None,
+fn refused(error: GlommioError<MeshMessage>) -> Option<MeshMessage> {
+    if let GlommioError::Closed(ResourceType::Channel(message))
+    | GlommioError::WouldBlock(ResourceType::Channel(message)) = error
+    {
+        return Some(message);
     }
+    None
 }

@@ -4,9 +4,20 @@
 
 pub mod admin;
 pub mod clock;
+pub mod connection;
+pub mod control;
+pub mod files;
 pub mod health;
 pub mod hyper_io;
+pub mod ids;
+pub mod listener;
 pub mod logging;
+pub mod mesh;
+pub mod notice;
+pub mod publish;
+pub mod serve;
+pub mod shard_loop;
 pub mod signals;
 pub mod socket;
 pub mod sys;
+pub mod wakeup;

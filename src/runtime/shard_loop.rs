@@ -134,8 +134,7 @@ impl ShardLoop {
             let since = connection.partial_since.get();
             since != 0 && Duration::from_nanos(now.saturating_sub(since)) >= longest
         };
-        let overdue: Vec<_> =
-            self.connections.borrow().iter().flatten().filter(|at| is_overdue(at)).cloned().collect();
+        let overdue: Vec<_> = self.connections.borrow().iter().flatten().filter(|at| is_overdue(at)).cloned().collect();
         for connection in overdue {
             connection.end(self);
         }
@@ -227,11 +226,12 @@ impl ShardLoop {
             Action::Connect { connection, address } => {
                 glommio::spawn_local(Rc::clone(self).dial(connection, address)).detach();
             }
-            Action::Close { connection } => match self.connection(connection) {
-                Some(open) => glommio::spawn_local(open.close(Rc::clone(self))).map_detach(),
-                // Still being dialled: `dial` sees that it is not wanted any more.
-                None => {}
-            },
+            Action::Close { connection } => {
+                // One that is still being dialled is closed by `dial`, which finds it unwanted.
+                if let Some(open) = self.connection(connection) {
+                    glommio::spawn_local(open.close(Rc::clone(self))).detach();
+                }
+            }
             Action::Move { connection, to, bind } => self.move_away(connection, to, bind),
             Action::Resume { connection } => {
                 if let Some(open) = self.connection(connection) {
@@ -267,7 +267,11 @@ impl ShardLoop {
 
     fn arrive(self: &Rc<Self>, moved: MovedConnection) {
         let MovedConnection { socket, unread, unwritten, bind } = moved;
-        let key = self.in_engine(|engine, now| engine.shard.arrive(&bind, &unwritten, now, &mut engine.out));
+        let key = self.in_engine(|engine, now| {
+            let key = engine.shard.arrive(&bind, now, &mut engine.out);
+            engine.out.outbox_mut(key.slot).bytes.splice(0..0, unwritten);
+            key
+        });
         self.open(key, socket, unread);
     }
 
@@ -297,6 +301,10 @@ impl ShardLoop {
             Ok(stream) => {
                 self.run(key, stream, BytesMut::new());
                 self.handle(Input::Connected { connection: key });
+                let is_wanted = self.engine.borrow().shard.is_wanted(key);
+                if let Some(unwanted) = self.connection(key).filter(|_| !is_wanted) {
+                    unwanted.end(&self);
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, "dial failed");

@@ -114,6 +114,13 @@ pub fn listener_from(listener: std::net::TcpListener) -> glommio::net::TcpListen
     unsafe { glommio::net::TcpListener::from_raw_fd(listener.into_raw_fd()) }
 }
 
+/// Asks a child process to end (SIGTERM). Only for a child not yet waited for: its number may be another's after that.
+pub fn terminate(child: &std::process::Child) -> io::Result<()> {
+    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+    // SAFETY: kill takes two numbers and touches no memory of ours.
+    if unsafe { libc::kill(pid, libc::SIGTERM) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Sets up the smallest ring there is and drops it again; `Err` is the errno.
 fn probe_ring() -> Result<(), i32> {
     // struct io_uring_params is 120 octets and all zero asks for nothing special.
@@ -173,6 +180,8 @@ fn duration(time: libc::timeval) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use std::io::Read;
 
     use glommio::{LocalExecutorBuilder, Placement};
@@ -255,5 +264,12 @@ mod tests {
         home.join().unwrap();
         drop(std::net::TcpStream::connect(address).unwrap());
         accepting.join().unwrap();
+    }
+
+    #[test]
+    fn a_child_is_ended_by_sigterm() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        terminate(&child).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
     }
 }

@@ -1,0 +1,100 @@
+//! The command line: which command, and the exit code it ends with.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Parsed, Surroundings};
+use crate::runtime::serve::{self, Failure};
+use crate::runtime::{files, logging};
+use crate::tools::demo::{self, DemoArgs};
+use crate::tools::load::{self, LoadArgs};
+use crate::tools::smsc::{self, SmscArgs};
+
+/// Bad configuration (DESIGN section 5).
+const EXIT_CONFIG: i32 = 78;
+
+#[derive(Parser)]
+#[command(version, about = "A sharded SMPP proxy and aggregator, and the tools to try it with")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the main job on this machine: a simulated carrier, the gateway, and a load through it
+    Demo(DemoArgs),
+    /// Run the gateway
+    Serve(ConfigArgs),
+    /// Say every problem of a configuration file, or what it would do
+    Check(ConfigArgs),
+    /// Simulate a carrier (SMSC)
+    Smsc(Box<SmscArgs>),
+    /// Generate load: ESMEs that bind, submit, and match every receipt
+    Load(Box<LoadArgs>),
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// The configuration, YAML
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command of this process's arguments. Wrong usage exits 2 from within clap.
+#[must_use]
+pub fn main() -> ExitCode {
+    let failed = |error: String| Failure { exit_code: serve::EXIT_UNFINISHED, message: error };
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args).map_err(failed),
+        Command::Serve(args) => serve_command(&args),
+        Command::Check(args) => check_command(&args),
+        Command::Smsc(args) => smsc::run(&args).map_err(failed),
+        Command::Load(args) => load::run(&args).map_err(failed),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.message);
+            ExitCode::from(u8::try_from(failure.exit_code).unwrap_or(1))
+        }
+    }
+}
+
+fn serve_command(args: &ConfigArgs) -> Result<(), Failure> {
+    let Parsed { config, warnings } = read(&args.config)?;
+    logging::start(&config.log).map_err(|message| Failure { exit_code: EXIT_CONFIG, message })?;
+    if holds_secrets(&config) && files::is_readable_by_others(&args.config) {
+        tracing::warn!(file = %args.config.display(), "others may read this file, and it holds secrets: chmod 640");
+    }
+    for warning in warnings {
+        tracing::warn!("{}: {warning}", args.config.display());
+    }
+    serve::serve(config)
+}
+
+fn check_command(args: &ConfigArgs) -> Result<(), Failure> {
+    let Parsed { config, warnings } = read(&args.config)?;
+    for warning in warnings {
+        eprintln!("warning: {}: {warning}", args.config.display());
+    }
+    println!("{}", config::summary(&config));
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Parsed, Failure> {
+    let bad = |message: String| Failure { exit_code: EXIT_CONFIG, message };
+    let text = files::read_text(path).map_err(|error| bad(format!("{}: {error}", path.display())))?;
+    let base = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    let surroundings = Surroundings { base, env: &|name| std::env::var(name).ok(), file: &|path| files::read(path) };
+    config::parse(&text, &surroundings).map_err(|problems| {
+        let lines: Vec<_> = problems.iter().map(|problem| format!("{}: {problem}", path.display())).collect();
+        bad(lines.join("\n"))
+    })
+}
+
+fn holds_secrets(config: &Config) -> bool {
+    !config.accounts.is_empty() || !config.carriers.is_empty()
+}

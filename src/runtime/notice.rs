@@ -1,0 +1,30 @@
+//! The engine's notices as log lines: one event each, names and addresses of peers, never a message's text or a handset's number.
+
+use crate::config::{CarrierId, Config};
+use crate::engine::event::Notice;
+
+pub fn log(notice: &Notice, config: &Config) {
+    let carrier = |id: &CarrierId| config.carrier(*id).name.as_str();
+    match notice {
+        Notice::SessionBound { account, mode, address } => {
+            tracing::info!(account = config.account(*account).name, mode = mode.name(), %address, "session bound");
+        }
+        Notice::SessionEnded { account, address, why } => {
+            tracing::info!(account = config.account(*account).name, %address, ?why, "session ended");
+        }
+        Notice::BindRefused { address, system_id, why } => {
+            tracing::warn!(system_id, %address, ?why, "bind refused");
+        }
+        Notice::LinkBound { carrier: id, link } => tracing::info!(carrier = carrier(id), link, "link bound"),
+        Notice::LinkDown { carrier: id, link, why, in_doubt, retry_in_ms } => {
+            tracing::warn!(carrier = carrier(id), link, ?why, in_doubt, retry_in_ms, "link down");
+        }
+        Notice::LinkBindRefused { carrier: id, link, status } => {
+            tracing::error!(carrier = carrier(id), link, %status, "the carrier refused our bind");
+        }
+        Notice::IdFormatHint { carrier: id } => tracing::warn!(
+            carrier = carrier(id),
+            "receipts would match in another spelling of their ids: look at this carrier's message_id setting"
+        ),
+    }
+}

@@ -1,0 +1,221 @@
+//! The daemon: what is opened in which order, the shards on their cores, and how it ends.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use glommio::timer::Timer;
+use glommio::{LocalExecutorBuilder, Placement as CorePlacement};
+
+use crate::config::{Config, Durability};
+use crate::engine::event::Input;
+use crate::engine::message::ShardId;
+use crate::engine::placement::Placement;
+use crate::engine::shard::{Seeds, Shard};
+use crate::metrics;
+use crate::runtime::control::{Control, End, Shared, Stage};
+use crate::runtime::health::{Health, Phase};
+use crate::runtime::ids::IdStore;
+use crate::runtime::listener::Dealer;
+use crate::runtime::mesh::{self, Ends};
+use crate::runtime::publish::Publisher;
+use crate::runtime::shard_loop::ShardLoop;
+use crate::runtime::signals::{self, Signal};
+use crate::runtime::{admin, clock, socket, sys};
+
+/// Exit codes (DESIGN section 5).
+pub const EXIT_UNFINISHED: i32 = 1;
+pub const EXIT_FAULT: i32 = 70;
+pub const EXIT_UNAVAILABLE: i32 = 71;
+pub const EXIT_STORE: i32 = 74;
+
+/// How often each shard looks after itself: heartbeat, drain, half-sent PDUs.
+const UPKEEP: Duration = Duration::from_millis(100);
+const UPKEEPS_A_SECOND: u32 = 10;
+/// A PDU whose rest is out for longer is not coming.
+const LONGEST_PDU_WAIT: Duration = Duration::from_secs(10);
+const IO_MEMORY: usize = 64 << 10;
+const PREEMPT: Duration = Duration::from_millis(1);
+
+/// What stopped it, and the exit code for that.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit_code: i32,
+    pub message: String,
+}
+
+impl Failure {
+    fn new(exit_code: i32, error: impl ToString) -> Self {
+        Self { exit_code, message: error.to_string() }
+    }
+}
+
+/// Serves until a signal ends it and everything is drained.
+pub fn serve(config: Config) -> Result<(), Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
+    // One more ring for the admin listener.
+    sys::preflight(shards as u32 + 1).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
+    let unavailable = |error: socket::SocketError| Failure::new(EXIT_UNAVAILABLE, error);
+    let listeners: Vec<_> =
+        config.smpp.listen.iter().map(|address| listen(*address)).collect::<Result<_, _>>().map_err(unavailable)?;
+    let admin_listener = listen(config.admin.listen).map_err(unavailable)?;
+
+    let health = Arc::new(Health::new(shards as u16));
+    let (end, ended) = mpsc::channel();
+    let shared = Arc::new(Shared {
+        config: Arc::new(config),
+        health: Arc::clone(&health),
+        ids: Arc::new(ids),
+        control: Control::new(shards, end),
+    });
+    watch_signals(&shared)?;
+    let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
+    // All state is in memory so far, whatever the configuration asks for.
+    metrics::publish_build(env!("CARGO_PKG_VERSION"), "memory");
+    let token = shared.config.admin.token.clone();
+    let admin_thread = admin::start(admin_listener, health, prometheus, token)
+        .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    start_shards(&shared, shards, cores, listeners)?;
+    shared.health.enter(Phase::Ready);
+    tracing::info!(
+        shards,
+        accounts = shared.config.accounts.len(),
+        carriers = shared.config.carriers.len(),
+        listen = ?shared.config.smpp.listen,
+        admin = %shared.config.admin.listen,
+        durability = durability_in_force(shared.config.store.durability),
+        "ready"
+    );
+    let result = wait(&shared, &ended);
+    drop(admin_thread);
+    result
+}
+
+fn durability_in_force(_configured: Durability) -> &'static str {
+    "memory"
+}
+
+fn listen(address: std::net::SocketAddr) -> Result<std::net::TcpListener, socket::SocketError> {
+    socket::listen(address)
+}
+
+fn watch_signals(shared: &Arc<Shared>) -> Result<(), Failure> {
+    let told = Arc::clone(shared);
+    signals::watch(move |signal| match signal {
+        Signal::Terminate => told.control.end(End::Asked),
+        Signal::Reload => tracing::warn!("SIGHUP: reloading the configuration is not built yet; nothing changed"),
+    })
+    .map_err(|error| Failure::new(EXIT_FAULT, format!("cannot watch signals: {error}")))
+}
+
+/// Waits for a signal, then for the drain; an inner failure ends it at once.
+fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
+    match ended.recv() {
+        Ok(End::Failed(exit_code, message)) => return Err(Failure { exit_code, message }),
+        Ok(End::Asked | End::Drained) | Err(_) => {}
+    }
+    tracing::info!(deadline = ?shared.config.drain, "draining");
+    shared.health.enter(Phase::Draining);
+    shared.control.drain();
+    match ended.recv_timeout(shared.config.drain) {
+        Ok(End::Drained) => {
+            tracing::info!("drained");
+            Ok(())
+        }
+        Ok(End::Failed(exit_code, message)) => Err(Failure { exit_code, message }),
+        Ok(End::Asked) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            Err(Failure::new(EXIT_UNFINISHED, "the drain did not finish within its deadline"))
+        }
+    }
+}
+
+fn start_shards(
+    shared: &Arc<Shared>,
+    shards: usize,
+    cores: usize,
+    listeners: Vec<std::net::TcpListener>,
+) -> Result<(), Failure> {
+    let placement = Placement::new(&shared.config, shards);
+    let mut listeners = Some(listeners);
+    let (started, all_started) = mpsc::channel();
+    for (index, ends) in mesh::ends(shards).into_iter().enumerate() {
+        let failed = |error: String| Failure::new(EXIT_STORE, error);
+        let seeds = Seeds { random: draw()?, id_key: shared.ids.key(), ids: shared.ids.reserve().map_err(failed)? };
+        let id = ShardId(index as u16);
+        let shard = Shard::new(id, Arc::clone(&shared.config), placement.clone(), &seeds);
+        let listeners = if index == 0 { listeners.take().unwrap_or_default() } else { Vec::new() };
+        let (shared, started) = (Arc::clone(shared), started.clone());
+        let run = move || run_shard(shard, shards, ends, listeners, shared, started);
+        // With a core for each, a shard stays on its own; otherwise the kernel knows better.
+        let core = if shards <= cores { CorePlacement::Fixed(index) } else { CorePlacement::Unbound };
+        LocalExecutorBuilder::new(core)
+            .name("shard")
+            .io_memory(IO_MEMORY)
+            .preempt_timer(PREEMPT)
+            .spawn(run)
+            .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("cannot start shard {index}: {error}")))?;
+    }
+    for _ in 0..shards {
+        all_started.recv().map_err(|_| Failure::new(EXIT_FAULT, "a shard did not start"))?;
+    }
+    Ok(())
+}
+
+fn draw() -> Result<u64, Failure> {
+    getrandom::u64().map_err(|error| Failure::new(EXIT_FAULT, format!("cannot draw a seed: {error}")))
+}
+
+/// A shard that unwinds takes the process with it: the state of its engine can no longer be trusted.
+struct DeadShard;
+
+impl Drop for DeadShard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::exit(EXIT_FAULT);
+        }
+    }
+}
+
+async fn run_shard(
+    mut shard: Shard,
+    shards: usize,
+    ends: Ends,
+    listeners: Vec<std::net::TcpListener>,
+    shared: Arc<Shared>,
+    started: mpsc::Sender<()>,
+) {
+    let _dead = DeadShard;
+    let publisher = Publisher::new(&mut shard, &shared.config);
+    let (mesh, receivers) = ends.connect().await;
+    let shard = ShardLoop::new(shard, shards, mesh, shared);
+    shard.start(receivers);
+    let dealer = Dealer::new(shards);
+    for listener in listeners {
+        glommio::spawn_local(Rc::clone(&dealer).accept(Rc::clone(&shard), listener)).detach();
+    }
+    let _ = started.send(());
+    look_after(&shard, &publisher).await;
+}
+
+async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher) {
+    let mut stage = Stage::Serving;
+    for round in 0_u32.. {
+        Timer::new(UPKEEP).await;
+        shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
+        let asked = shard.shared.control.stage();
+        if asked > stage {
+            // One stage at a time, so that none is skipped when both were asked for since the last look.
+            stage = if stage == Stage::Serving { Stage::Carriers } else { Stage::Sessions };
+            shard.handle(if stage == Stage::Carriers { Input::DrainCarriers } else { Input::DrainSessions });
+        } else if stage != Stage::Serving {
+            shard.handle(Input::Timeout);
+        }
+        if round % UPKEEPS_A_SECOND == 0 {
+            shard.end_partial(LONGEST_PDU_WAIT);
+            shard.in_engine(|engine, _| publisher.publish(&mut engine.shard));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The tools: an SMSC simulator, a load generator, and a demonstration that puts the gateway between the two.
+//!
+//! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
+
+pub mod clock;
+pub mod demo;
+pub mod ids;
+pub mod load;
+pub mod report;
+pub mod ring;
+pub mod smsc;
+pub mod values;
+pub mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// A flag that SIGINT and SIGTERM raise; the second of them ends the process at once.
+pub fn stop_on_signals() -> Result<Arc<AtomicBool>, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| format!("no signal handler: {error}"))?;
+    }
+    Ok(stop)
+}
+
+/// The arguments these flags mean, with the defaults of the command line.
+pub fn from_flags<T: clap::Args>(flags: &str) -> Result<T, String> {
+    let command = T::augment_args(clap::Command::new("flags").no_binary_name(true));
+    let matches = command.try_get_matches_from(flags.split_whitespace()).map_err(|error| error.to_string())?;
+    T::from_arg_matches(&matches).map_err(|error| error.to_string())
+}

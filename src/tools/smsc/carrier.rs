@@ -1,0 +1,360 @@
+//! What the simulated carrier decides: each submit's answer, its receipts, and where and when they leave.
+
+use super::peer::{GroupId, Kind, Parcel, Peer, PeerKey, Peers};
+use super::receipt::{Date, Receipt, State, finish, write_mo};
+use super::wheel::Wheel;
+use super::{ReceiptLink, Receipts, SmscArgs, SmscReport};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::frame::{Frame, write_header};
+use crate::smpp::view::SmView;
+use crate::tools::clock::since_unix_epoch;
+use crate::tools::values::Dice;
+
+/// A receipt the ESME refused for the moment is sent again after this long.
+const RESEND_NS: u64 = 1_000_000_000;
+
+/// An answer bound behind a receipt on another connection waits this long after it was written there.
+const BEHIND_OTHER_LINK_NS: u64 = 2_000_000;
+
+/// Buffers kept for reuse.
+const SPARE_MAX: usize = 65_536;
+
+/// MO that wait for one connection's window; above it they are skipped.
+const MO_QUEUE: usize = 1_000;
+
+/// Something that happens later.
+enum Job {
+    Answer(PeerKey, Vec<u8>),
+    Deliver { origin: PeerKey, group: GroupId, parcel: Parcel },
+}
+
+pub(super) struct Carrier {
+    pub(super) args: SmscArgs,
+    pub(super) counts: SmscReport,
+    pub(super) peers: Peers,
+    wheel: Wheel<Job>,
+    due: Vec<Job>,
+    dice: Dice,
+    next_id: u64,
+    bucket: Bucket,
+    date: Date,
+    spare: Vec<Vec<u8>>,
+    id_text: Vec<u8>,
+    mo_from_ns: u64,
+    mo_made: u64,
+    /// Final receipts owed.
+    finals: u64,
+    refused_for_good: u64,
+}
+
+impl Carrier {
+    pub(super) fn new(args: SmscArgs, now: u64) -> Self {
+        Self {
+            counts: SmscReport::default(),
+            peers: Peers::default(),
+            wheel: Wheel::new(now),
+            due: Vec::new(),
+            dice: Dice::new(args.seed),
+            next_id: args.id_start,
+            bucket: Bucket::new(&args, now),
+            date: Date::at(since_unix_epoch()),
+            spare: Vec::new(),
+            id_text: Vec::new(),
+            mo_from_ns: now,
+            mo_made: 0,
+            finals: 0,
+            refused_for_good: 0,
+            args,
+        }
+    }
+
+    /// Answers a submit_sm, now or later, and sees to its receipts.
+    pub(super) fn submit(&mut self, peer: &Peer, frame: &Frame<'_>, now: u64) {
+        self.counts.submits += 1;
+        if self.args.no_answer > 0.0 && self.dice.below(1_000_000) < (self.args.no_answer * 1e4) as u64 {
+            self.counts.not_answered += 1;
+            return;
+        }
+        let answer_at = now + self.args.latency.draw_ns(&mut self.dice);
+        let view = match self.judge(frame.body, now) {
+            Ok(view) => view,
+            Err(status) => {
+                self.counts.refused.add(status);
+                return self.answer(peer, frame.sequence, Err(status), answer_at, now);
+            }
+        };
+        self.counts.accepted += 1;
+        let number = self.next_id;
+        self.next_id += 1;
+        let Some(state) = self.receipt_wanted(&view) else {
+            return self.answer(peer, frame.sequence, Ok(number), answer_at, now);
+        };
+        let accepted = Accepted { view, number, state };
+        match self.args.receipts {
+            Receipts::Before => {
+                let mut answer = self.buffer();
+                self.write_answer(frame.sequence, Ok(number), &mut answer);
+                self.send_receipts(peer, &accepted, Some(answer), answer_at, now);
+            }
+            Receipts::After(delay) => {
+                self.answer(peer, frame.sequence, Ok(number), answer_at, now);
+                let due = answer_at + delay.draw_ns(&mut self.dice);
+                self.send_receipts(peer, &accepted, None, due, now);
+            }
+            Receipts::None => {}
+        }
+    }
+
+    /// Settles a delivery, and sends what waited for its place in the window.
+    pub(super) fn delivery_answered(&mut self, peer: &Peer, sequence: SequenceNumber, status: CommandStatus, now: u64) {
+        let Some(parcel) = peer.deliveries.borrow_mut().outstanding.take(sequence) else {
+            self.counts.protocol_errors += 1;
+            return;
+        };
+        match parcel.kind {
+            Kind::Mo => self.counts.mo_answered.add(status),
+            Kind::Final | Kind::Intermediate if status.is_ok() => {
+                self.counts.receipts_acknowledged += u64::from(parcel.kind == Kind::Final);
+            }
+            Kind::Final | Kind::Intermediate => {
+                self.counts.receipts_refused.add(status);
+                if is_temporary(status) {
+                    let job = Job::Deliver { origin: peer.key, group: peer.group, parcel };
+                    self.wheel.schedule(now + RESEND_NS, job);
+                    return self.pump(peer, now);
+                }
+                self.refused_for_good += u64::from(parcel.kind == Kind::Final);
+            }
+        }
+        self.recycle(parcel.pdu);
+        self.pump(peer, now);
+    }
+
+    /// Sends what waits for this connection, as far as its window goes.
+    pub(super) fn pump(&mut self, peer: &Peer, now: u64) {
+        while let Some(sent) = peer.send_next() {
+            match (sent.kind, sent.again) {
+                (Kind::Intermediate | Kind::Final, true) => self.counts.receipts_resent += 1,
+                (Kind::Intermediate, false) => self.counts.intermediate_sent += 1,
+                (Kind::Final, false) => self.counts.receipts_sent += 1,
+                (Kind::Mo, again) => self.counts.mo_sent += u64::from(!again),
+            }
+            if let Some((to, answer)) = sent.then {
+                if to == peer.key {
+                    peer.outbox.bytes.borrow_mut().extend_from_slice(&answer);
+                    self.recycle(answer);
+                } else {
+                    self.wheel.schedule(now + BEHIND_OTHER_LINK_NS, Job::Answer(to, answer));
+                }
+            }
+            peer.outbox.ring();
+        }
+    }
+
+    /// Does what has become due.
+    pub(super) fn tick(&mut self, now: u64) {
+        self.date = Date::at(since_unix_epoch());
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(now, &mut due);
+        for job in due.drain(..) {
+            match job {
+                Job::Answer(to, answer) => self.release(to, answer),
+                Job::Deliver { origin, group, parcel } => self.deliver(origin, group, parcel, now),
+            }
+        }
+        self.due = due;
+        self.originate(now);
+    }
+
+    #[must_use]
+    pub(super) fn is_done(&self) -> bool {
+        let done = match self.args.receipts {
+            Receipts::None => self.counts.accepted + self.counts.refused.total(),
+            Receipts::Before | Receipts::After(_) => self.counts.receipts_acknowledged,
+        };
+        self.args.count.is_some_and(|count| done >= count)
+    }
+
+    #[must_use]
+    pub(super) fn report(&self) -> SmscReport {
+        let mut report = self.counts.clone();
+        report.receipts_unacknowledged = self.finals - report.receipts_acknowledged - self.refused_for_good;
+        report
+    }
+
+    fn judge<'a>(&mut self, body: &'a [u8], now: u64) -> Result<SmView<'a>, CommandStatus> {
+        if !self.bucket.take(now) {
+            return Err(self.args.throttle_status);
+        }
+        let view = SmView::submit(body)?;
+        match self.args.errors.draw(&mut self.dice) {
+            Some(status) => Err(status),
+            None => Ok(view),
+        }
+    }
+
+    /// The final state to report, if a receipt is asked for (SMPP 3.4, section 5.2.17).
+    fn receipt_wanted(&mut self, view: &SmView<'_>) -> Option<State> {
+        if self.args.receipts == Receipts::None {
+            return None;
+        }
+        let state = self.args.receipt_states.draw(&mut self.dice).unwrap_or(State::Delivered);
+        match view.registered_delivery & 0b11 {
+            0b01 => Some(state),
+            0b10 => Some(state).filter(|state| *state != State::Delivered),
+            _ => None,
+        }
+    }
+
+    fn answer(&mut self, peer: &Peer, to: SequenceNumber, outcome: Result<u64, CommandStatus>, at: u64, now: u64) {
+        if at <= now {
+            return self.write_answer(to, outcome, &mut peer.outbox.bytes.borrow_mut());
+        }
+        let mut answer = self.buffer();
+        self.write_answer(to, outcome, &mut answer);
+        self.wheel.schedule(at, Job::Answer(peer.key, answer));
+    }
+
+    fn write_answer(&self, sequence: SequenceNumber, outcome: Result<u64, CommandStatus>, out: &mut Vec<u8>) {
+        let at = out.len();
+        write_header(out, CommandId::SUBMIT_SM_RESP, outcome.err().unwrap_or(CommandStatus::ROK), sequence, 0);
+        if let Ok(number) = outcome {
+            self.args.id_format.write(number, out);
+            out.push(0);
+            finish(at, out);
+        }
+    }
+
+    fn send_receipts(&mut self, peer: &Peer, accepted: &Accepted<'_>, behind: Option<Vec<u8>>, due: u64, now: u64) {
+        if self.args.intermediate {
+            let pdu = self.write_receipt(accepted, State::Enroute);
+            self.deliver_at(peer, Parcel::new(Kind::Intermediate, pdu), due, now);
+        }
+        let pdu = self.write_receipt(accepted, accepted.state);
+        let mut parcel = Parcel::new(Kind::Final, pdu);
+        parcel.then = behind.map(|answer| (peer.key, answer));
+        self.finals += 1;
+        self.deliver_at(peer, parcel, due, now);
+    }
+
+    fn write_receipt(&mut self, accepted: &Accepted<'_>, state: State) -> Vec<u8> {
+        let mut pdu = self.buffer();
+        self.id_text.clear();
+        self.args.receipt_id_format.unwrap_or(self.args.id_format).write(accepted.number, &mut self.id_text);
+        let receipt = Receipt { id: &self.id_text, id_in: self.args.receipt_id_in, state, date: self.date };
+        receipt.write(&accepted.view, &mut pdu);
+        pdu
+    }
+
+    fn deliver_at(&mut self, peer: &Peer, parcel: Parcel, due: u64, now: u64) {
+        if due <= now {
+            self.deliver(peer.key, peer.group, parcel, now);
+        } else {
+            self.wheel.schedule(due, Job::Deliver { origin: peer.key, group: peer.group, parcel });
+        }
+    }
+
+    fn deliver(&mut self, origin: PeerKey, group: GroupId, mut parcel: Parcel, now: u64) {
+        let same = self.args.receipt_link == ReceiptLink::Same;
+        let Some(target) = self.peers.receiver(group, origin, same) else {
+            if let Some((to, answer)) = parcel.then.take() {
+                self.release(to, answer);
+            }
+            return self.peers.keep(group, parcel);
+        };
+        target.deliveries.borrow_mut().queue.push_back(parcel);
+        self.pump(&target, now);
+    }
+
+    /// Writes an answer whose time has come, if its connection is still there.
+    fn release(&mut self, to: PeerKey, answer: Vec<u8>) {
+        if let Some(peer) = self.peers.find(to) {
+            peer.outbox.bytes.borrow_mut().extend_from_slice(&answer);
+            peer.outbox.ring();
+        }
+        self.recycle(answer);
+    }
+
+    /// Sends the mobile originated messages that are due.
+    fn originate(&mut self, now: u64) {
+        let due = (u128::from(now - self.mo_from_ns) * u128::from(self.args.mo_rate) / 1_000_000_000) as u64;
+        while self.mo_made < due {
+            self.mo_made += 1;
+            // Nobody there, or nobody acknowledging: this one is never sent.
+            let Some(peer) = self.peers.any_receiver().filter(|peer| peer.deliveries.borrow().queue.len() < MO_QUEUE)
+            else {
+                continue;
+            };
+            let mut pdu = self.buffer();
+            let text = format!("mo={}", self.mo_made);
+            write_mo(&self.args.mo_source, &self.args.mo_destination, text.as_bytes(), &mut pdu);
+            peer.deliveries.borrow_mut().queue.push_back(Parcel::new(Kind::Mo, pdu));
+            self.pump(&peer, now);
+        }
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}
+
+/// A submit that got an id and asked for a receipt.
+struct Accepted<'a> {
+    view: SmView<'a>,
+    number: u64,
+    state: State,
+}
+
+/// Whether a carrier would try this delivery again.
+fn is_temporary(status: CommandStatus) -> bool {
+    [CommandStatus::RX_T_APPN, CommandStatus::RSYSERR, CommandStatus::RMSGQFUL, CommandStatus::RTHROTTLED]
+        .contains(&status)
+}
+
+/// So many submits a second, so many at once.
+struct Bucket {
+    rate: Option<f64>,
+    burst: f64,
+    tokens: f64,
+    filled_ns: u64,
+}
+
+impl Bucket {
+    fn new(args: &SmscArgs, now: u64) -> Self {
+        let rate = args.rate.map(f64::from);
+        let burst = args.burst.map_or(rate.unwrap_or(0.0) / 10.0, f64::from).max(1.0);
+        Self { rate, burst, tokens: burst, filled_ns: now }
+    }
+
+    fn take(&mut self, now: u64) -> bool {
+        let Some(rate) = self.rate else { return true };
+        let elapsed = now.saturating_sub(self.filled_ns) as f64 / 1e9;
+        self.filled_ns = now;
+        self.tokens = (self.tokens + elapsed * rate).min(self.burst);
+        let has_room = self.tokens >= 1.0;
+        if has_room {
+            self.tokens -= 1.0;
+        }
+        has_room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_refuses_what_comes_above_it() {
+        let (rate, burst) = (Some(100.0), 10.0);
+        let mut bucket = Bucket { rate, burst, tokens: burst, filled_ns: 0 };
+        let taken = (0..10_000).filter(|ms| bucket.take(ms * 1_000_000)).count();
+        assert!((1_000..=1_011).contains(&taken), "{taken} in ten seconds");
+    }
+}
