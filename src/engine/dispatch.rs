@@ -33,11 +33,13 @@ impl Shard {
                 let next =
                     self.with_unbound(connection, now, out, |unbound, cx| unbound.handle_frame(connection, frame, cx));
                 if let Some(Next::Move(bind, to)) = next {
-                    self.connections.remove(connection);
+                    if let Some(moving) = self.connections.get_mut(connection) {
+                        *moving = Connection::Moving { address: bind.address };
+                    }
                     out.act(Action::Move { connection, to, bind });
                 }
             }
-            None => {}
+            Some(Connection::Moving { .. }) | None => {}
         }
     }
 
@@ -64,7 +66,7 @@ impl Shard {
             Some(Connection::Unbound(_)) => {
                 self.with_unbound(connection, now, out, |unbound, cx| unbound.handle_fault(connection, fault, cx));
             }
-            None => {}
+            Some(Connection::Moving { .. }) | None => {}
         }
     }
 
@@ -83,6 +85,9 @@ impl Shard {
             Some(Connection::Unbound(unbound)) => {
                 let (address, was_bound) = (unbound.address, unbound.was_counted_bound());
                 out.tell(ShardId(0), ShardMessage::Ended { address, was_bound });
+            }
+            Some(Connection::Moving { address }) => {
+                out.tell(ShardId(0), ShardMessage::Ended { address, was_bound: false });
             }
             None => {}
         }
@@ -174,7 +179,7 @@ impl Shard {
                     }
                 });
             }
-            Some(Connection::Link { .. }) | None => {}
+            Some(Connection::Link { .. } | Connection::Moving { .. }) | None => {}
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Input<'a> {
     Connected { connection: Key },
     /// The connection is no more: closed by the peer or by us, failed, or never came to be. Its key is free afterwards.
     Closed { connection: Key },
+    /// The connection was given to its account's home. Its key is free afterwards.
+    Moved { connection: Key },
     /// What a peer shard sent.
     Batch { from: ShardId, batch: &'a Batch },
     /// Every record up to this number is durable.
@@ -106,8 +108,8 @@ pub enum Action {
     Close {
         connection: Key,
     },
-    /// Give the connection, with what was read of it and not handled, to the account's home, which calls `Shard::arrive`.
-    /// The key is free at once.
+    /// Give the connection, with what was read of it and not handled, to the account's home, which calls `Shard::arrive`;
+    /// then say `Moved`.
     Move {
         connection: Key,
         to: ShardId,

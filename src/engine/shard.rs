@@ -31,6 +31,8 @@ pub enum Connection {
     Unbound(Unbound),
     Session { account: AccountId, session: Key },
     Link { carrier: CarrierId, link: u16 },
+    /// On its way to its account's home; the key is free once the shell has said `Moved`.
+    Moving { address: IpAddr },
 }
 
 /// What the shell draws for a shard: the engine draws nothing itself.
@@ -200,7 +202,7 @@ impl Shard {
             }
             Some(Connection::Unbound(unbound)) => unbound.is_ready(),
             Some(Connection::Link { .. }) => true,
-            None => false,
+            Some(Connection::Moving { .. }) | None => false,
         }
     }
 
@@ -212,7 +214,7 @@ impl Shard {
                 .as_ref()
                 .is_some_and(|carrier| !matches!(carrier.links[usize::from(*link)].state, LinkState::Closing { .. })),
             Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
-            None => false,
+            Some(Connection::Moving { .. }) | None => false,
         }
     }
 
@@ -220,7 +222,7 @@ impl Shard {
     #[must_use]
     pub fn max_pdu(&self, connection: Key) -> usize {
         match self.connections.get(connection) {
-            Some(Connection::Unbound(_)) | None => Unbound::MAX_PDU.min(self.config.smpp.max_pdu),
+            Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => Unbound::MAX_PDU.min(self.config.smpp.max_pdu),
             Some(Connection::Session { .. } | Connection::Link { .. }) => self.config.smpp.max_pdu,
         }
     }
@@ -238,6 +240,9 @@ impl Shard {
                     }
                 }
             }
+            Input::Moved { connection } => {
+                self.connections.remove(connection);
+            }
             Input::Closed { connection } => self.handle_closed(connection, now, out),
             Input::Blocked { connection } => match self.connections.get(connection) {
                 Some(Connection::Session { account, session }) => {
@@ -251,7 +256,7 @@ impl Shard {
                         carrier.arm(context!(self, now, out));
                     }
                 }
-                Some(Connection::Unbound(_)) | None => {}
+                Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => {}
             },
             Input::Unblocked { connection } => {
                 if let Some(Connection::Session { account, .. }) = self.connections.get(connection)

@@ -109,9 +109,9 @@ impl Connection {
 
     /// Takes the connection out of this shard: a descriptor of its socket and what was read and not handled.
     pub fn take_away(&self) -> io::Result<(OwnedFd, BytesMut)> {
+        let socket = sys::own(&self.stream.borrow())?;
         self.stage.set(Stage::Gone);
         self.reader.wake();
-        let socket = sys::own(&self.stream.borrow())?;
         Ok((socket, std::mem::take(&mut *self.unread.borrow_mut())))
     }
 

@@ -254,9 +254,11 @@ impl ShardLoop {
 
     fn move_away(self: &Rc<Self>, key: Key, to: ShardId, bind: AdmittedBind) {
         let Some(connection) = self.connection(key) else { return };
-        self.forget(key);
-        let Ok((socket, unread)) = connection.take_away() else { return };
+        // Without a descriptor to give away it ends here.
+        let Ok((socket, unread)) = connection.take_away() else { return connection.end(self) };
         let unwritten = self.with_outbox(key.slot, |outbox| BytesMut::from(outbox.unwritten()));
+        self.forget(key);
+        self.handle(Input::Moved { connection: key });
         let moved = MovedConnection { socket, unread, unwritten, bind };
         if to == self.id {
             self.arrive(moved);
