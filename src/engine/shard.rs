@@ -29,10 +29,18 @@ use crate::metrics::{ConnectionRefusal, ShardCounts};
 #[derive(Debug)]
 pub enum Connection {
     Unbound(Unbound),
-    Session { account: AccountId, session: Key },
-    Link { carrier: CarrierId, link: u16 },
+    Session {
+        account: AccountId,
+        session: Key,
+    },
+    Link {
+        carrier: CarrierId,
+        link: u16,
+    },
     /// On its way to its account's home; the key is free once the shell has said `Moved`.
-    Moving { address: IpAddr },
+    Moving {
+        address: IpAddr,
+    },
 }
 
 /// What the shell draws for a shard: the engine draws nothing itself.
@@ -222,7 +230,9 @@ impl Shard {
     #[must_use]
     pub fn max_pdu(&self, connection: Key) -> usize {
         match self.connections.get(connection) {
-            Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => Unbound::MAX_PDU.min(self.config.smpp.max_pdu),
+            Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => {
+                Unbound::MAX_PDU.min(self.config.smpp.max_pdu)
+            }
             Some(Connection::Session { .. } | Connection::Link { .. }) => self.config.smpp.max_pdu,
         }
     }

@@ -19,6 +19,12 @@ pub fn since_unix_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// Waits on this thread. For what comes before any shard runs, and never on one.
+#[expect(clippy::disallowed_methods, reason = "this is the edge's one pause")]
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::runtime::{clock, files};
+
 /// Numbers given out at once: minutes of the fastest shard, and 2^53 hold millions of blocks.
 const BLOCK: u64 = 1 << 26;
 /// Numbers there are (`IdCipher`).
@@ -36,7 +38,7 @@ impl IdStore {
         let lock = File::create(directory.join("lock")).map_err(|error| failed("open its lock", &error))?;
         take_lock(&lock).map_err(|error| failed("lock it", &error))?;
         let path = directory.join("message-ids");
-        let (key, next) = match read_text(&path) {
+        let (key, next) = match files::read_text(&path) {
             Ok(text) => parse(&text).ok_or_else(|| failed("read message-ids", &"it is damaged"))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut key = [0; 16];
@@ -83,20 +85,10 @@ fn take_lock(lock: &File) -> io::Result<()> {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) => pause(),
+            Err(TryLockError::WouldBlock) => clock::pause(LOCK_PAUSE),
         }
     }
     Err(io::Error::new(io::ErrorKind::WouldBlock, "another running process owns it"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "before any shard runs")]
-fn pause() {
-    std::thread::sleep(LOCK_PAUSE);
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the edge")]
-fn read_text(path: &Path) -> io::Result<String> {
-    fs::read_to_string(path)
 }
 
 fn parse(text: &str) -> Option<([u8; 16], u64)> {

@@ -1,5 +1,7 @@
 //! The daemon: what is opened in which order, the shards on their cores, and how it ends.
 
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -35,6 +37,9 @@ const UPKEEP: Duration = Duration::from_millis(100);
 const UPKEEPS_A_SECOND: u32 = 10;
 /// A PDU whose rest is out for longer is not coming.
 const LONGEST_PDU_WAIT: Duration = Duration::from_secs(10);
+/// A port is tried for ten seconds.
+const PORT_TRIES: u32 = 100;
+const PORT_PAUSE: Duration = Duration::from_millis(100);
 const IO_MEMORY: usize = 64 << 10;
 const PREEMPT: Duration = Duration::from_millis(1);
 
@@ -58,10 +63,8 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     // One more ring for the admin listener.
     sys::preflight(shards as u32 + 1).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
-    let unavailable = |error: socket::SocketError| Failure::new(EXIT_UNAVAILABLE, error);
-    let listeners: Vec<_> =
-        config.smpp.listen.iter().map(|address| listen(*address)).collect::<Result<_, _>>().map_err(unavailable)?;
-    let admin_listener = listen(config.admin.listen).map_err(unavailable)?;
+    let listeners = config.smpp.listen.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
+    let admin_listener = listen(config.admin.listen)?;
 
     let health = Arc::new(Health::new(shards as u16));
     let (end, ended) = mpsc::channel();
@@ -98,8 +101,15 @@ fn durability_in_force(_configured: Durability) -> &'static str {
     "memory"
 }
 
-fn listen(address: std::net::SocketAddr) -> Result<std::net::TcpListener, socket::SocketError> {
-    socket::listen(address)
+/// Listens, trying again for a while when the port is taken: what io_uring holds can outlive the process before us.
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    for _ in 1..PORT_TRIES {
+        match socket::listen(address) {
+            Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse => clock::pause(PORT_PAUSE),
+            other => return other.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error)),
+        }
+    }
+    socket::listen(address).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))
 }
 
 fn watch_signals(shared: &Arc<Shared>) -> Result<(), Failure> {
@@ -132,12 +142,7 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
     }
 }
 
-fn start_shards(
-    shared: &Arc<Shared>,
-    shards: usize,
-    cores: usize,
-    listeners: Vec<std::net::TcpListener>,
-) -> Result<(), Failure> {
+fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Vec<TcpListener>) -> Result<(), Failure> {
     let placement = Placement::new(&shared.config, shards);
     let mut listeners = Some(listeners);
     let (started, all_started) = mpsc::channel();
@@ -183,7 +188,7 @@ async fn run_shard(
     mut shard: Shard,
     shards: usize,
     ends: Ends,
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<TcpListener>,
     shared: Arc<Shared>,
     started: mpsc::Sender<()>,
 ) {
