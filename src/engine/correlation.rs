@@ -1,8 +1,9 @@
 //! Correlation: a carrier's message_id to the account and the message_id it belongs to. One table per carrier.
 //!
-//! An entry is 32 octets: the id itself is kept as a keyed 64-bit fingerprint. Entries lie in many small sub-tables, so that
-//! growth never moves more than one of them, and age is swept one sub-table at a time. Carriers use ids again: two live
-//! entries under one id are both kept and told apart by the destination.
+//! An entry is 32 octets: the id itself is kept as a keyed 64-bit fingerprint. Entries lie in small sub-tables that are split one
+//! by one as entries come (linear hashing), so growth never moves more than one of them and few live entries stay in few cache
+//! lines; age is swept the same way. Carriers use ids again: two live entries under one id are both kept and told apart
+//! by the destination.
 
 use std::time::Duration;
 
@@ -42,20 +43,26 @@ pub enum Found {
 #[derive(Debug)]
 pub struct Correlations {
     keys: RandomState,
+    /// `base` of them and as many more as were split since there were `base`.
     tables: Vec<HashTable<Correlation>>,
+    base: usize,
     live: usize,
     swept: usize,
 }
 
 impl Correlations {
-    const TABLES: usize = 1024;
+    const FIRST_TABLES: usize = 8;
+    /// Entries in a sub-table, on average, before the next one is split.
+    const PER_TABLE: usize = 1024;
+    /// Sweeps that see everything.
+    const SWEEPS: usize = 1024;
 
     /// `keys` make fingerprints unforgeable; they need not outlive the process.
     #[must_use]
     pub fn new(keys: [u64; 4]) -> Self {
         let [a, b, c, d] = keys;
-        let tables = (0..Self::TABLES).map(|_| HashTable::new()).collect();
-        Self { keys: RandomState::with_seeds(a, b, c, d), tables, live: 0, swept: 0 }
+        let tables = (0..Self::FIRST_TABLES).map(|_| HashTable::new()).collect();
+        Self { keys: RandomState::with_seeds(a, b, c, d), tables, base: Self::FIRST_TABLES, live: 0, swept: 0 }
     }
 
     #[must_use]
@@ -70,12 +77,15 @@ impl Correlations {
         let table = self.table(entry.fingerprint);
         table.insert_unique(entry.fingerprint, entry, |entry| entry.fingerprint);
         self.live += 1;
+        if self.live > self.tables.len() * Self::PER_TABLE {
+            self.split();
+        }
     }
 
     /// The entry under this fingerprint; `destination` decides between several.
     #[must_use]
     pub fn find(&self, fingerprint: u64, destination: u32) -> Found {
-        let table = &self.tables[Self::table_index(fingerprint)];
+        let table = &self.tables[self.table_index(fingerprint)];
         let mut found = Found::None;
         for entry in table.iter_hash(fingerprint).filter(|entry| entry.fingerprint == fingerprint) {
             found = match found {
@@ -103,22 +113,24 @@ impl Correlations {
         true
     }
 
-    /// Drops what is older than `retention` from the next sub-table; returns how many. Called `TABLES` times, it saw everything.
+    /// Drops what is older than `retention` from the next few sub-tables; returns how many. Called every `SWEEP_EVERY`, it sees
+    /// everything within the hour.
     pub fn sweep(&mut self, retention: Duration, now: Instant) -> usize {
         let Some(limit) = seconds(now).checked_sub(u32::try_from(retention.as_secs()).unwrap_or(u32::MAX)) else {
             return 0;
         };
-        let table = &mut self.tables[self.swept];
-        self.swept = (self.swept + 1) % Self::TABLES;
-        let before = table.len();
-        table.retain(|entry| entry.born_seconds >= limit);
-        let gone = before - table.len();
-        self.live -= gone;
-        gone
+        let before = self.live;
+        for _ in 0..self.tables.len().div_ceil(Self::SWEEPS) {
+            self.swept = (self.swept + 1) % self.tables.len();
+            let table = &mut self.tables[self.swept];
+            let held = table.len();
+            table.retain(|entry| entry.born_seconds >= limit);
+            self.live -= held - table.len();
+        }
+        before - self.live
     }
 
-    /// How often `sweep` must run for everything to be seen within an hour.
-    pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::TABLES as u64);
+    pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::SWEEPS as u64);
 
     #[must_use]
     pub fn len(&self) -> usize {
@@ -131,12 +143,32 @@ impl Correlations {
     }
 
     fn table(&mut self, fingerprint: u64) -> &mut HashTable<Correlation> {
-        &mut self.tables[Self::table_index(fingerprint)]
+        let at = self.table_index(fingerprint);
+        &mut self.tables[at]
     }
 
-    /// From the middle bits: hashbrown uses the low and the top ones within a table.
-    fn table_index(fingerprint: u64) -> usize {
-        (fingerprint >> 32) as usize % Self::TABLES
+    fn table_index(&self, fingerprint: u64) -> usize {
+        let split = Self::spread(fingerprint) & (2 * self.base - 1);
+        if split < self.tables.len() { split } else { split & (self.base - 1) }
+    }
+
+    /// The bits that choose the sub-table: hashbrown uses the low and the top ones within it.
+    fn spread(fingerprint: u64) -> usize {
+        (fingerprint >> 24) as usize & 0xFFFF_FFFF
+    }
+
+    /// Divides the next sub-table in two.
+    fn split(&mut self) {
+        let (from, to) = (self.tables.len() - self.base, self.tables.len());
+        let both = 2 * self.base - 1;
+        let mut fresh = HashTable::new();
+        for entry in self.tables[from].extract_if(|entry| Self::spread(entry.fingerprint) & both == to) {
+            fresh.insert_unique(entry.fingerprint, entry, |entry| entry.fingerprint);
+        }
+        self.tables.push(fresh);
+        if self.tables.len() == 2 * self.base {
+            self.base *= 2;
+        }
     }
 }
 
@@ -195,7 +227,20 @@ mod tests {
             table.insert(entry(&table, &i.to_be_bytes(), i, 0, i as u32));
         }
         let now = Instant::ZERO + Duration::from_secs(150);
-        let gone: usize = (0..Correlations::TABLES).map(|_| table.sweep(Duration::from_secs(100), now)).sum();
+        let gone: usize = (0..Correlations::SWEEPS).map(|_| table.sweep(Duration::from_secs(100), now)).sum();
         assert_eq!((gone, table.len()), (50, 50));
+    }
+
+    #[test]
+    fn every_entry_is_found_however_far_the_table_has_grown() {
+        let mut table = Correlations::new([1, 2, 3, 4]);
+        let entries: Vec<_> = (0..50_000u64).map(|i| entry(&table, &i.to_be_bytes(), i, 0, 0)).collect();
+        for entry in &entries {
+            table.insert(*entry);
+        }
+        assert!(table.tables.len() > 40 && table.tables.iter().all(|part| part.len() < 4 * Correlations::PER_TABLE));
+        assert!(entries.iter().all(|entry| table.find(entry.fingerprint, 0) == Found::One(*entry)));
+        assert!(entries.iter().all(|entry| table.remove(entry)));
+        assert!(table.is_empty() && table.tables.iter().all(HashTable::is_empty));
     }
 }

@@ -201,16 +201,20 @@ impl Shard {
         key
     }
 
-    /// Whether the next PDU of this connection may be taken. When not, the rest stays unread until `Action::Resume`.
-    pub fn is_ready(&mut self, connection: Key) -> bool {
+    /// The longest PDU this connection may send now, or `None` when none may be taken: then the rest stays unread until
+    /// `Action::Resume`.
+    pub fn accepts(&mut self, connection: Key) -> Option<usize> {
         match self.connections.get(connection) {
             Some(Connection::Session { account, session }) => {
                 let window = self.config.accounts[account.index()].window;
-                self.accounts[account.index()].as_mut().is_some_and(|account| account.is_ready(*session, window))
+                let account = self.accounts[account.index()].as_mut()?;
+                account.is_ready(*session, window).then_some(self.config.smpp.max_pdu)
             }
-            Some(Connection::Unbound(unbound)) => unbound.is_ready(),
-            Some(Connection::Link { .. }) => true,
-            Some(Connection::Moving { .. }) | None => false,
+            Some(Connection::Link { .. }) => Some(self.config.smpp.max_pdu),
+            Some(Connection::Unbound(unbound)) => {
+                unbound.is_ready().then_some(Unbound::MAX_PDU.min(self.config.smpp.max_pdu))
+            }
+            Some(Connection::Moving { .. }) | None => None,
         }
     }
 
@@ -223,17 +227,6 @@ impl Shard {
                 .is_some_and(|carrier| !matches!(carrier.links[usize::from(*link)].state, LinkState::Closing { .. })),
             Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
             Some(Connection::Moving { .. }) | None => false,
-        }
-    }
-
-    /// Longest PDU this connection may send now.
-    #[must_use]
-    pub fn max_pdu(&self, connection: Key) -> usize {
-        match self.connections.get(connection) {
-            Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => {
-                Unbound::MAX_PDU.min(self.config.smpp.max_pdu)
-            }
-            Some(Connection::Session { .. } | Connection::Link { .. }) => self.config.smpp.max_pdu,
         }
     }
 

@@ -186,10 +186,21 @@ fn affinity(view: &SmView<'_>) -> u32 {
     (both ^ (u32::from(part.reference) << 8) ^ u32::from(part.total)).max(1)
 }
 
-/// FNV-1a: short, stable and good enough to tell two handsets apart.
+/// A short, stable hash, good enough to tell two handsets apart: eight octets at a step, folded by a wide multiplication.
 #[must_use]
 pub fn hash_digits(digits: &[u8]) -> u32 {
-    digits.iter().fold(0x811C_9DC5, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut hash = digits.len() as u64;
+    let mut mix = |word: u64| {
+        let wide = u128::from(hash ^ word) * u128::from(FACTOR);
+        hash = (wide >> 64) as u64 ^ wide as u64;
+    };
+    let (words, rest) = digits.as_chunks::<8>();
+    for word in words {
+        mix(u64::from_le_bytes(*word));
+    }
+    mix(rest.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)));
+    (hash >> 32) as u32 ^ hash as u32
 }
 
 /// The body with another source address: alphanumeric, or international when it is a number (SMPP 3.4, section 5.2.5).

@@ -1,7 +1,7 @@
 //! A window: the requests sent on one connection and not yet answered, found by sequence_number without hashing.
 //!
-//! Numbers rise by one and slots are `number & mask` in a ring of twice the limit; a number whose slot is still taken is
-//! skipped, so an open number is never reused. Full is an answer: the refused request comes back to the caller.
+//! Numbers rise by one and slots are `number & mask` in a ring a little larger than the limit; a number whose slot is still
+//! taken is skipped, so an open number is never reused. Full is an answer: the refused request comes back to the caller.
 
 use crate::smpp::command::SequenceNumber;
 
@@ -32,7 +32,7 @@ impl<T> Window<T> {
         }
         if self.slots.is_empty() {
             // Allocated at first use: an idle bind costs nothing.
-            let size = (self.limit * 2).next_power_of_two();
+            let size = (self.limit + self.limit / 4 + 1).next_power_of_two();
             self.slots.resize_with(size, || None);
         }
         while self.slots[self.slot(self.next)].is_some() {

@@ -259,11 +259,11 @@ impl Connection {
                 if at == octets.len() {
                     break;
                 }
-                if !engine.shard.is_ready(self.key) {
+                let Some(max_pdu) = engine.shard.accepts(self.key) else {
                     self.is_paused.set(true);
                     break;
-                }
-                match Frame::cut(&octets[at..], engine.shard.max_pdu(self.key)) {
+                };
+                match Frame::cut(&octets[at..], max_pdu) {
                     Ok(Some(frame)) => {
                         at += frame.len();
                         engine.shard.handle(Input::Frame { connection: self.key, frame }, now, &mut engine.out);
@@ -279,6 +279,8 @@ impl Connection {
                     }
                 }
             }
+            // While it is still in the nearest cache.
+            engine.shard.settle(now, &mut engine.out);
             at
         })
     }

@@ -57,15 +57,20 @@ impl<'a> SmView<'a> {
     fn read(body: &'a [u8], strict: bool) -> Result<Self, CommandStatus> {
         let max = |limit: usize| if strict { limit } else { usize::MAX };
         let mut at = Cursor { body, at: 0 };
-        let service_type = at.c_string(max(SERVICE_TYPE_MAX), CommandStatus::RINVSERTYP)?;
-        let source = at.address(max(ADDRESS_MAX), CommandStatus::RINVSRCADR)?;
-        let destination = at.address(max(ADDRESS_MAX), CommandStatus::RINVDSTADR)?;
-        let (esm_class, protocol_id, priority) = (at.octet()?, at.octet()?, at.octet()?);
-        let schedule = at.c_string(max(TIME_MAX), CommandStatus::RINVSCHED)?;
-        let validity = at.c_string(max(TIME_MAX), CommandStatus::RINVEXPIRY)?;
-        let (registered_delivery, replace_if_present) = (at.octet()?, at.octet()?);
-        let (data_coding, default_message_id) = (at.octet()?, at.octet()?);
-        let sm_length = usize::from(at.octet()?);
+        let short = CommandStatus::RINVMSGLEN;
+        let service_type = at.c_string(max(SERVICE_TYPE_MAX)).ok_or(CommandStatus::RINVSERTYP)?;
+        let [ton, npi] = at.octets().ok_or(short)?;
+        let digits = at.c_string(max(ADDRESS_MAX)).ok_or(CommandStatus::RINVSRCADR)?;
+        let source = Address { ton, npi, digits };
+        let [ton, npi] = at.octets().ok_or(short)?;
+        let digits = at.c_string(max(ADDRESS_MAX)).ok_or(CommandStatus::RINVDSTADR)?;
+        let destination = Address { ton, npi, digits };
+        let [esm_class, protocol_id, priority] = at.octets().ok_or(short)?;
+        let schedule = at.c_string(max(TIME_MAX)).ok_or(CommandStatus::RINVSCHED)?;
+        let validity = at.c_string(max(TIME_MAX)).ok_or(CommandStatus::RINVEXPIRY)?;
+        let [registered_delivery, replace_if_present, data_coding, default_message_id, sm_length] =
+            at.octets().ok_or(short)?;
+        let sm_length = usize::from(sm_length);
         let short_message_at = at.at;
         let rest = &body[short_message_at..];
         if strict && rest.len() < sm_length {
@@ -126,6 +131,9 @@ impl<'a> SmView<'a> {
     }
 
     fn check_optional(&self) -> Result<(), CommandStatus> {
+        if self.optional.is_empty() {
+            return Ok(());
+        }
         let mut tlvs = self.tlvs();
         for tlv in tlvs.by_ref() {
             let fixed_len = match tlv.tag {
@@ -214,25 +222,38 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn octet(&mut self) -> Result<u8, CommandStatus> {
-        let octet = *self.body.get(self.at).ok_or(CommandStatus::RINVMSGLEN)?;
-        self.at += 1;
-        Ok(octet)
+    #[inline(always)]
+    fn octets<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let octets = self.body.get(self.at..)?.first_chunk()?;
+        self.at += N;
+        Some(*octets)
     }
 
-    fn c_string(&mut self, max: usize, status: CommandStatus) -> Result<&'a [u8], CommandStatus> {
-        let rest = &self.body[self.at..];
-        let len = rest.iter().position(|octet| *octet == 0).ok_or(status)?;
-        if len > max {
-            return Err(status);
-        }
+    #[inline(always)]
+    fn c_string(&mut self, max: usize) -> Option<&'a [u8]> {
+        let rest = self.body.get(self.at..)?;
+        // Most optional strings are empty.
+        let len = if rest.first() == Some(&0) { 0 } else { find_nul(rest)? };
         self.at += len + 1;
-        Ok(&rest[..len])
+        (len <= max).then(|| &rest[..len])
     }
+}
 
-    fn address(&mut self, max: usize, status: CommandStatus) -> Result<Address<'a>, CommandStatus> {
-        Ok(Address { ton: self.octet()?, npi: self.octet()?, digits: self.c_string(max, status)? })
+/// Where the first NUL is. Eight octets at a step: addresses are read for every message.
+#[inline(always)]
+fn find_nul(octets: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    while let Some(eight) = octets.get(at..at + 8) {
+        let word = u64::from_le_bytes(eight.try_into().ok()?);
+        // The lowest octet whose top bit survives is the first that was zero.
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
+        }
+        at += 8;
     }
+    octets[at..].iter().position(|octet| *octet == 0).map(|left| at + left)
 }
 
 #[cfg(test)]
@@ -313,6 +334,18 @@ mod tests {
                 if let Ok(view) = SmView::submit(&octets) {
                     let _ = (view.tlvs().count(), view.text());
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_nul_is_found_wherever_it_stands() {
+        for len in 0..40 {
+            let mut octets = vec![0x80; len];
+            assert_eq!(find_nul(&octets), None);
+            for at in (0..len).rev() {
+                octets[at] = 0;
+                assert_eq!(find_nul(&octets), Some(at));
             }
         }
     }
