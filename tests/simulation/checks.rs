@@ -48,9 +48,11 @@ impl Sim {
 
     /// A carrier that always answers in time never sees more than its window.
     pub(crate) fn check_link_window(&mut self, carrier: usize, wire: WireId) {
-        let habit = &self.smscs[carrier].habit;
-        let slow = u128::from(habit.latency_ms.1) * 4 > self.config.smpp.timers.response.as_millis();
-        if habit.silent > 0 || habit.stall_ms.is_some() || slow || self.wires[wire].was_reset {
+        let response_ms = self.config.smpp.timers.response.as_millis();
+        let smsc = &mut self.smscs[carrier];
+        let habit = &smsc.habit;
+        smsc.was_slow |= habit.silent > 0 || habit.stall_ms.is_some() || u128::from(habit.latency_ms.1) * 4 > response_ms;
+        if smsc.was_slow || self.wires[wire].was_reset {
             return;
         }
         let window = usize::from(self.config.carriers[carrier].window.get());
@@ -62,16 +64,21 @@ impl Sim {
 
     /// What is still under way; `None` when all is quiet.
     pub(crate) fn busy(&mut self) -> Option<String> {
-        for (tag, submit) in &self.ledger.submits {
-            if submit.answer.is_none() && !submit.is_lost {
-                return Some(format!("T{tag} is not answered: {submit:?}"));
-            }
-        }
         for smsc in &self.smscs {
             if let Some(number) = smsc.undelivered.first() {
                 return Some(format!("carrier {} waits for the answer to #{number}: {:?}", smsc.at, smsc.links));
             }
         }
+        for (tag, submit) in &self.ledger.submits {
+            if submit.answer.is_none() && !submit.is_lost {
+                return Some(format!("T{tag} is not answered: {submit:?}"));
+            }
+        }
+        self.busy_inside()
+    }
+
+    /// The same of the gateway alone: a carrier may keep what it could not deliver.
+    pub(crate) fn busy_inside(&mut self) -> Option<String> {
         if self.mesh.iter().flatten().any(|batches| !batches.is_empty()) {
             return Some("batches between shards".to_owned());
         }

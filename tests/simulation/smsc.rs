@@ -19,6 +19,8 @@ pub(crate) struct Smsc {
     pub(crate) next_id: Option<u64>,
     /// Connections are refused while it is down.
     pub(crate) is_up: bool,
+    /// Once answers came late or not at all, the proxy knows of fewer outstanding submits than it.
+    pub(crate) was_slow: bool,
     /// Receipts and MO not acknowledged yet.
     pub(crate) undelivered: BTreeSet<u32>,
     /// Tags as they came, with the link.
@@ -54,6 +56,7 @@ impl Smsc {
             links: Vec::new(),
             next_id: None,
             is_up: true,
+            was_slow: false,
             undelivered: BTreeSet::new(),
             submits: Vec::new(),
             received: Vec::new(),

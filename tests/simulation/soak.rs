@@ -50,6 +50,10 @@ pub(crate) fn run_planted(seed: u64, plant: Plant) {
     for account in ["a0", "a1"] {
         let mut habit = EsmeHabit::calm(BindMode::Transceiver);
         habit.submit_ms = Some((5, 50));
+        if plant == Plant::AnswerLost {
+            // Its receipt would give it away first.
+            habit.wants_receipt = 0;
+        }
         sim.esme(account, habit);
     }
     sim.run_for(Duration::from_secs(10));
@@ -110,7 +114,7 @@ pub(crate) fn drain(sim: &mut Sim) {
         esme.habit.submit_ms = None;
     }
     sim.run_for(Duration::from_secs(7));
-    if let Some(busy) = sim.busy() {
+    if let Some(busy) = sim.busy_inside() {
         sim.fail(&format!("after the drain: {busy}"));
     }
     sim.ledger.audit();
