@@ -19,7 +19,9 @@ impl Sim {
         let mut passed = Vec::new();
         for account in node.shard.accounts() {
             problem = problem.or(account_problem(account, config.account(account.id)));
-            let refused = account.counts.refused[RefusedReason::Throttled as usize];
+            // What was refused before the rate was asked does not count against it.
+            let reasons = [RefusedReason::Throttled, RefusedReason::Draining, RefusedReason::NotAllowed];
+            let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
                 passed.push(((true, account.id.index()), account.counts.submits - refused, rate));
             }
