@@ -39,6 +39,12 @@ impl Outbox {
         }
     }
 
+    /// Takes back a PDU of which the kernel took nothing; its first octet lies `at`, as `total_queued` said.
+    pub fn take_back(&mut self, at: u64, len: usize) {
+        let start = (at - self.written_before) as usize;
+        self.bytes.drain(start..start + len);
+    }
+
     /// Octets of this connection the kernel has taken.
     #[must_use]
     pub fn total_written(&self) -> u64 {

@@ -53,7 +53,8 @@ impl Sim {
         let response_ms = self.config.smpp.timers.response.as_millis();
         let smsc = &mut self.smscs[carrier];
         let habit = &smsc.habit;
-        smsc.was_slow |= habit.silent > 0 || habit.stall_ms.is_some() || u128::from(habit.latency_ms.1) * 4 > response_ms;
+        smsc.was_slow |=
+            habit.silent > 0 || habit.stall_ms.is_some() || u128::from(habit.latency_ms.1) * 4 > response_ms;
         if smsc.was_slow || self.wires[wire].was_reset {
             return;
         }
