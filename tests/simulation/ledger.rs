@@ -66,6 +66,7 @@ pub(crate) struct Ledger {
     sent: BTreeMap<(WireId, u32), u32>,
     /// deliver_sm by link and the carrier's sequence_number.
     pub(crate) delivering: BTreeMap<(WireId, u32), u32>,
+    /// Connections of which one end is gone: nothing more is handed over there, or nothing more is seen.
     pub(crate) dead: BTreeSet<WireId>,
     /// Sessions that were blocked or not read for a while: their answers may be late.
     pub(crate) hindered: BTreeSet<WireId>,

@@ -169,6 +169,7 @@ impl Sim {
         let Some(socket) = self.nodes[at].sockets.remove(&slot) else { return };
         if let Some(wire) = socket.wire {
             self.wires[wire].home = None;
+            self.ledger.dead.insert(wire);
             self.hang_up(wire, Toward::Proxy);
         }
     }
