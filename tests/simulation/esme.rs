@@ -184,7 +184,7 @@ impl Sim {
     }
 
     pub(crate) fn esme_ends(&mut self, at: usize, wire: WireId) {
-        if self.esmes[at].wire != Some(wire) {
+        if self.esmes[at].wire != Some(wire) || self.esmes[at].habit.life_ms.is_none() {
             return;
         }
         if !self.rng.chance(self.esmes[at].habit.aborts) && self.esmes[at].is_bound {

@@ -91,6 +91,12 @@ fn calm(sim: &mut Sim) {
     for esme in &mut sim.esmes {
         esme.habit = EsmeHabit { pipelined: 0, ..EsmeHabit::calm(esme.habit.mode) };
     }
+    for at in 0..sim.esmes.len() {
+        sim.esmes[at].stalled_until = 0;
+        if let Some(wire) = sim.esmes[at].wire {
+            sim.plan(1_000, Event::PeerReads(wire));
+        }
+    }
     let names: Vec<_> = sim.config.accounts.iter().map(|account| account.name.clone()).collect();
     for name in names {
         sim.esme(&name, EsmeHabit::calm(BindMode::Transceiver));
