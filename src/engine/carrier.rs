@@ -234,7 +234,8 @@ impl Carrier {
                 LinkState::Bound(_) | LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
             }
         }
-        self.links.iter().all(|link| matches!(link.state, LinkState::Off))
+        // What came behind our unbind is still on its way to its account.
+        self.in_hand.is_empty() && self.links.iter().all(|link| matches!(link.state, LinkState::Off))
     }
 
     /// Copies what is a level rather than a count into the counts.

@@ -38,18 +38,13 @@ impl Account {
             cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
             return;
         }
-        // One session is its own order; with several, the answer may lie in another's outbox.
-        let behind_turn = (incoming.is_fresh && self.sessions.len() > 1).then_some(cx.turn);
+        let behind_turn = incoming.is_fresh.then_some(cx.turn);
         let key = self.deliveries.push(incoming.kind, incoming.id, body, behind_turn);
         let octets: Octets = cx.out.record_bytes.add(body);
         cx.out.append(Record::Delivery { account: self.id, id: incoming.id, key, body: octets });
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
-        if behind_turn.is_some() {
-            cx.out.call_next_turn(self.id);
-        } else {
-            self.pump_deliveries(cx);
-        }
+        self.pump_deliveries(cx);
     }
 
     /// Sends what waits to sessions that have room.
@@ -61,13 +56,15 @@ impl Account {
             });
         }
         while let Some((key, delivery)) = self.deliveries.front() {
-            let is_fresh = delivery.behind_turn.is_some();
-            if delivery.behind_turn == Some(cx.turn) {
-                cx.out.call_next_turn(self.id);
-                return;
-            }
-            if is_fresh && !self.blocked.is_empty() {
-                return;
+            // One session is its own order; with several, the answer may lie in another's outbox.
+            if let Some(turn) = delivery.behind_turn.filter(|_| self.sessions.len() > 1) {
+                if turn == cx.turn {
+                    cx.out.call_next_turn(self.id);
+                    return;
+                }
+                if !self.blocked.is_empty() {
+                    return;
+                }
             }
             let Some(at) = self.receiver_with_room() else { return };
             self.send(at, key, cx);

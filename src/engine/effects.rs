@@ -39,6 +39,12 @@ impl Outbox {
         }
     }
 
+    /// Takes back a PDU of which the kernel took nothing; its first octet lies `at`, as `total_queued` said.
+    pub fn take_back(&mut self, at: u64, len: usize) {
+        let start = (at - self.written_before) as usize;
+        self.bytes.drain(start..start + len);
+    }
+
     /// Octets of this connection the kernel has taken.
     #[must_use]
     pub fn total_written(&self) -> u64 {
@@ -175,7 +181,14 @@ impl Effects {
 
     /// The batch whose messages leave once every record appended so far is durable.
     pub fn after_records(&mut self, to: ShardId) -> &mut Batch {
-        if self.appended == self.durable { &mut self.prompt[to.index()] } else { &mut self.held[to.index()] }
+        if self.appended == self.durable {
+            return &mut self.prompt[to.index()];
+        }
+        // When nothing was appended since the last commit began, no other may follow: wait with what waits for that one.
+        match self.sealed.last_mut() {
+            Some((last, batches)) if *last == self.appended => &mut batches[to.index()],
+            Some(_) | None => &mut self.held[to.index()],
+        }
     }
 
     /// Appends a record whose octets, if any, are already in `record_bytes`.
@@ -204,5 +217,53 @@ impl Effects {
             }
             self.spare.push(batches);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AccountId, CarrierId};
+    use crate::smpp::message_id::MessageId;
+
+    const HERE: ShardId = ShardId(0);
+
+    fn say(out: &mut Effects, slot: u32) {
+        let submit = Key { slot, generation: 0 };
+        let done = ShardMessage::Withdraw { carrier: CarrierId(0), account: AccountId(0), session: submit };
+        out.after_records(HERE).messages.push(done);
+    }
+
+    fn said(out: &mut Effects) -> Vec<u32> {
+        let slot = |message| match message {
+            ShardMessage::Withdraw { session, .. } => session.slot,
+            other => panic!("{other:?}"),
+        };
+        out.prompt[0].messages.drain(..).map(slot).collect()
+    }
+
+    fn append(out: &mut Effects) {
+        out.append(Record::CorrelationGone { carrier: CarrierId(0), id: MessageId::new(1) });
+    }
+
+    #[test]
+    fn a_message_waits_for_the_records_before_it_and_for_no_later_ones() {
+        let mut out = Effects::new(HERE, 1);
+        say(&mut out, 1);
+        assert_eq!(said(&mut out), [1]);
+        append(&mut out);
+        say(&mut out, 2);
+        let first = out.start_commit().unwrap();
+        out.records.clear();
+        // Its record is being committed; there may never be another commit.
+        say(&mut out, 3);
+        append(&mut out);
+        say(&mut out, 4);
+        assert_eq!(said(&mut out), [0; 0]);
+        out.durable(first);
+        assert_eq!(said(&mut out), [2, 3]);
+        let second = out.start_commit().unwrap();
+        out.durable(second);
+        assert_eq!(said(&mut out), [4]);
     }
 }

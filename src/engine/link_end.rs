@@ -8,6 +8,7 @@ use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
 use super::message::Outcome;
 use super::slab::Key;
+use crate::smpp::frame::HEADER_LEN;
 
 impl Carrier {
     /// Closes a link by our decision; it is dialled again unless we are done with it.
@@ -77,7 +78,13 @@ impl Carrier {
         for pending in in_doubt {
             self.doubt(pending, cx);
         }
+        let is_still_written = matches!(self.links[at].state, LinkState::Closing { .. });
         for pending in unsent.into_iter().rev() {
+            if is_still_written {
+                // What waits is written before the connection closes: a submit that goes elsewhere must not be.
+                let outbox = cx.out.outbox_mut(bound.connection.slot);
+                outbox.take_back(pending.stream_at, HEADER_LEN + pending.body.len());
+            }
             if pending.info.wants_receipt {
                 self.unanswered.answered(pending.written);
             }

@@ -286,14 +286,10 @@ impl Shard {
 
     /// Delivers what this shard said to itself until nothing is left.
     pub fn settle(&mut self, now: Instant, out: &mut Effects) {
-        while !out.prompt[self.id.index()].is_empty() {
-            let mut batch = std::mem::take(&mut self.loopback);
-            std::mem::swap(&mut batch, &mut out.prompt[self.id.index()]);
-            self.handle_batch(&batch, now, out);
-            batch.clear();
-            self.loopback = batch;
-        }
+        self.deliver_loopback(now, out);
         self.go_on_draining(now, out);
+        // A drain settles what waits here, which is news for this shard's own accounts.
+        self.deliver_loopback(now, out);
     }
 
     /// The octets of the last turn are with the kernel, as far as it took them.
@@ -304,6 +300,16 @@ impl Shard {
             if let Some(account) = &mut self.accounts[account.index()] {
                 account.pump_deliveries(context!(self, now, out));
             }
+        }
+    }
+
+    fn deliver_loopback(&mut self, now: Instant, out: &mut Effects) {
+        while !out.prompt[self.id.index()].is_empty() {
+            let mut batch = std::mem::take(&mut self.loopback);
+            std::mem::swap(&mut batch, &mut out.prompt[self.id.index()]);
+            self.handle_batch(&batch, now, out);
+            batch.clear();
+            self.loopback = batch;
         }
     }
 

@@ -1,0 +1,59 @@
+//! What can only be said at the end, when all is quiet.
+
+use trunkline::smpp::command::CommandStatus;
+
+use crate::ledger::{Item, Ledger, Submit};
+
+impl Ledger {
+    /// Everything submitted was settled, and every promise was kept.
+    pub(crate) fn audit(&self) {
+        for (tag, submit) in &self.submits {
+            self.audit_submit(*tag, submit);
+        }
+        for (number, item) in &self.items {
+            if item.receipt.is_none() && item.acked && item.reached == 0 {
+                self.fail(&format!("A4: MO #{number} was acknowledged and never delivered"));
+            }
+        }
+    }
+
+    fn audit_submit(&self, tag: u32, submit: &Submit) {
+        let accepted = submit.accepted_by.len();
+        if accepted > 1 {
+            self.fail(&format!("A5: T{tag} was accepted by carriers {:?}", submit.accepted_by));
+        }
+        match &submit.answer {
+            None if submit.is_lost => {}
+            None => self.fail(&format!("T{tag} was never answered")),
+            Some((status, _)) if status.is_ok() => {
+                if accepted != 1 {
+                    self.fail(&format!("A1: T{tag} was answered ESME_ROK and no carrier took it"));
+                }
+                if submit.wants_receipt {
+                    self.audit_receipts(tag);
+                }
+            }
+            Some((status, _)) => {
+                // A status of a carrier may be this one too, but ours never send it.
+                if *status != CommandStatus::RUNKNOWNERR && accepted != 0 {
+                    self.fail(&format!("A2: T{tag} was answered {status} though a carrier took it"));
+                }
+            }
+        }
+    }
+
+    fn audit_receipts(&self, tag: u32) {
+        let of_submit =
+            |item: &&Item| item.receipt.as_ref().is_some_and(|(other, shape)| *other == tag && shape.state.is_final());
+        let acked: Vec<_> = self.items.values().filter(of_submit).filter(|item| item.acked).collect();
+        if acked.is_empty() {
+            return;
+        }
+        if !acked.iter().any(|item| item.acked_durable) {
+            self.fail(&format!("A4: the receipt of T{tag} was acknowledged before it was durable"));
+        }
+        if acked.iter().all(|item| item.reached == 0) {
+            self.fail(&format!("A4: the receipt of T{tag} was acknowledged and never delivered"));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What must hold after every turn of a shard, whatever happens: limits, bounds, and books that balance.
+
+use trunkline::config::{AccountId, CarrierId};
+use trunkline::engine::account::Account;
+use trunkline::engine::carrier::Carrier;
+use trunkline::metrics::RefusedReason;
+
+use crate::net::WireId;
+use crate::node::Node;
+use crate::sim::Sim;
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Sim {
+    pub(crate) fn check(&mut self, at: usize) {
+        let (config, now) = (self.config.clone(), self.now);
+        let node = &mut self.nodes[at];
+        let mut problem = None;
+        let mut passed = Vec::new();
+        for account in node.shard.accounts() {
+            problem = problem.or(account_problem(account, config.account(account.id)));
+            // What was refused before the rate was asked does not count against it.
+            let reasons = [RefusedReason::Throttled, RefusedReason::Draining, RefusedReason::NotAllowed];
+            let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
+            if let Some(rate) = config.account(account.id).rate {
+                passed.push(((true, account.id.index()), account.counts.submits - refused, rate));
+            }
+        }
+        for carrier in node.shard.carriers() {
+            problem = problem.or(carrier_problem(carrier, config.carrier(carrier.id)));
+            if let Some(rate) = config.carrier(carrier.id).rate {
+                passed.push(((false, carrier.id.index()), carrier.counts.submits_sent, rate));
+            }
+        }
+        for (whose, total, rate) in passed {
+            let allowed = u64::from(rate.per_second.get()) + u64::from(rate.burst.get()) + 1;
+            let in_a_second = count_in_a_second(node, whose, total, now);
+            if in_a_second > allowed {
+                let name = match whose {
+                    (true, at) => &config.account(AccountId(at as u32)).name,
+                    (false, at) => &config.carrier(CarrierId(at as u16)).name,
+                };
+                problem = problem.or(Some(format!("{name}: {in_a_second} in a second, allowed {allowed}")));
+            }
+        }
+        if let Some(problem) = problem {
+            self.fail(&problem);
+        }
+    }
+
+    /// A carrier that always answers in time never sees more than its window.
+    pub(crate) fn check_link_window(&mut self, carrier: usize, wire: WireId) {
+        let response_ms = self.config.smpp.timers.response.as_millis();
+        let smsc = &mut self.smscs[carrier];
+        let habit = &smsc.habit;
+        smsc.was_slow |=
+            habit.silent > 0 || habit.stall_ms.is_some() || u128::from(habit.latency_ms.1) * 4 > response_ms;
+        if smsc.was_slow || self.wires[wire].was_reset {
+            return;
+        }
+        let window = usize::from(self.config.carriers[carrier].window.get());
+        let unanswered = self.smscs[carrier].link(wire).map_or(0, |link| link.unanswered.len());
+        if unanswered > window {
+            self.fail(&format!("a link of carrier {carrier} has {unanswered} outstanding, window {window}"));
+        }
+    }
+
+    /// What is still under way; `None` when all is quiet.
+    pub(crate) fn busy(&mut self) -> Option<String> {
+        for smsc in &self.smscs {
+            if let Some(number) = smsc.undelivered.first() {
+                return Some(format!("carrier {} waits for the answer to #{number}: {:?}", smsc.at, smsc.links));
+            }
+        }
+        for (tag, submit) in &self.ledger.submits {
+            if submit.answer.is_none() && !submit.is_lost {
+                return Some(format!("T{tag} is not answered: {submit:?}"));
+            }
+        }
+        self.busy_inside()
+    }
+
+    /// The same of the gateway alone: a carrier may keep what it could not deliver.
+    pub(crate) fn busy_inside(&mut self) -> Option<String> {
+        if self.mesh.iter().flatten().any(|batches| !batches.is_empty()) {
+            return Some("batches between shards".to_owned());
+        }
+        for node in &mut self.nodes {
+            if node.commit.is_some() || !node.inbox.is_empty() {
+                return Some("a commit, or inputs".to_owned());
+            }
+            for account in node.shard.accounts() {
+                if !account.deliveries.is_empty() || !account.submits.is_empty() {
+                    let (deliveries, submits) = (account.deliveries.len(), account.submits.len());
+                    return Some(format!("account {}: {deliveries} deliveries, {submits} submits", account.id.0));
+                }
+            }
+            for carrier in node.shard.carriers() {
+                let counts = [
+                    carrier.early.len(),
+                    carrier.in_hand.len(),
+                    carrier.refused.len(),
+                    carrier.queue.len(),
+                    carrier.counts.outstanding as usize,
+                ];
+                if counts != [0; 5] {
+                    return Some(format!("carrier {}: early, in hand, refused, queued, sent {counts:?}", carrier.id.0));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn account_problem(account: &Account, config: &trunkline::config::Account) -> Option<String> {
+    let counts = &account.counts;
+    let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
+    if counts.submits != settled + account.submits.len() as u64 {
+        let (submits, open) = (counts.submits, account.submits.len());
+        return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
+    }
+    if account.submits.len() > config.window as usize {
+        return Some(format!("{}: {} outstanding, window {}", config.name, account.submits.len(), config.window));
+    }
+    if account.sessions.len() > config.max_binds as usize {
+        return Some(format!("{}: {} sessions", config.name, account.sessions.len()));
+    }
+    let by_sessions: u64 = account.sessions.iter().map(|(_, session)| u64::from(session.outstanding)).sum();
+    if by_sessions > account.submits.len() as u64 {
+        return Some(format!("{}: sessions wait for {by_sessions}, {} open", config.name, account.submits.len()));
+    }
+    if account.deliveries.len() > config.delivery_queue as usize {
+        return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
+    }
+    None
+}
+
+fn carrier_problem(carrier: &Carrier, config: &trunkline::config::Carrier) -> Option<String> {
+    let window = usize::from(config.window.get());
+    if let Some(link) = carrier.links.iter().find(|link| link.outstanding() > window) {
+        return Some(format!("{}: {} outstanding on a link, window {window}", config.name, link.outstanding()));
+    }
+    // What a carrier throttles, and what a lost link gives back, goes before the queue and is bounded by the windows.
+    let most = config.queue as usize + window * carrier.links.len();
+    if carrier.queue.len() > most {
+        return Some(format!("{}: {} queued, at most {most}", config.name, carrier.queue.len()));
+    }
+    if carrier.early.len() + carrier.refused.len() > 1 << 16 || carrier.in_hand.len() > 1 << 16 {
+        return Some(format!("{}: too much in hand", config.name));
+    }
+    None
+}
+
+fn count_in_a_second(node: &mut Node, whose: (bool, usize), total: u64, now: u64) -> u64 {
+    let seen = node.seen.entry(whose).or_default();
+    let recent = node.sent.entry(whose).or_default();
+    if total > *seen {
+        recent.push_back((now, total - *seen));
+        *seen = total;
+    }
+    while recent.front().is_some_and(|(at, _)| at + SECOND <= now) {
+        recent.pop_front();
+    }
+    recent.iter().map(|(_, count)| count).sum()
+}

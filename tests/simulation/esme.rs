@@ -1,0 +1,312 @@
+//! Simulated ESMEs: they bind, submit with tags, take receipts well or badly, and come back.
+
+use std::collections::BTreeMap;
+
+use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use trunkline::smpp::frame::Frame;
+use trunkline::smpp::pdu::{self, Bind, BindMode};
+
+use crate::habits::EsmeHabit;
+use crate::ledger::Submit;
+use crate::net::{Toward, WireId};
+use crate::sim::{Event, Sim};
+use crate::text::submit_body;
+
+#[derive(Debug)]
+pub(crate) struct Esme {
+    pub(crate) account: usize,
+    pub(crate) name: String,
+    pub(crate) password: String,
+    pub(crate) habit: EsmeHabit,
+    pub(crate) wire: Option<WireId>,
+    pub(crate) is_bound: bool,
+    is_unbinding: bool,
+    next_sequence: SequenceNumber,
+    /// Tags by sequence_number.
+    outstanding: BTreeMap<u32, u32>,
+    pub(crate) stalled_until: u64,
+    /// What it received: answers by tag, deliver_sm bodies, and everything else.
+    pub(crate) answers: BTreeMap<u32, (CommandStatus, Vec<u8>)>,
+    pub(crate) deliveries: Vec<Vec<u8>>,
+    pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
+    /// When its connections ended.
+    pub(crate) ended_at: Vec<u64>,
+}
+
+impl Esme {
+    pub(crate) fn new(account: usize, name: &str, habit: EsmeHabit) -> Self {
+        Self {
+            account,
+            name: name.to_owned(),
+            password: "secret".to_owned(),
+            habit,
+            wire: None,
+            is_bound: false,
+            is_unbinding: false,
+            next_sequence: SequenceNumber::FIRST,
+            outstanding: BTreeMap::new(),
+            stalled_until: 0,
+            answers: BTreeMap::new(),
+            deliveries: Vec::new(),
+            received: Vec::new(),
+            ended_at: Vec::new(),
+        }
+    }
+
+    pub(crate) fn has(&self, command: CommandId) -> bool {
+        self.received.iter().any(|(_, received, _)| *received == command)
+    }
+
+    fn take_sequence(&mut self) -> SequenceNumber {
+        let sequence = self.next_sequence;
+        self.next_sequence = sequence.next();
+        sequence
+    }
+}
+
+impl Sim {
+    pub(crate) fn esme_connects(&mut self, at: usize) {
+        if self.esmes[at].wire.is_some() || !self.esmes[at].habit.reconnects && !self.esmes[at].ended_at.is_empty() {
+            return;
+        }
+        let Some(wire) = self.accept(at, Self::address_of(at)) else {
+            return self.plan_ms((500, 1_500), Event::EsmeConnects(at));
+        };
+        let esme = &mut self.esmes[at];
+        esme.wire = Some(wire);
+        (esme.is_bound, esme.is_unbinding, esme.stalled_until) = (false, false, 0);
+        self.esme_binds(at);
+        let habit = self.esmes[at].habit.clone();
+        if habit.mode.may_submit() {
+            for _ in 0..habit.pipelined {
+                self.submit_any(at);
+            }
+        }
+        if let Some(life) = habit.life_ms {
+            self.plan_ms(life, Event::EsmeEnds(at, wire));
+        }
+        if let Some(slow) = habit.slow_ms {
+            self.plan_ms(slow, Event::EsmeStalls(at, wire));
+        }
+    }
+
+    /// Sends a bind, the first or another.
+    pub(crate) fn esme_binds(&mut self, at: usize) {
+        let esme = &mut self.esmes[at];
+        let bind = Bind {
+            mode: esme.habit.mode,
+            system_id: esme.name.clone().into_bytes(),
+            password: esme.password.clone().into_bytes(),
+            system_type: Vec::new(),
+            interface_version: 0x34,
+            address_ton: 0,
+            address_npi: 0,
+            address_range: Vec::new(),
+        };
+        let sequence = esme.take_sequence();
+        let mut out = Vec::new();
+        pdu::write_bind(&bind, sequence, &mut out);
+        self.esme_sends(at, &out);
+    }
+
+    pub(crate) fn esme_sends(&mut self, at: usize, octets: &[u8]) {
+        if let Some(wire) = self.esmes[at].wire {
+            self.send(wire, Toward::Proxy, octets);
+        }
+    }
+
+    pub(crate) fn esme_unbinds(&mut self, at: usize) {
+        let esme = &mut self.esmes[at];
+        esme.is_unbinding = true;
+        let sequence = esme.take_sequence();
+        let mut out = Vec::new();
+        pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, &mut out);
+        self.esme_sends(at, &out);
+    }
+
+    /// Submits, and returns the tag.
+    pub(crate) fn submit(&mut self, at: usize, destination: &str, wants_receipt: bool) -> u32 {
+        self.submit_as(at, destination, wants_receipt, 0, 10, None)
+    }
+
+    fn submit_any(&mut self, at: usize) {
+        let destination = format!("49170{:07}", self.rng.below(10_000_000));
+        let wants_receipt = self.rng.chance(self.esmes[at].habit.wants_receipt);
+        let (priority, padding) = (self.rng.below(4) as u8, self.rng.below(100) as usize);
+        let part = self.rng.chance(100).then(|| (self.rng.below(100) as u16, 2, 1 + self.rng.below(2) as u8));
+        self.submit_as(at, &destination, wants_receipt, priority, padding, part);
+    }
+
+    fn submit_as(
+        &mut self,
+        at: usize,
+        destination: &str,
+        wants_receipt: bool,
+        priority: u8,
+        padding: usize,
+        part: Option<(u16, u8, u8)>,
+    ) -> u32 {
+        let tag = self.ledger.next_tag();
+        let body = submit_body(tag, destination, wants_receipt, priority, padding, part);
+        let esme = &mut self.esmes[at];
+        let Some(wire) = esme.wire else { self.fail("an ESME submits without a connection") };
+        let sequence = esme.take_sequence();
+        esme.outstanding.insert(sequence.0, tag);
+        let mut out = Vec::new();
+        Frame { command: CommandId::SUBMIT_SM, status: CommandStatus::ROK, sequence, body: &body }.write(&mut out);
+        let submit = Submit {
+            account: esme.account,
+            wire,
+            body,
+            wants_receipt,
+            read_at: None,
+            answer: None,
+            handed_id: None,
+            is_lost: false,
+            attempts: Vec::new(),
+            accepted_by: Vec::new(),
+        };
+        self.ledger.submitted(tag, sequence.0, submit);
+        self.send(wire, Toward::Proxy, &out);
+        tag
+    }
+
+    pub(crate) fn esme_submits(&mut self, at: usize, wire: WireId) {
+        let esme = &self.esmes[at];
+        if esme.wire != Some(wire) || esme.is_unbinding {
+            return;
+        }
+        let Some(every) = esme.habit.submit_ms else { return };
+        if esme.is_bound && esme.outstanding.len() < esme.habit.window {
+            self.submit_any(at);
+        }
+        self.plan_ms(every, Event::EsmeSubmits(at, wire));
+    }
+
+    pub(crate) fn esme_ends(&mut self, at: usize, wire: WireId) {
+        if self.esmes[at].wire != Some(wire) || self.esmes[at].habit.life_ms.is_none() {
+            return;
+        }
+        if !self.rng.chance(self.esmes[at].habit.aborts) && self.esmes[at].is_bound {
+            return self.esme_unbinds(at);
+        }
+        self.esme_aborts(at);
+    }
+
+    /// Goes without a word.
+    pub(crate) fn esme_aborts(&mut self, at: usize) {
+        let Some(wire) = self.esmes[at].wire else { return };
+        if self.rng.chance(500) {
+            self.reset(wire);
+        }
+        self.esme_closed(at, wire);
+    }
+
+    pub(crate) fn esme_stalls(&mut self, at: usize, wire: WireId) {
+        let habit = self.esmes[at].habit.clone();
+        if self.esmes[at].wire != Some(wire) {
+            return;
+        }
+        let Some(every) = habit.slow_ms else { return };
+        let spell = self.rng.between(habit.slow_for_ms) * 1_000_000;
+        self.esmes[at].stalled_until = self.now + spell;
+        self.plan(spell, Event::PeerReads(wire));
+        self.plan_ms(every, Event::EsmeStalls(at, wire));
+    }
+
+    pub(crate) fn esme_reads(&mut self, at: usize, wire: WireId) {
+        if self.esmes[at].wire != Some(wire) {
+            return;
+        }
+        if self.esmes[at].stalled_until > self.now {
+            return;
+        }
+        let octets = std::mem::take(&mut self.wires[wire].to_peer.arrived);
+        let mut read = 0;
+        while let Ok(Some(frame)) = Frame::cut(&octets[read..], 1 << 20) {
+            read += frame.len();
+            self.esme_takes(at, wire, &frame);
+            if self.esmes[at].wire != Some(wire) {
+                return;
+            }
+        }
+        let pipe = &mut self.wires[wire].to_peer;
+        pipe.arrived = octets[read..].to_vec();
+        if pipe.ended {
+            self.esme_closed(at, wire);
+        }
+    }
+
+    fn esme_takes(&mut self, at: usize, wire: WireId, frame: &Frame<'_>) {
+        let now = self.now;
+        let esme = &mut self.esmes[at];
+        esme.received.push((now, frame.command, frame.status));
+        match frame.command {
+            CommandId::SUBMIT_SM_RESP => {
+                esme.outstanding.remove(&frame.sequence.0);
+                let tag = self.ledger.answered(wire, frame);
+                let id = pdu::submit_sm_resp_id(frame.body).to_vec();
+                self.esmes[at].answers.insert(tag, (frame.status, id));
+            }
+            CommandId::DELIVER_SM => self.esme_delivered(at, wire, frame),
+            CommandId::ENQUIRE_LINK if esme.habit.answers_enquiries => {
+                self.answer_esme(at, CommandId::ENQUIRE_LINK_RESP, frame.sequence);
+            }
+            CommandId::UNBIND => self.answer_esme(at, CommandId::UNBIND_RESP, frame.sequence),
+            CommandId::UNBIND_RESP => {
+                if !self.esmes[at].outstanding.is_empty() {
+                    self.fail(&format!("unbind_resp before the answers to {:?}", self.esmes[at].outstanding));
+                }
+                self.esme_closed(at, wire);
+            }
+            command if BindMode::from_command(CommandId(command.0 & 0x7FFF_FFFF)).is_some() => {
+                if frame.status.is_ok() && !esme.is_bound {
+                    esme.is_bound = true;
+                    if esme.habit.mode.may_submit() && esme.habit.submit_ms.is_some() {
+                        self.plan(0, Event::EsmeSubmits(at, wire));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn esme_delivered(&mut self, at: usize, wire: WireId, frame: &Frame<'_>) {
+        self.ledger.reached(self.esmes[at].account, frame.body);
+        self.esmes[at].deliveries.push(frame.body.to_vec());
+        let habit = self.esmes[at].habit.clone();
+        if self.rng.chance(habit.silent) {
+            return;
+        }
+        let status = if self.rng.chance(habit.busy) {
+            CommandStatus::RX_T_APPN
+        } else if self.rng.chance(habit.refuses) {
+            CommandStatus::RX_P_APPN
+        } else {
+            CommandStatus::ROK
+        };
+        let mut out = Vec::new();
+        pdu::write_deliver_sm_resp(status, frame.sequence, &mut out);
+        self.plan_ms(habit.answer_ms, Event::PeerSends(wire, out));
+    }
+
+    fn answer_esme(&mut self, at: usize, command: CommandId, sequence: SequenceNumber) {
+        let mut out = Vec::new();
+        pdu::write_control(command, CommandStatus::ROK, sequence, &mut out);
+        self.esme_sends(at, &out);
+    }
+
+    fn esme_closed(&mut self, at: usize, wire: WireId) {
+        self.ledger.session_died(wire);
+        self.hang_up(wire, Toward::Peer);
+        let now = self.now;
+        let esme = &mut self.esmes[at];
+        esme.wire = None;
+        (esme.is_bound, esme.is_unbinding) = (false, false);
+        esme.outstanding.clear();
+        esme.ended_at.push(now);
+        if esme.habit.reconnects {
+            self.plan_ms((100, 3_000), Event::EsmeConnects(at));
+        }
+    }
+}

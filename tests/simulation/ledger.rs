@@ -1,0 +1,280 @@
+//! The oracle's book: every submit, receipt and MO by its tag, what was handed to the kernel when, and what is durable.
+//!
+//! Each entry is checked as it is made; what can only be said at the end is in `audit`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trunkline::engine::event::Record;
+use trunkline::engine::message::Batch;
+use trunkline::smpp::command::{CommandId, CommandStatus};
+use trunkline::smpp::frame::Frame;
+use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
+use trunkline::smpp::pdu::submit_sm_resp_id;
+
+use crate::net::WireId;
+use crate::text::{ReceiptShape, item_number, submit_tag};
+
+#[derive(Debug)]
+pub(crate) struct Submit {
+    pub(crate) account: usize,
+    pub(crate) wire: WireId,
+    pub(crate) body: Vec<u8>,
+    pub(crate) wants_receipt: bool,
+    /// When the proxy took it, and whether its session was ever blocked or paused since.
+    pub(crate) read_at: Option<u64>,
+    pub(crate) answer: Option<(CommandStatus, Vec<u8>)>,
+    /// Our id, once the whole answer was handed to the kernel.
+    pub(crate) handed_id: Option<Vec<u8>>,
+    /// Its session died first.
+    pub(crate) is_lost: bool,
+    pub(crate) attempts: Vec<Attempt>,
+    /// Carriers that took it.
+    pub(crate) accepted_by: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) wire: WireId,
+    pub(crate) sequence: u32,
+    /// The proxy has read a refusal that allows another try.
+    pub(crate) was_refused: bool,
+}
+
+/// A receipt or MO.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// The submit it tells of, and its shape; `None` for MO.
+    pub(crate) receipt: Option<(u32, ReceiptShape)>,
+    pub(crate) account: usize,
+    /// As the carrier sent it.
+    pub(crate) body: Vec<u8>,
+    /// Acknowledged with ESME_ROK; and whether it was durable then.
+    pub(crate) acked: bool,
+    pub(crate) acked_durable: bool,
+    pub(crate) reached: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) seed: u64,
+    pub(crate) now: u64,
+    pub(crate) submits: BTreeMap<u32, Submit>,
+    pub(crate) items: BTreeMap<u32, Item>,
+    /// Submits by session and the ESME's sequence_number.
+    pub(crate) by_sequence: BTreeMap<(WireId, u32), u32>,
+    /// Submits by link and our sequence_number.
+    sent: BTreeMap<(WireId, u32), u32>,
+    /// deliver_sm by link and the carrier's sequence_number.
+    pub(crate) delivering: BTreeMap<(WireId, u32), u32>,
+    /// Connections of which one end is gone: nothing more is handed over there, or nothing more is seen.
+    pub(crate) dead: BTreeSet<WireId>,
+    /// Sessions that were blocked or not read for a while: their answers may be late.
+    pub(crate) hindered: BTreeSet<WireId>,
+    durable_ids: BTreeSet<u64>,
+    durable_items: BTreeSet<u32>,
+    committing: BTreeMap<(usize, u64), (Vec<u64>, Vec<u32>)>,
+    next_tag: u32,
+    next_item: u32,
+}
+
+impl Ledger {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    pub(crate) fn fail(&self, what: &str) -> ! {
+        let seconds = self.now as f64 / 1e9;
+        panic!("SEED={} at {seconds:.6} s: {what}", self.seed)
+    }
+
+    pub(crate) fn next_tag(&mut self) -> u32 {
+        self.next_tag += 1;
+        self.next_tag
+    }
+
+    pub(crate) fn next_item(&mut self) -> u32 {
+        self.next_item += 1;
+        self.next_item
+    }
+
+    pub(crate) fn submitted(&mut self, tag: u32, sequence: u32, submit: Submit) {
+        self.by_sequence.insert((submit.wire, sequence), tag);
+        self.submits.insert(tag, submit);
+    }
+
+    /// The connection is no more for its ESME: what was not answered there never will be.
+    pub(crate) fn session_died(&mut self, wire: WireId) {
+        self.dead.insert(wire);
+        for tag in self.by_sequence.range((wire, 0)..=(wire, u32::MAX)).map(|(_, tag)| *tag).collect::<Vec<_>>() {
+            if let Some(submit) = self.submits.get_mut(&tag)
+                && submit.answer.is_none()
+            {
+                submit.is_lost = true;
+            }
+        }
+    }
+
+    pub(crate) fn answered(&mut self, wire: WireId, frame: &Frame<'_>) -> u32 {
+        let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0)).copied() else {
+            self.fail(&format!("an answer to sequence {} that nobody sent", frame.sequence.0));
+        };
+        let id = submit_sm_resp_id(frame.body).to_vec();
+        if frame.status.is_ok() && id.is_empty() {
+            self.fail(&format!("T{tag} was accepted without an id"));
+        }
+        let before = self.submits.get_mut(&tag).and_then(|submit| submit.answer.replace((frame.status, id)));
+        if before.is_some() {
+            self.fail(&format!("T{tag} was answered twice"));
+        }
+        tag
+    }
+
+    /// A commit began: these records will be durable together.
+    pub(crate) fn committing(&mut self, shard: usize, through: u64, records: &[Record], octets: &Batch) {
+        let (mut ids, mut items) = (Vec::new(), Vec::new());
+        for record in records {
+            match record {
+                Record::Correlation { id, .. } => ids.push(id.bits()),
+                Record::Early { body, .. } | Record::Delivery { body, .. } => {
+                    items.extend(item_number(octets.octets(*body)));
+                }
+                Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::DeliveryGone { .. } => {}
+            }
+        }
+        self.committing.insert((shard, through), (ids, items));
+    }
+
+    pub(crate) fn durable(&mut self, shard: usize, through: u64) {
+        if let Some((ids, items)) = self.committing.remove(&(shard, through)) {
+            self.durable_ids.extend(ids);
+            self.durable_items.extend(items);
+        }
+    }
+
+    /// The proxy read a frame from a session.
+    pub(crate) fn read_from_session(&mut self, wire: WireId, frame: &Frame<'_>) {
+        let now = self.now;
+        if frame.command == CommandId::SUBMIT_SM
+            && let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0))
+            && let Some(submit) = self.submits.get_mut(tag)
+        {
+            submit.read_at = Some(now);
+        }
+    }
+
+    /// The proxy read a frame from a link: a refusal there allows another try.
+    pub(crate) fn read_from_link(&mut self, wire: WireId, frame: &Frame<'_>) {
+        let may_go_on =
+            [CommandStatus::RTHROTTLED, CommandStatus::RMSGQFUL, CommandStatus::RSYSERR, CommandStatus::RX_T_APPN];
+        if frame.command != CommandId::SUBMIT_SM_RESP || !may_go_on.contains(&frame.status) {
+            return;
+        }
+        let Some(submit) = self.sent.get(&(wire, frame.sequence.0)).and_then(|tag| self.submits.get_mut(tag)) else {
+            return;
+        };
+        for attempt in &mut submit.attempts {
+            attempt.was_refused |= attempt.wire == wire && attempt.sequence == frame.sequence.0;
+        }
+    }
+
+    /// The first octet of a frame was handed to the kernel, toward an ESME.
+    pub(crate) fn begins_to_session(&mut self, wire: WireId, frame: &Frame<'_>) {
+        match frame.command {
+            CommandId::SUBMIT_SM_RESP => self.answer_begins(wire, frame),
+            CommandId::DELIVER_SM => {
+                let Some(number) = item_number(frame.body) else { self.fail("a deliver_sm nobody sent") };
+                let Some((tag, _)) = self.items.get(&number).and_then(|item| item.receipt.as_ref()) else { return };
+                let submit = &self.submits[tag];
+                if submit.handed_id.is_none() && !self.dead.contains(&submit.wire) {
+                    self.fail(&format!("A6: receipt #{number} was handed over before the answer to T{tag}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answer_begins(&mut self, wire: WireId, frame: &Frame<'_>) {
+        let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0)) else { return };
+        let submit = &self.submits[tag];
+        if frame.status.is_ok() && submit.wants_receipt {
+            let text = submit_sm_resp_id(frame.body);
+            let is_durable = [MessageIdFormat::Hex, MessageIdFormat::Decimal]
+                .into_iter()
+                .filter_map(|format| MessageId::parse(text, format))
+                .any(|id| self.durable_ids.contains(&id.bits()));
+            if !is_durable {
+                self.fail(&format!("A1: T{tag} was answered before its correlation was durable"));
+            }
+        }
+    }
+
+    /// The last octet of a frame was handed to the kernel, toward an ESME.
+    pub(crate) fn ends_to_session(&mut self, wire: WireId, frame: &Frame<'_>) {
+        if frame.command == CommandId::SUBMIT_SM_RESP
+            && let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0))
+            && let Some(submit) = self.submits.get_mut(tag)
+        {
+            submit.handed_id = Some(submit_sm_resp_id(frame.body).to_vec());
+        }
+    }
+
+    /// The first octet of a frame was handed to the kernel, toward a carrier.
+    pub(crate) fn begins_to_link(&mut self, wire: WireId, frame: &Frame<'_>) {
+        match frame.command {
+            CommandId::SUBMIT_SM => {
+                let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm nobody sent") };
+                let Some(submit) = self.submits.get_mut(&tag) else { self.fail("a submit_sm nobody sent") };
+                let is_again = submit.attempts.iter().any(|attempt| !attempt.was_refused);
+                self.sent.insert((wire, frame.sequence.0), tag);
+                submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
+                if submit.body != frame.body {
+                    self.fail(&format!("T{tag} was changed on its way"));
+                }
+                if is_again {
+                    self.fail(&format!("A5: T{tag} was sent again though its first octet had been written"));
+                }
+            }
+            CommandId::DELIVER_SM_RESP if frame.status.is_ok() => {
+                let Some(number) = self.delivering.get(&(wire, frame.sequence.0)) else { return };
+                let is_durable = self.durable_items.contains(number);
+                if let Some(item) = self.items.get_mut(number) {
+                    item.acked = true;
+                    item.acked_durable |= is_durable;
+                    if !is_durable && item.receipt.is_none() {
+                        let number = *number;
+                        self.fail(&format!("A4: MO #{number} was acknowledged before it was durable"));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An ESME received a deliver_sm.
+    pub(crate) fn reached(&mut self, account: usize, body: &[u8]) {
+        let number = item_number(body).unwrap_or(0);
+        let Some(item) = self.items.get_mut(&number) else { self.fail("a deliver_sm nobody sent") };
+        item.reached += 1;
+        if item.account != account {
+            self.fail(&format!("A7: #{number} reached account {account}"));
+        }
+        let item = &self.items[&number];
+        let Some((tag, shape)) = &item.receipt else {
+            if item.body != body {
+                self.fail(&format!("MO #{number} was changed on its way"));
+            }
+            return;
+        };
+        let submit = &self.submits[tag];
+        match &submit.answer {
+            Some((status, id)) if status.is_ok() => {
+                if shape.body(id) != body {
+                    self.fail(&format!("receipt #{number} of T{tag} differs in more than its id"));
+                }
+            }
+            Some(_) => self.fail(&format!("receipt #{number} came for T{tag}, which was refused")),
+            // Its session died before the answer came, or the answer is on its way on another connection.
+            None => {}
+        }
+    }
+}

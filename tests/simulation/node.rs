@@ -1,0 +1,311 @@
+//! One shard in its shell: the loop the runtime runs, with the simulated network, mesh and store around it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+
+use trunkline::engine::effects::Effects;
+use trunkline::engine::event::{Action, AdmittedBind, Input, Notice};
+use trunkline::engine::message::{Batch, ShardId};
+use trunkline::engine::shard::Shard;
+use trunkline::engine::slab::Key;
+use trunkline::smpp::frame::Frame;
+
+use crate::net::{Peer, Toward, WireId};
+use crate::sim::{Event, Sim};
+
+pub(crate) struct Node {
+    pub(crate) shard: Shard,
+    pub(crate) out: Effects,
+    pub(crate) inbox: VecDeque<In>,
+    /// When the next turn is planned.
+    pub(crate) wake_at: Option<u64>,
+    /// By slot.
+    pub(crate) sockets: BTreeMap<u32, Socket>,
+    /// The commit under way.
+    pub(crate) commit: Option<u64>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) carriers_drained: bool,
+    pub(crate) sessions_drained: bool,
+    /// Submits counted per carrier and account, with the time, for the rates.
+    pub(crate) sent: BTreeMap<(bool, usize), VecDeque<(u64, u64)>>,
+    pub(crate) seen: BTreeMap<(bool, usize), u64>,
+}
+
+/// The proxy's end of a connection.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) key: Key,
+    /// `None` while dialling.
+    pub(crate) wire: Option<WireId>,
+    /// Read and not handled: the engine was not ready for it.
+    pub(crate) unread: Vec<u8>,
+    pub(crate) is_paused: bool,
+    pub(crate) is_blocked: bool,
+    /// The frame the kernel has begun to take, and how much of it is missing.
+    pub(crate) partial: Option<(Vec<u8>, usize)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum In {
+    Batch(usize, Batch),
+    Durable(u64),
+    Ids(u64, u64),
+    Connected(Key),
+    Closed(Key),
+    Accept(WireId, IpAddr),
+    Arrive(WireId, AdmittedBind, Vec<u8>),
+    Readable(WireId),
+    Writable(WireId),
+    DrainCarriers,
+    DrainSessions,
+}
+
+impl Node {
+    pub(crate) fn new(shard: Shard, at: usize, shards: usize) -> Self {
+        Self {
+            shard,
+            out: Effects::new(ShardId(at as u16), shards),
+            inbox: VecDeque::new(),
+            wake_at: None,
+            sockets: BTreeMap::new(),
+            commit: None,
+            notices: Vec::new(),
+            carriers_drained: false,
+            sessions_drained: false,
+            sent: BTreeMap::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+}
+
+impl Socket {
+    fn new(key: Key, wire: Option<WireId>) -> Self {
+        Self { key, wire, unread: Vec::new(), is_paused: false, is_blocked: false, partial: None }
+    }
+}
+
+impl Sim {
+    /// Takes in what waits, and does what the engine wants done.
+    pub(crate) fn turn(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if node.shard.next_timeout().is_some_and(|due| due.as_nanos() <= self.now) {
+            self.handle(at, Input::Timeout);
+        }
+        while let Some(input) = self.nodes[at].inbox.pop_front() {
+            self.take(at, input);
+        }
+        self.finish(at);
+        self.check(at);
+        if let Some(due) = self.nodes[at].shard.next_timeout() {
+            self.wake(at, due.as_nanos().max(self.now + 1));
+        }
+    }
+
+    pub(crate) fn handle(&mut self, at: usize, input: Input<'_>) {
+        let now = self.instant();
+        let node = &mut self.nodes[at];
+        node.shard.handle(input, now, &mut node.out);
+    }
+
+    fn take(&mut self, at: usize, input: In) {
+        let now = self.instant();
+        match input {
+            In::Batch(from, batch) => self.handle(at, Input::Batch { from: ShardId(from as u16), batch: &batch }),
+            In::Durable(through) => {
+                self.nodes[at].commit = None;
+                self.ledger.durable(at, through);
+                self.handle(at, Input::Durable { through });
+            }
+            In::Ids(first, end) => self.handle(at, Input::Ids { first, end }),
+            In::Connected(key) => self.handle(at, Input::Connected { connection: key }),
+            In::Closed(key) => self.handle(at, Input::Closed { connection: key }),
+            In::Accept(wire, address) => {
+                let node = &mut self.nodes[at];
+                let key = node.shard.accept(address, now, &mut node.out);
+                self.own(at, wire, key, Vec::new());
+            }
+            In::Arrive(wire, bind, rest) => {
+                let node = &mut self.nodes[at];
+                let key = node.shard.arrive(&bind, now, &mut node.out);
+                self.own(at, wire, key, rest);
+            }
+            In::Readable(wire) => self.readable(at, wire),
+            In::Writable(wire) => {
+                if let Some((home, key)) = self.wires[wire].home
+                    && home == at
+                {
+                    self.flush(at, key.slot);
+                }
+            }
+            In::DrainCarriers => self.handle(at, Input::DrainCarriers),
+            In::DrainSessions => self.handle(at, Input::DrainSessions),
+        }
+    }
+
+    fn own(&mut self, at: usize, wire: WireId, key: Key, unread: Vec<u8>) {
+        self.wires[wire].home = Some((at, key));
+        self.nodes[at].sockets.insert(key.slot, Socket { unread, ..Socket::new(key, Some(wire)) });
+        self.readable(at, wire);
+    }
+
+    fn readable(&mut self, at: usize, wire: WireId) {
+        let Some((home, key)) = self.wires[wire].home else { return };
+        if home != at {
+            return;
+        }
+        self.read(at, key.slot);
+        // A paused connection is not read, so only a reset is seen on it.
+        let is_paused = self.nodes[at].sockets.get(&key.slot).is_none_or(|socket| socket.is_paused);
+        let pipe = &self.wires[wire].to_proxy;
+        let has_ended = pipe.ended && (self.wires[wire].was_reset || (!is_paused && pipe.arrived.is_empty()));
+        if has_ended && self.wires[wire].home == Some((at, key)) {
+            self.forget(at, key.slot);
+            self.handle(at, Input::Closed { connection: key });
+        }
+    }
+
+    /// The proxy's end is gone.
+    fn forget(&mut self, at: usize, slot: u32) {
+        let Some(socket) = self.nodes[at].sockets.remove(&slot) else { return };
+        if let Some(wire) = socket.wire {
+            self.wires[wire].home = None;
+            self.ledger.dead.insert(wire);
+            self.hang_up(wire, Toward::Proxy);
+        }
+    }
+
+    /// Hands every whole PDU to the engine, as long as it is ready for more.
+    fn read(&mut self, at: usize, slot: u32) {
+        let now = self.instant();
+        let Some(socket) = self.nodes[at].sockets.get_mut(&slot) else { return };
+        let (key, Some(wire)) = (socket.key, socket.wire) else { return };
+        if socket.is_paused {
+            return;
+        }
+        let mut unread = std::mem::take(&mut socket.unread);
+        unread.append(&mut self.wires[wire].to_proxy.arrived);
+        let mut read = 0;
+        let is_link = matches!(self.wires[wire].peer, Peer::Smsc(_));
+        loop {
+            let node = &mut self.nodes[at];
+            if !node.shard.is_ready(key) {
+                self.pause(at, slot);
+                break;
+            }
+            match Frame::cut(&unread[read..], node.shard.max_pdu(key)) {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    read += frame.len();
+                    if is_link {
+                        self.ledger.read_from_link(wire, &frame);
+                    } else {
+                        self.ledger.read_from_session(wire, &frame);
+                    }
+                    node.shard.handle(Input::Frame { connection: key, frame }, now, &mut node.out);
+                }
+                Err(fault) => {
+                    node.shard.handle(Input::Fault { connection: key, fault }, now, &mut node.out);
+                    read = unread.len();
+                    break;
+                }
+            }
+            if self.moved(at, key, wire, &unread[read..]) {
+                return;
+            }
+        }
+        unread.drain(..read);
+        if let Some(socket) = self.nodes[at].sockets.get_mut(&slot) {
+            socket.unread = unread;
+        }
+    }
+
+    fn pause(&mut self, at: usize, slot: u32) {
+        if let Some(socket) = self.nodes[at].sockets.get_mut(&slot) {
+            socket.is_paused = true;
+            self.ledger.hindered.extend(socket.wire);
+        }
+    }
+
+    /// Gives a connection that has just bound to its account's home.
+    fn moved(&mut self, at: usize, key: Key, wire: WireId, rest: &[u8]) -> bool {
+        let actions = &mut self.nodes[at].out.actions;
+        let is_move = |action: &Action| matches!(action, Action::Move { connection, .. } if *connection == key);
+        let Some(place) = actions.iter().position(is_move) else { return false };
+        let Action::Move { to, bind, .. } = actions.remove(place) else { return false };
+        self.flush(at, key.slot);
+        self.nodes[at].sockets.remove(&key.slot);
+        self.wires[wire].home = None;
+        let after = self.rng.between((1_000, 500_000));
+        self.plan(after, Event::Arrive { shard: to.index(), wire, bind, rest: rest.to_vec() });
+        true
+    }
+
+    /// Does what the engine wants done, until it wants nothing more in this turn.
+    fn finish(&mut self, at: usize) {
+        loop {
+            let now = self.instant();
+            let node = &mut self.nodes[at];
+            node.shard.settle(now, &mut node.out);
+            assert!(node.out.prompt[at].is_empty(), "SEED={}: settled, and not all was said", self.ledger.seed);
+            let closes = self.act(at);
+            self.commit(at);
+            self.post(at);
+            self.flush_dirty(at);
+            for key in closes {
+                self.close(at, key);
+            }
+            let node = &mut self.nodes[at];
+            let is_done = node.out.actions.is_empty()
+                && !node.out.is_dirty()
+                && node.out.prompt.iter().all(Batch::is_empty)
+                && (node.out.records.is_empty() || node.commit.is_some());
+            if is_done && node.out.wants_next_turn() {
+                node.shard.next_turn(now, &mut node.out);
+            } else if is_done {
+                return;
+            }
+        }
+    }
+
+    fn act(&mut self, at: usize) -> Vec<Key> {
+        let mut closes = Vec::new();
+        for action in std::mem::take(&mut self.nodes[at].out.actions) {
+            match action {
+                Action::Connect { connection, address } => {
+                    self.nodes[at].sockets.insert(connection.slot, Socket::new(connection, None));
+                    let dialled = Event::Dialled { shard: at, key: connection, address: address.to_string() };
+                    self.plan_ms((0, 30), dialled);
+                }
+                Action::Close { connection } => closes.push(connection),
+                Action::Move { connection, .. } => self.fail(&format!("{connection:?} moved without a bind")),
+                Action::Resume { connection } => self.resume(at, connection),
+                Action::ReserveIds => {
+                    let first = self.next_ids;
+                    self.next_ids += 300;
+                    self.plan_ms((1, 20), Event::Input(at, In::Ids(first, first + 300)));
+                }
+                Action::CarriersDrained => self.nodes[at].carriers_drained = true,
+                Action::SessionsDrained => self.nodes[at].sessions_drained = true,
+                Action::Notice(notice) => self.nodes[at].notices.push(notice),
+            }
+        }
+        closes
+    }
+
+    fn resume(&mut self, at: usize, key: Key) {
+        let Some(socket) = self.nodes[at].sockets.get_mut(&key.slot).filter(|socket| socket.key == key) else { return };
+        socket.is_paused = false;
+        if let Some(wire) = socket.wire {
+            // Behind this turn, as a reader task would.
+            self.give(at, In::Readable(wire));
+        }
+    }
+
+    fn close(&mut self, at: usize, key: Key) {
+        if self.nodes[at].sockets.get(&key.slot).is_none_or(|socket| socket.key != key) {
+            return;
+        }
+        self.forget(at, key.slot);
+        self.plan_ms((0, 5), Event::Input(at, In::Closed(key)));
+    }
+}

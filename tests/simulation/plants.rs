@@ -1,0 +1,82 @@
+//! Bugs planted on purpose, in the shell or between shards, to prove that the oracle sees them.
+
+use trunkline::config::AccountId;
+use trunkline::engine::event::Input;
+use trunkline::engine::message::{Batch, ShardMessage};
+
+use crate::sim::{Event, Sim};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Plant {
+    None,
+    /// The shell says durable before the disk does.
+    DurableEarly,
+    /// A receipt is addressed to another account.
+    OtherAccount,
+    /// A submit is sent a second time.
+    SentTwice,
+    /// A receipt is acknowledged and dropped.
+    ReceiptDropped,
+    /// An answer gets lost between the shards.
+    AnswerLost,
+    /// An answer arrives behind its receipt.
+    AnswerLate,
+}
+
+impl Sim {
+    pub(crate) fn plant_at_commit(&mut self, at: usize, through: u64) {
+        if self.plant == Plant::DurableEarly {
+            self.handle(at, Input::Durable { through });
+        }
+    }
+
+    pub(crate) fn plant_in_batch(&mut self, from: usize, to: usize, batch: &mut Batch) {
+        match self.plant {
+            Plant::None | Plant::DurableEarly => {}
+            Plant::OtherAccount => {
+                for message in &mut batch.messages {
+                    if let ShardMessage::Deliver { account, .. } = message {
+                        account.0 ^= 1;
+                    }
+                }
+            }
+            Plant::SentTwice => {
+                let is_submit = |message: &ShardMessage| matches!(message, ShardMessage::Submit { .. });
+                if let Some(again) = batch.messages.iter().find(|message| is_submit(message)).copied() {
+                    batch.messages.push(again);
+                }
+            }
+            Plant::ReceiptDropped => {
+                let mut done = Batch::default();
+                batch.messages.retain(|message| match *message {
+                    ShardMessage::Deliver { carrier, in_hand, .. } => {
+                        done.messages.push(ShardMessage::DeliverDone { carrier, in_hand, is_kept: true });
+                        false
+                    }
+                    _ => true,
+                });
+                if !done.is_empty() {
+                    self.mesh[to][from].push_back(done);
+                    self.plan(1_000, Event::Batch { from: to, to: from });
+                }
+            }
+            Plant::AnswerLost => {
+                batch.messages.retain(|message| !matches!(message, ShardMessage::SubmitDone { .. }));
+            }
+            Plant::AnswerLate => {
+                let (late, now): (Vec<_>, Vec<_>) =
+                    batch.messages.drain(..).partition(|message| matches!(message, ShardMessage::SubmitDone { .. }));
+                batch.messages = now;
+                if !late.is_empty() {
+                    let behind = Batch { messages: late, bytes: Vec::new() };
+                    self.plan(3_000_000_000, Event::Input(to, crate::node::In::Batch(from, behind)));
+                }
+            }
+        }
+    }
+
+    /// Where accounts 0 and 1 live, for `OtherAccount`.
+    pub(crate) fn share_a_home(&self) -> bool {
+        self.placement.home_of_account(AccountId(0)) == self.placement.home_of_account(AccountId(1))
+    }
+}

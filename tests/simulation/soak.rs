@@ -1,0 +1,222 @@
+//! A run drawn from a seed: everything goes wrong for a while, then nothing does, then the gateway drains.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use trunkline::smpp::pdu::BindMode;
+
+use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
+use crate::node::In;
+use crate::plants::Plant;
+use crate::rng::Rng;
+use crate::sim::{Event, Sim};
+
+/// Longest quiet may take: a delivery refused ten times waits five minutes for its next try.
+const QUIET: Duration = Duration::from_secs(1_500);
+
+pub(crate) fn run(seed: u64) {
+    let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B9));
+    let shards = 1 + rng.below(4) as usize;
+    let (config, hex) = draw_config(&mut rng, shards);
+    let mut sim = Sim::new(seed, shards, &config);
+    sim.habit = NetworkHabit::draw(&mut rng);
+    for (at, hex) in hex.into_iter().enumerate() {
+        sim.smscs[at].habit = CarrierHabit::draw(&mut rng, hex);
+    }
+    draw_esmes(&mut sim, &mut rng);
+    storm(&mut sim, Duration::from_secs(20 + rng.below(60)));
+    calm(&mut sim);
+    sim.run_until_quiet(QUIET);
+    sim.ledger.audit();
+    if rng.chance(500) {
+        // The drain under load, calm otherwise.
+        for at in 0..sim.esmes.len() {
+            sim.esmes[at].habit.submit_ms = Some((5, 200));
+            if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
+                sim.plan(0, Event::EsmeSubmits(at, wire));
+            }
+        }
+        sim.run_for(Duration::from_millis(rng.below(3_000)));
+    }
+    drain(&mut sim);
+}
+
+/// The same, calm and with a planted bug: what it finds is the oracle's own test.
+pub(crate) fn run_planted(seed: u64, plant: Plant) {
+    let config = planted_config();
+    let mut sim = Sim::new(seed, 2, &config);
+    sim.plant = plant;
+    assert!(sim.share_a_home(), "SEED={seed}: the accounts live apart");
+    for account in ["a0", "a1"] {
+        let mut habit = EsmeHabit::calm(BindMode::Transceiver);
+        habit.submit_ms = Some((5, 50));
+        if plant == Plant::AnswerLost {
+            // Its receipt would give it away first.
+            habit.wants_receipt = 0;
+        }
+        sim.esme(account, habit);
+    }
+    sim.run_for(Duration::from_secs(10));
+    calm(&mut sim);
+    sim.run_until_quiet(QUIET);
+    sim.ledger.audit();
+    drain(&mut sim);
+}
+
+fn storm(sim: &mut Sim, time: Duration) {
+    for at in 0..sim.smscs.len() {
+        let habit = sim.smscs[at].habit.clone();
+        if let Some(every) = habit.drop_ms {
+            sim.plan_ms(every, Event::SmscDrops(at));
+        }
+        if let Some(every) = habit.stall_ms {
+            sim.plan_ms(every, Event::SmscStalls(at));
+        }
+        if let Some(every) = habit.mo_ms {
+            sim.plan_ms(every, Event::SmscMo(at));
+        }
+    }
+    if let Some(every) = sim.habit.reset_ms {
+        sim.plan_ms(every, Event::Reset);
+    }
+    sim.run_for(time);
+}
+
+/// Faults stop, no more is submitted, and every account has a session that takes what comes.
+fn calm(sim: &mut Sim) {
+    sim.habit = NetworkHabit::default();
+    for smsc in &mut sim.smscs {
+        smsc.habit = smsc.habit.calmed();
+    }
+    for esme in &mut sim.esmes {
+        esme.habit = EsmeHabit { pipelined: 0, ..EsmeHabit::calm(esme.habit.mode) };
+    }
+    for at in 0..sim.esmes.len() {
+        sim.esmes[at].stalled_until = 0;
+        if let Some(wire) = sim.esmes[at].wire {
+            sim.plan(1_000, Event::PeerReads(wire));
+        }
+    }
+    let names: Vec<_> = sim.config.accounts.iter().map(|account| account.name.clone()).collect();
+    for name in names {
+        sim.esme(&name, EsmeHabit::calm(BindMode::Transceiver));
+    }
+}
+
+/// Ends the gateway as SIGTERM does, and sees that nothing is left.
+pub(crate) fn drain(sim: &mut Sim) {
+    for esme in &mut sim.esmes {
+        esme.habit.reconnects = false;
+    }
+    for shard in 0..sim.nodes.len() {
+        sim.give(shard, In::DrainCarriers);
+    }
+    run_until_all(sim, "carriers", |sim| sim.nodes.iter().all(|node| node.carriers_drained));
+    for shard in 0..sim.nodes.len() {
+        sim.give(shard, In::DrainSessions);
+    }
+    run_until_all(sim, "sessions", |sim| sim.nodes.iter().all(|node| node.sessions_drained));
+    for esme in &mut sim.esmes {
+        esme.habit.submit_ms = None;
+    }
+    sim.run_for(Duration::from_secs(7));
+    if let Some(busy) = sim.busy_inside() {
+        sim.fail(&format!("after the drain: {busy}"));
+    }
+    sim.ledger.audit();
+    let gate = &mut sim.nodes[0].shard;
+    gate.measure();
+    let left = (gate.counts.connections, gate.counts.unbound);
+    if left != (0, 0) {
+        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
+    }
+}
+
+fn run_until_all(sim: &mut Sim, what: &str, is_done: impl Fn(&Sim) -> bool) {
+    for _ in 0..600 {
+        if is_done(sim) {
+            return;
+        }
+        sim.run_for(Duration::from_millis(100));
+    }
+    sim.fail(&format!("the {what} did not drain"));
+}
+
+fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
+    for account in 0..sim.config.accounts.len() {
+        let name = sim.config.accounts[account].name.clone();
+        let modes: &[BindMode] = rng.pick(&[
+            &[BindMode::Transceiver][..],
+            &[BindMode::Transceiver, BindMode::Transceiver],
+            &[BindMode::Transmitter, BindMode::Receiver],
+            &[BindMode::Transmitter, BindMode::Transceiver, BindMode::Receiver],
+        ]);
+        for mode in modes {
+            let habit = EsmeHabit::draw(rng, *mode);
+            sim.esme(&name, habit);
+        }
+    }
+}
+
+fn draw_config(rng: &mut Rng, shards: usize) -> (String, Vec<bool>) {
+    let (accounts, carriers) = (1 + rng.below(3), 1 + rng.below(3));
+    let (response, enquire) = (rng.pick(&[4, 10, 20]), rng.pick(&[5, 30]));
+    let mut text = format!(
+        "shards: {shards}\nsmpp: {{ session_init: 5s, enquire_link: {enquire}s, inactivity: 120s, response: {response}s }}\n"
+    );
+    text.push_str("accounts:\n");
+    for at in 0..accounts {
+        let window = rng.pick(&[2, 20, 1_000]);
+        let rate = rng.pick(&["", "", ", rate: 20, burst: 5", ", rate: 200, burst: 50"]);
+        let queue = rng.pick(&[5, 1_000, 1_000_000]);
+        let (id, delivery_window) = (rng.pick(&["hex", "decimal"]), rng.pick(&[1, 10]));
+        let _ = writeln!(
+            text,
+            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}, \
+             message_id: {id}, delivery_window: {delivery_window} }}"
+        );
+    }
+    text.push_str("carriers:\n");
+    let mut formats = Vec::new();
+    for at in 0..carriers {
+        let is_hex = rng.chance(500);
+        let format = if is_hex { "{ response: hex, receipt: decimal }" } else { "as_is" };
+        let connect = if rng.chance(300) {
+            format!("{{ transmitter: \"c{at}:1\", receiver: \"c{at}:2\" }}, bind: transmitter_receiver")
+        } else {
+            format!("\"c{at}:1\"")
+        };
+        let (links, window) = (1 + rng.below(3), rng.pick(&[1, 10, 100]));
+        let rate = rng.pick(&["", "", ", rate: 30, burst: 10", ", rate: 300, burst: 20"]);
+        let (queue, wait) = (rng.pick(&[5, 1_000]), rng.pick(&["1s", "5s"]));
+        let _ = writeln!(
+            text,
+            "  c{at}: {{ connect: {connect}, system_id: us, password: secret, links: {links}, window: {window}{rate}, \
+             queue: {queue}, queue_wait: {wait}, message_id: {format} }}"
+        );
+        formats.push(is_hex);
+    }
+    let all: Vec<_> = (0..carriers).map(|at| format!("c{at}")).collect();
+    let weighted: Vec<_> = all.iter().map(|name| format!("{{ carrier: {name}, weight: 1 }}")).collect();
+    let to = if rng.chance(500) { all.join(", ") } else { weighted.join(", ") };
+    let _ = writeln!(text, "routes:\n  - to: [{to}]");
+    text.push_str(&mo_routes(accounts));
+    (text, formats)
+}
+
+pub(crate) fn mo_routes(accounts: u64) -> String {
+    let mut text = "mo:\n".to_owned();
+    for at in 0..accounts {
+        let _ = writeln!(text, "  - when: {{ destination: \"1000{at}\" }}\n    to: a{at}");
+    }
+    text
+}
+
+fn planted_config() -> String {
+    let mut text = "shards: 2\naccounts:\n  a0: { password: secret, shard: 0 }\n  a1: { password: secret, shard: 0 }\n\
+                    carriers:\n  c0: { connect: \"c0:1\", system_id: us, password: secret, shard: 1 }\n\
+                    routes:\n  - to: [c0]\n"
+        .to_owned();
+    text.push_str(&mo_routes(2));
+    text
+}
