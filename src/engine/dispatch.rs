@@ -1,4 +1,4 @@
-//! Finding who an input is for: a frame's connection, a message's account or carrier, a deadline's owner.
+//! Finding who an input is for: a connection's owner, a message's account or carrier, a deadline's owner.
 
 use super::context::Context;
 use super::delivery::Incoming;
@@ -9,40 +9,11 @@ use super::shard::{Connection, Drain, Shard, context};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
-use super::unbound::{self, Next, Unbound};
+use super::unbound::{self, Unbound};
 use crate::config::CarrierId;
-use crate::smpp::frame::{Fault, Frame};
+use crate::smpp::frame::Fault;
 
 impl Shard {
-    pub(super) fn handle_frame(&mut self, connection: Key, frame: &Frame<'_>, now: Instant, out: &mut Effects) {
-        self.counts.pdus_in += 1;
-        match self.connections.get(connection) {
-            Some(Connection::Session { account, session }) => {
-                let session = *session;
-                if let Some(account) = &mut self.accounts[account.index()] {
-                    account.handle_frame(session, frame, context!(self, now, out));
-                }
-            }
-            Some(Connection::Link { carrier, link }) => {
-                let link = usize::from(*link);
-                if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.handle_frame(link, connection, frame, context!(self, now, out));
-                }
-            }
-            Some(Connection::Unbound(_)) => {
-                let next =
-                    self.with_unbound(connection, now, out, |unbound, cx| unbound.handle_frame(connection, frame, cx));
-                if let Some(Next::Move(bind, to)) = next {
-                    if let Some(moving) = self.connections.get_mut(connection) {
-                        *moving = Connection::Moving { address: bind.address };
-                    }
-                    out.act(Action::Move { connection, to, bind });
-                }
-            }
-            Some(Connection::Moving { .. }) | None => {}
-        }
-    }
-
     pub(super) fn handle_fault(&mut self, connection: Key, fault: Fault, now: Instant, out: &mut Effects) {
         match self.connections.get(connection) {
             Some(Connection::Session { account, session }) => {

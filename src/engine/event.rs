@@ -9,17 +9,12 @@ use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::metrics::{BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandStatus, SequenceNumber};
-use crate::smpp::frame::{Fault, Frame};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu::BindMode;
 
-/// Something happened.
+/// Something happened, other than octets (`Shard::receive`).
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A whole PDU arrived.
-    Frame { connection: Key, frame: Frame<'a> },
-    /// The stream lost its place.
-    Fault { connection: Key, fault: Fault },
     /// A dialled connection stands.
     Connected { connection: Key },
     /// The connection is no more: closed by the peer or by us, failed, or never came to be. Its key is free afterwards.

@@ -23,6 +23,7 @@ pub mod message;
 pub mod placement;
 pub mod queue;
 pub mod random;
+pub mod reading;
 pub mod receipts;
 pub mod router;
 pub mod session;

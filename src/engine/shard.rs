@@ -201,23 +201,6 @@ impl Shard {
         key
     }
 
-    /// The longest PDU this connection may send now, or `None` when none may be taken: then the rest stays unread until
-    /// `Action::Resume`.
-    pub fn accepts(&mut self, connection: Key) -> Option<usize> {
-        match self.connections.get(connection) {
-            Some(Connection::Session { account, session }) => {
-                let window = self.config.accounts[account.index()].window;
-                let account = self.accounts[account.index()].as_mut()?;
-                account.is_ready(*session, window).then_some(self.config.smpp.max_pdu)
-            }
-            Some(Connection::Link { .. }) => Some(self.config.smpp.max_pdu),
-            Some(Connection::Unbound(unbound)) => {
-                unbound.is_ready().then_some(Unbound::MAX_PDU.min(self.config.smpp.max_pdu))
-            }
-            Some(Connection::Moving { .. }) | None => None,
-        }
-    }
-
     /// Whether a connection that was dialled is still to be used.
     #[must_use]
     pub fn is_wanted(&self, connection: Key) -> bool {
@@ -233,8 +216,6 @@ impl Shard {
     /// Handles one thing. Octets and messages are in `out` afterwards; call `settle` before they are used.
     pub fn handle(&mut self, input: Input<'_>, now: Instant, out: &mut Effects) {
         match input {
-            Input::Frame { connection, frame } => self.handle_frame(connection, &frame, now, out),
-            Input::Fault { connection, fault } => self.handle_fault(connection, fault, now, out),
             Input::Connected { connection } => {
                 if let Some(Connection::Link { carrier, link }) = self.connections.get(connection) {
                     let link = usize::from(*link);

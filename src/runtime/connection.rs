@@ -26,7 +26,6 @@ use crate::engine::slab::Key;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::sys;
 use crate::runtime::wakeup::Wakeup;
-use crate::smpp::frame::Frame;
 
 /// How long what is left may take to be written before a close.
 const FLUSH_BEFORE_CLOSE: Duration = Duration::from_secs(5);
@@ -253,35 +252,13 @@ impl Connection {
     fn handle_octets(&self, shard: &Rc<ShardLoop>, octets: &[u8], fresh: usize) -> usize {
         shard.in_engine(|engine, now| {
             engine.shard.counts.bytes_in += fresh as u64;
-            let mut at = 0;
-            self.partial_since.set(0);
-            loop {
-                if at == octets.len() {
-                    break;
-                }
-                let Some(max_pdu) = engine.shard.accepts(self.key) else {
-                    self.is_paused.set(true);
-                    break;
-                };
-                match Frame::cut(&octets[at..], max_pdu) {
-                    Ok(Some(frame)) => {
-                        at += frame.len();
-                        engine.shard.handle(Input::Frame { connection: self.key, frame }, now, &mut engine.out);
-                    }
-                    Ok(None) => {
-                        self.partial_since.set(now.as_nanos().max(1));
-                        break;
-                    }
-                    Err(fault) => {
-                        at = octets.len();
-                        engine.shard.handle(Input::Fault { connection: self.key, fault }, now, &mut engine.out);
-                        break;
-                    }
-                }
-            }
+            let received = engine.shard.receive(self.key, octets, now, &mut engine.out);
+            self.is_paused.set(received.is_paused);
+            let is_partial = !received.is_paused && received.taken < octets.len();
+            self.partial_since.set(if is_partial { now.as_nanos().max(1) } else { 0 });
             // While it is still in the nearest cache.
             engine.shard.settle(now, &mut engine.out);
-            at
+            received.taken
         })
     }
 }

@@ -184,36 +184,27 @@ impl Sim {
         }
         let mut unread = std::mem::take(&mut socket.unread);
         unread.append(&mut self.wires[wire].to_proxy.arrived);
-        let mut read = 0;
         let is_link = matches!(self.wires[wire].peer, Peer::Smsc(_));
-        loop {
-            let node = &mut self.nodes[at];
-            if !node.shard.is_ready(key) {
-                self.pause(at, slot);
-                break;
-            }
-            match Frame::cut(&unread[read..], node.shard.max_pdu(key)) {
-                Ok(None) => break,
-                Ok(Some(frame)) => {
-                    read += frame.len();
-                    if is_link {
-                        self.ledger.read_from_link(wire, &frame);
-                    } else {
-                        self.ledger.read_from_session(wire, &frame);
-                    }
-                    node.shard.handle(Input::Frame { connection: key, frame }, now, &mut node.out);
-                }
-                Err(fault) => {
-                    node.shard.handle(Input::Fault { connection: key, fault }, now, &mut node.out);
-                    read = unread.len();
-                    break;
-                }
-            }
-            if self.moved(at, key, wire, &unread[read..]) {
-                return;
+        let node = &mut self.nodes[at];
+        let received = node.shard.receive(key, &unread, now, &mut node.out);
+        let mut read = 0;
+        while read < received.taken {
+            // What follows a fault is taken and is no PDU.
+            let Ok(Some(frame)) = Frame::cut(&unread[read..received.taken], 1 << 20) else { break };
+            read += frame.len();
+            if is_link {
+                self.ledger.read_from_link(wire, &frame);
+            } else {
+                self.ledger.read_from_session(wire, &frame);
             }
         }
-        unread.drain(..read);
+        if received.is_paused {
+            self.pause(at, slot);
+        }
+        if self.moved(at, key, wire, &unread[received.taken..]) {
+            return;
+        }
+        unread.drain(..received.taken);
         if let Some(socket) = self.nodes[at].sockets.get_mut(&slot) {
             socket.unread = unread;
         }

@@ -1,0 +1,120 @@
+//! Octets into PDUs: everything one read of a connection brought, handed to whoever the connection belongs to.
+//!
+//! Who that is, is looked up once per read and not once per PDU. An account whose window is full takes no more; what is left
+//! stays with the shell until `Action::Resume`.
+
+use super::context::Context;
+use super::effects::Effects;
+use super::event::Action;
+use super::shard::{Connection, Drain, Shard, context};
+use super::slab::Key;
+use super::time::Instant;
+use super::unbound::{Next, Unbound};
+use crate::config::{AccountId, CarrierId};
+use crate::smpp::frame::{Fault, Frame};
+
+/// How much of the octets was used. What is left is part of a PDU, or waits for the connection to be resumed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Received {
+    pub taken: usize,
+    pub is_paused: bool,
+}
+
+impl Shard {
+    /// Takes every whole PDU of `octets`. What is not taken has to be handed in again, with more behind it.
+    pub fn receive(&mut self, connection: Key, octets: &[u8], now: Instant, out: &mut Effects) -> Received {
+        let received = match self.connections.get(connection) {
+            Some(Connection::Session { account, session }) => {
+                self.receive_session(*account, *session, octets, now, out)
+            }
+            Some(Connection::Link { carrier, link }) => {
+                self.receive_link(*carrier, usize::from(*link), connection, octets, now, out)
+            }
+            Some(Connection::Unbound(_)) => self.receive_unbound(connection, octets, now, out),
+            Some(Connection::Moving { .. }) | None => Ok(Received { taken: 0, is_paused: true }),
+        };
+        received.unwrap_or_else(|fault| {
+            self.handle_fault(connection, fault, now, out);
+            Received { taken: octets.len(), is_paused: false }
+        })
+    }
+
+    fn receive_session(
+        &mut self,
+        account: AccountId,
+        session: Key,
+        octets: &[u8],
+        now: Instant,
+        out: &mut Effects,
+    ) -> Result<Received, Fault> {
+        let (window, max_pdu) = (self.config.account(account).window, self.config.smpp.max_pdu);
+        let Some(account) = &mut self.accounts[account.index()] else { return Ok(Received::nothing()) };
+        let cx = context!(self, now, out);
+        let mut taken = 0;
+        while taken < octets.len() {
+            if !account.is_ready(session, window) {
+                return Ok(Received { taken, is_paused: true });
+            }
+            let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };
+            taken += frame.len();
+            cx.counts.pdus_in += 1;
+            account.handle_frame(session, &frame, cx);
+        }
+        Ok(Received { taken, is_paused: false })
+    }
+
+    fn receive_link(
+        &mut self,
+        carrier: CarrierId,
+        link: usize,
+        connection: Key,
+        octets: &[u8],
+        now: Instant,
+        out: &mut Effects,
+    ) -> Result<Received, Fault> {
+        let max_pdu = self.config.smpp.max_pdu;
+        let Some(carrier) = &mut self.carriers[carrier.index()] else { return Ok(Received::nothing()) };
+        let cx = context!(self, now, out);
+        let mut taken = 0;
+        while let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? {
+            taken += frame.len();
+            cx.counts.pdus_in += 1;
+            carrier.handle_frame(link, connection, &frame, cx);
+        }
+        Ok(Received { taken, is_paused: false })
+    }
+
+    fn receive_unbound(
+        &mut self,
+        connection: Key,
+        octets: &[u8],
+        now: Instant,
+        out: &mut Effects,
+    ) -> Result<Received, Fault> {
+        let max_pdu = Unbound::MAX_PDU.min(self.config.smpp.max_pdu);
+        let mut taken = 0;
+        loop {
+            let is_ready = matches!(self.connections.get(connection), Some(Connection::Unbound(it)) if it.is_ready());
+            if !is_ready {
+                return Ok(Received { taken, is_paused: true });
+            }
+            let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };
+            taken += frame.len();
+            self.counts.pdus_in += 1;
+            let next = self.with_unbound(connection, now, out, |it, cx| it.handle_frame(connection, &frame, cx));
+            if let Some(Next::Move(bind, to)) = next {
+                if let Some(moving) = self.connections.get_mut(connection) {
+                    *moving = Connection::Moving { address: bind.address };
+                }
+                out.act(Action::Move { connection, to, bind });
+            }
+        }
+        Ok(Received { taken, is_paused: false })
+    }
+}
+
+impl Received {
+    fn nothing() -> Self {
+        Self { taken: 0, is_paused: true }
+    }
+}
