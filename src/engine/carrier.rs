@@ -277,6 +277,7 @@ impl Carrier {
             pending.written = self.unanswered.written();
         }
         let deadline = pending.info.deadline;
+        bound.look_at = bound.look_at.min(deadline);
         let out = cx.out.write(bound.connection);
         let header_at = out.len();
         let none = crate::smpp::command::SequenceNumber(0);
