@@ -272,7 +272,7 @@ impl Carrier {
     /// Whether a correlation is so young that its answer may still be unwritten at the account's home.
     #[must_use]
     pub fn is_fresh(born_seconds: u32, now: Instant) -> bool {
-        seconds(now) - born_seconds < 60
+        seconds(now).saturating_sub(born_seconds) < 60
     }
 
     fn pending(&mut self, info: SubmitInfo, body: &[u8], queued_until: Instant) -> Pending {

@@ -51,7 +51,7 @@ pub struct Refused {
 impl Carrier {
     /// Receipts that may be on their way to accounts at once; the carrier is asked to wait beyond that.
     const MAX_IN_HAND: usize = 1 << 16;
-    /// Early receipts parked at once.
+    /// Early receipts parked at once, or waiting for their account to have room.
     const MAX_EARLY: usize = 1 << 16;
     const RETRY_REFUSED: Duration = Duration::from_secs(1);
 
@@ -208,7 +208,7 @@ impl Carrier {
             // A refusal would make the carrier resend it for days.
             return Some(CommandStatus::ROK);
         }
-        if self.early.len() >= Self::MAX_EARLY {
+        if self.early.len() + self.refused.len() >= Self::MAX_EARLY {
             self.counts.count_receipt(ReceiptOutcome::Deferred);
             return Some(CommandStatus::RX_T_APPN);
         }
@@ -234,8 +234,9 @@ impl Carrier {
         let Ok(view) = SmView::deliver(&body) else { return };
         let Some(receipt) = receipt::read(&view) else { return };
         let is_final = receipt.state.is_final();
-        if is_final {
-            self.correlations.remove(&entry);
+        // A second final one, parked beside the first: the customer has been told.
+        if is_final && !self.correlations.remove(&entry) {
+            return self.recycle(body);
         }
         let in_hand = self.in_hand.insert(InHand { from: From::Parked(body.clone()), entry: Some(entry), is_final });
         self.send_receipt(in_hand, entry, is_final, true, (&body, &view, &receipt), cx);
