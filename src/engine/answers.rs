@@ -25,8 +25,10 @@ impl Carrier {
         };
         bound.unanswered_in_a_row = 0;
         let was_oldest = pending.info.wants_receipt && self.unanswered.answered(pending.written);
-        match frame.status {
-            CommandStatus::ROK if frame.command == CommandId::SUBMIT_SM_RESP => {
+        // A nack is a refusal whatever its status says; ESME_ROK would tell the customer that it was accepted.
+        let is_empty_nack = frame.command == CommandId::GENERIC_NACK && frame.status.is_ok();
+        match if is_empty_nack { CommandStatus::RSUBMITFAIL } else { frame.status } {
+            CommandStatus::ROK => {
                 self.counts.count_answer(AnswerClass::Ok);
                 let id = pdu::submit_sm_resp_id(frame.body);
                 if pending.info.wants_receipt && !id.is_empty() {
@@ -94,7 +96,8 @@ impl Carrier {
         let Some(late) = late.remove(place) else { return };
         self.counts.late_answers += 1;
         let id = pdu::submit_sm_resp_id(frame.body);
-        if frame.status.is_ok() && late.info.wants_receipt && !id.is_empty() {
+        let is_accepted = frame.command == CommandId::SUBMIT_SM_RESP && frame.status.is_ok();
+        if is_accepted && late.info.wants_receipt && !id.is_empty() {
             self.correlate(&late.info, id, true, cx);
         }
     }

@@ -38,6 +38,8 @@ pub struct Carrier {
     current_link: usize,
     stay: u32,
     next_sweep: Instant,
+    /// Nothing that waits is to be given up before this.
+    look_at: Instant,
     spare: Vec<Vec<u8>>,
     armed: Armed,
     pub counts: CarrierCounts,
@@ -54,6 +56,12 @@ pub struct Pending {
     pub stream_at: u64,
     /// Its number among the receipt-requesting submits written to this carrier.
     pub written: u64,
+}
+
+impl Pending {
+    fn give_up_at(&self) -> Instant {
+        self.queued_until.min(self.info.deadline)
+    }
 }
 
 impl Carrier {
@@ -79,6 +87,7 @@ impl Carrier {
             current_link: 0,
             stay: 0,
             next_sweep: Instant::ZERO,
+            look_at: Instant::NEVER,
             spare: Vec::new(),
             armed: Armed::default(),
             counts,
@@ -104,6 +113,7 @@ impl Carrier {
             return self.give_back(&info, ReturnReason::QueueFull, body, cx);
         }
         let pending = self.pending(info, body, cx.now + config.queue_wait);
+        self.look_at = self.look_at.min(pending.give_up_at());
         self.queue.push(pending);
         self.pump(cx);
     }
@@ -122,9 +132,8 @@ impl Carrier {
             self.forward(link, pending, cx);
         }
         if !self.queue.is_empty() {
-            // What waits at the head must not wait for ever, even when nothing else happens.
-            let look_at = cx.now + cx.config.carrier(self.id).queue_wait;
-            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, look_at);
+            // What waits must not wait too long, even when nothing else happens.
+            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, self.look_at);
         }
     }
 
@@ -164,6 +173,7 @@ impl Carrier {
             self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
         } else {
             pending.queued_until = pending.queued_until.max(cx.now + cx.config.carrier(self.id).queue_wait);
+            self.look_at = self.look_at.min(pending.give_up_at());
             self.queue.push_front(pending);
         }
     }
@@ -186,12 +196,8 @@ impl Carrier {
             self.link_timeout(link, cx);
         }
         let now = cx.now;
-        for pending in self.queue.expire(|pending| pending.queued_until <= now || pending.info.deadline <= now) {
-            if pending.info.deadline <= now {
-                self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
-            } else {
-                self.return_pending(pending, ReturnReason::QueueFull, cx);
-            }
+        if self.look_at <= now {
+            self.give_up_overdue(cx);
         }
         self.retry_refused(cx);
         if self.next_sweep <= now {
@@ -200,6 +206,17 @@ impl Carrier {
         }
         self.pump(cx);
         self.arm(cx);
+    }
+
+    fn give_up_overdue(&mut self, cx: &mut Context<'_>) {
+        for pending in self.queue.expire(|pending| pending.give_up_at() <= cx.now) {
+            if pending.info.deadline <= cx.now {
+                self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+            } else {
+                self.return_pending(pending, ReturnReason::QueueFull, cx);
+            }
+        }
+        self.look_at = self.queue.iter().map(Pending::give_up_at).min().unwrap_or(Instant::NEVER);
     }
 
     /// Makes sure `on_timeout` is called for whatever comes next.
@@ -211,10 +228,7 @@ impl Carrier {
         if let Some(refused) = self.refused.first() {
             at = at.min(refused.retry_at);
         }
-        if !self.queue.is_empty() {
-            at = at.min(cx.now + cx.config.carrier(self.id).queue_wait);
-        }
-        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at);
+        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at));
     }
 
     /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
@@ -258,7 +272,7 @@ impl Carrier {
     /// Whether a correlation is so young that its answer may still be unwritten at the account's home.
     #[must_use]
     pub fn is_fresh(born_seconds: u32, now: Instant) -> bool {
-        seconds(now) - born_seconds < 60
+        seconds(now).saturating_sub(born_seconds) < 60
     }
 
     fn pending(&mut self, info: SubmitInfo, body: &[u8], queued_until: Instant) -> Pending {
@@ -277,6 +291,7 @@ impl Carrier {
             pending.written = self.unanswered.written();
         }
         let deadline = pending.info.deadline;
+        bound.look_at = bound.look_at.min(deadline);
         let out = cx.out.write(bound.connection);
         let header_at = out.len();
         let none = crate::smpp::command::SequenceNumber(0);

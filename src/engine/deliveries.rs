@@ -217,7 +217,8 @@ impl Deliveries {
             self.waiting.push_back(key);
             return key;
         };
-        if before.state == DeliveryState::Waiting {
+        // One that was sent once may still be acknowledged late, and that must not count for the later one.
+        if before.state == DeliveryState::Waiting && before.attempts == 0 {
             let Some(later) = self.entries.remove(key) else { return key };
             if let Some(before) = self.entries.get_mut(earlier) {
                 (before.kind, before.body, before.attempts) = (later.kind, later.body, 0);
@@ -266,6 +267,18 @@ mod tests {
         queue.push(FINAL, MessageId::new(1), b"delivrd", None);
         queue.push(FINAL, MessageId::new(2), b"other", None);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"other".to_vec()));
+        queue.done(first);
+        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
+    }
+
+    #[test]
+    fn a_late_answer_to_an_intermediate_does_not_take_the_final_receipt_with_it() {
+        let mut queue = Deliveries::default();
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None);
+        queue.sent(SESSION, at(0));
+        queue.retry_later(first, at(20));
+        queue.take_due(at(21));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None);
         queue.done(first);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
     }

@@ -28,15 +28,24 @@ impl Outbox {
         &self.bytes[self.written..]
     }
 
-    /// The kernel took `count` more octets.
+    /// What the kernel took is kept until it is this much, and half of what is here.
+    const FORGET_AT: usize = 64 << 10;
+
+    /// The kernel took `count` more octets. A peer that reads slowly is not one that does not read.
     pub fn took(&mut self, count: usize) {
         self.written += count;
-        if self.written == self.bytes.len() {
-            self.written_before += self.written as u64;
-            self.written = 0;
-            self.bytes.clear();
+        if count > 0 {
             self.blocked_since = None;
         }
+        if self.written == self.bytes.len() {
+            self.bytes.clear();
+        } else if self.written >= Self::FORGET_AT && self.written * 2 >= self.bytes.len() {
+            self.bytes.drain(..self.written);
+        } else {
+            return;
+        }
+        self.written_before += self.written as u64;
+        self.written = 0;
     }
 
     /// Takes back a PDU of which the kernel took nothing; its first octet lies `at`, as `total_queued` said.
@@ -240,6 +249,18 @@ mod tests {
             other => panic!("{other:?}"),
         };
         out.prompt[0].messages.drain(..).map(slot).collect()
+    }
+
+    #[test]
+    fn an_outbox_that_is_never_empty_does_not_grow_for_ever() {
+        let mut outbox = Outbox::default();
+        for _ in 0..1_000 {
+            outbox.bytes.extend_from_slice(&[7; 1_000]);
+            outbox.took(if outbox.unwritten().len() > 2_000 { 1_000 } else { 0 });
+        }
+        assert!(outbox.bytes.len() < 200_000);
+        assert_eq!((outbox.total_queued(), outbox.total_written()), (1_000_000, 998_000));
+        assert_eq!(outbox.unwritten(), [7; 2_000]);
     }
 
     fn append(out: &mut Effects) {

@@ -65,6 +65,8 @@ pub struct Bound {
     pub connection: Key,
     pub window: Window<Pending>,
     liveness: Liveness,
+    /// No deadline in the window is before this.
+    pub look_at: Instant,
     /// Answers that stayed out, one after another.
     pub unanswered_in_a_row: u32,
 }
@@ -155,13 +157,27 @@ impl Link {
             LinkState::Backoff { retry_at } => *retry_at,
             LinkState::Binding { give_up_at, .. } | LinkState::Unbinding { give_up_at, .. } => *give_up_at,
             LinkState::Bound(bound) => {
-                let oldest = bound.window.oldest().map_or(Instant::NEVER, |(_, pending)| pending.info.deadline);
                 let blocked = out.outbox(bound.connection.slot).blocked_since;
                 let stalled = blocked.map_or(Instant::NEVER, |since| since + Session::MAX_BLOCKED);
-                bound.liveness.next_timeout(timers).min(oldest).min(stalled)
+                bound.liveness.next_timeout(timers).min(bound.look_at).min(stalled)
             }
             LinkState::Connecting { .. } | LinkState::Closing { .. } | LinkState::Off => Instant::NEVER,
         }
+    }
+}
+
+impl Bound {
+    /// Takes out what should have been answered by now. Deadlines are not in the order of the numbers: a submit that
+    /// comes from another carrier, or goes a second time, has less time left than those before it.
+    fn take_overdue(&mut self, now: Instant) -> Vec<(SequenceNumber, Pending)> {
+        let is_overdue = |pending: &Pending| pending.info.deadline <= now;
+        let mut numbers: Vec<_> =
+            self.window.iter().filter(|(_, pending)| is_overdue(pending)).map(|(sequence, _)| sequence).collect();
+        numbers.sort_unstable_by_key(|sequence| sequence.0);
+        let overdue =
+            numbers.into_iter().filter_map(|sequence| Some((sequence, self.window.close(sequence)?))).collect();
+        self.look_at = self.window.iter().map(|(_, pending)| pending.info.deadline).min().unwrap_or(Instant::NEVER);
+        overdue
     }
 }
 
@@ -273,8 +289,9 @@ impl Carrier {
             // The bind took the first number.
             window.control_number();
             let liveness = Liveness::new(cx.now);
-            self.links[at].state =
-                LinkState::Bound(Box::new(Bound { connection, window, liveness, unanswered_in_a_row: 0 }));
+            let look_at = Instant::NEVER;
+            let bound = Bound { connection, window, liveness, look_at, unanswered_in_a_row: 0 };
+            self.links[at].state = LinkState::Bound(Box::new(bound));
             self.links[at].backoff.reset();
             self.counts.link_ups += 1;
             cx.out.notice(Notice::LinkBound { carrier: self.id, link: at });
@@ -293,17 +310,16 @@ impl Carrier {
     }
 
     fn bound_timeout(&mut self, at: usize, cx: &mut Context<'_>) {
-        let mut overdue = Vec::new();
         let link = &mut self.links[at];
         let LinkState::Bound(bound) = &mut link.state else { return };
-        while let Some((sequence, _)) = bound.window.oldest().filter(|(_, pending)| pending.info.deadline <= cx.now) {
-            let Some(pending) = bound.window.close(sequence) else { break };
+        let overdue = if bound.look_at <= cx.now { bound.take_overdue(cx.now) } else { Vec::new() };
+        for (sequence, pending) in &overdue {
             bound.unanswered_in_a_row += 1;
             if link.late.len() == Link::LATE_KEPT || link.late.front().is_some_and(|late| late.until <= cx.now) {
                 link.late.pop_front();
             }
-            link.late.push_back(LateSubmit { sequence, info: pending.info, until: cx.now + Session::LATE_ANSWERS });
-            overdue.push(pending);
+            let until = cx.now + Session::LATE_ANSWERS;
+            link.late.push_back(LateSubmit { sequence: *sequence, info: pending.info, until });
         }
         let mut check = bound.liveness.on_timeout(&cx.config.smpp.timers, cx.now);
         if bound.unanswered_in_a_row >= 3 && check == Check::Quiet {
@@ -328,7 +344,7 @@ impl Carrier {
             }
             Check::Dead(why) => self.close_link(at, why, cx),
         }
-        for pending in overdue {
+        for (_, pending) in overdue {
             self.counts.timeouts += 1;
             self.doubt(pending, cx);
         }

@@ -75,6 +75,8 @@ impl Carrier {
         let (in_doubt, unsent): (Vec<_>, Vec<_>) =
             bound.window.drain().into_iter().partition(|pending| pending.stream_at < written);
         self.notice_down(at, why, in_doubt.len(), wait, cx);
+        // The next connection counts from 1 again: its answers are not theirs.
+        self.links[at].late.clear();
         for pending in in_doubt {
             self.doubt(pending, cx);
         }

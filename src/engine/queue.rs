@@ -96,6 +96,12 @@ impl SubmitQueue {
         accounts.into_iter().flat_map(|account| self.extract(account, &is_over)).collect()
     }
 
+    /// Everything that waits, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Pending> {
+        let queued = self.ring.iter().filter_map(|account| self.accounts.get(account));
+        queued.flat_map(|queue| queue.by_priority.iter().flatten())
+    }
+
     fn extract(&mut self, account: AccountId, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
         let Some(queue) = self.accounts.get_mut(&account) else { return Vec::new() };
         let mut taken = Vec::new();

@@ -36,14 +36,15 @@ pub struct InHand {
 enum From {
     /// Acknowledge the deliver_sm.
     Link { link: usize, connection: Key, sequence: SequenceNumber },
-    /// It was parked and acknowledged before; its body, in case it must be handed over again.
-    Parked(Vec<u8>),
+    /// It was parked under this key and acknowledged before; its body, in case it must be handed over again.
+    Parked(Key, Vec<u8>),
 }
 
 /// A receipt already acknowledged to the carrier that its account had no room for.
 #[derive(Debug)]
 pub struct Refused {
     pub retry_at: Instant,
+    key: Key,
     entry: Correlation,
     body: Vec<u8>,
 }
@@ -51,7 +52,7 @@ pub struct Refused {
 impl Carrier {
     /// Receipts that may be on their way to accounts at once; the carrier is asked to wait beyond that.
     const MAX_IN_HAND: usize = 1 << 16;
-    /// Early receipts parked at once.
+    /// Early receipts parked at once, or waiting for their account to have room.
     const MAX_EARLY: usize = 1 << 16;
     const RETRY_REFUSED: Duration = Duration::from_secs(1);
 
@@ -99,22 +100,21 @@ impl Carrier {
                 pdu::write_deliver_sm_resp(status, sequence, cx.out.write(connection));
             }
             From::Link { .. } => {}
-            From::Parked(body) => match hand.entry {
+            From::Parked(key, body) => match hand.entry {
                 Some(entry) if !is_kept => {
                     let retry_at = cx.now + Self::RETRY_REFUSED;
-                    self.refused.push(Refused { retry_at, entry, body });
+                    self.refused.push(Refused { retry_at, key, entry, body });
                     self.arm(cx);
                 }
-                Some(_) | None => self.recycle(body),
+                Some(_) | None => self.forget_early(key, body, cx),
             },
         }
     }
 
-    /// An early receipt found the submit it belongs to.
+    /// An early receipt found the submit it belongs to. Its record stays until its account's home has one.
     pub(super) fn join_early(&mut self, key: Key, early: Early, entry: Correlation, cx: &mut Context<'_>) {
-        cx.out.append(Record::EarlyGone { carrier: self.id, key });
         self.counts.count_receipt(ReceiptOutcome::Matched);
-        self.hand_over_parked(entry, early.body, cx);
+        self.hand_over_parked(key, entry, early.body, cx);
     }
 
     /// Drops early receipts that no unanswered submit can claim any more.
@@ -136,7 +136,7 @@ impl Carrier {
         }
         for refused in std::mem::take(&mut self.refused) {
             if refused.retry_at <= now {
-                self.hand_over_parked(refused.entry, refused.body, cx);
+                self.hand_over_parked(refused.key, refused.entry, refused.body, cx);
             } else {
                 self.refused.push(refused);
             }
@@ -208,7 +208,7 @@ impl Carrier {
             // A refusal would make the carrier resend it for days.
             return Some(CommandStatus::ROK);
         }
-        if self.early.len() >= Self::MAX_EARLY {
+        if self.early.len() + self.refused.len() >= Self::MAX_EARLY {
             self.counts.count_receipt(ReceiptOutcome::Deferred);
             return Some(CommandStatus::RX_T_APPN);
         }
@@ -230,15 +230,22 @@ impl Carrier {
         }
     }
 
-    fn hand_over_parked(&mut self, entry: Correlation, body: Vec<u8>, cx: &mut Context<'_>) {
+    fn hand_over_parked(&mut self, key: Key, entry: Correlation, body: Vec<u8>, cx: &mut Context<'_>) {
         let Ok(view) = SmView::deliver(&body) else { return };
         let Some(receipt) = receipt::read(&view) else { return };
         let is_final = receipt.state.is_final();
-        if is_final {
-            self.correlations.remove(&entry);
+        // A second final one, parked beside the first: the customer has been told.
+        if is_final && !self.correlations.remove(&entry) {
+            return self.forget_early(key, body, cx);
         }
-        let in_hand = self.in_hand.insert(InHand { from: From::Parked(body.clone()), entry: Some(entry), is_final });
+        let in_hand =
+            self.in_hand.insert(InHand { from: From::Parked(key, body.clone()), entry: Some(entry), is_final });
         self.send_receipt(in_hand, entry, is_final, true, (&body, &view, &receipt), cx);
+    }
+
+    fn forget_early(&mut self, key: Key, body: Vec<u8>, cx: &mut Context<'_>) {
+        cx.out.append(Record::EarlyGone { carrier: self.id, key });
+        self.recycle(body);
     }
 
     fn send_receipt(

@@ -35,9 +35,8 @@ impl Account {
             }
             CommandId::ENQUIRE_LINK_RESP | CommandId::GENERIC_NACK => self.handle_control_resp(at, frame, cx),
             CommandId::UNBIND => {
-                if session.state == SessionState::Open {
-                    session.state = SessionState::Unbinding { sequence: frame.sequence };
-                }
+                // Both may say goodbye at once; the ESME's is answered then too.
+                session.state = SessionState::Unbinding { sequence: frame.sequence };
                 if session.outstanding == 0 {
                     self.finish_unbind(at, cx);
                 }
@@ -81,11 +80,15 @@ impl Account {
     fn try_submit(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let config = cx.config.account(self.id);
         let session = self.sessions.get(at).ok_or(SubmitError::Withdrawn)?;
-        if !session.mode.may_submit() || session.state != SessionState::Open {
+        if !session.mode.may_submit() {
             return Err(SubmitError::WrongBindMode);
         }
+        // Before the state: a session we said goodbye to is no longer open, which is not the ESME's mistake.
         if cx.is_draining {
             return Err(SubmitError::Draining);
+        }
+        if session.state != SessionState::Open {
+            return Err(SubmitError::WrongBindMode);
         }
         let view = SmView::submit(frame.body).map_err(SubmitError::Malformed)?;
         check_policy(config, &view)?;
@@ -135,9 +138,11 @@ impl Account {
     /// An answer to our enquire_link, or a nack of something we sent.
     fn handle_control_resp(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get_mut(at) else { return };
-        if session.window.get(frame.sequence).is_some() {
-            // A nacked deliver_sm is a refusal like any other.
-            self.handle_deliver_resp(at, frame, cx);
+        let is_nack = frame.command == CommandId::GENERIC_NACK;
+        if is_nack && session.window.get(frame.sequence).is_some() {
+            // A nacked deliver_sm is a refusal like any other, also when its status says nothing.
+            let status = if frame.status.is_ok() { CommandStatus::RINVCMDID } else { frame.status };
+            self.handle_deliver_resp(at, &Frame { status, ..*frame }, cx);
         } else if !session.window.was_issued(frame.sequence) {
             self.unsolicited(at, cx);
         }

@@ -52,10 +52,14 @@ impl Throttle {
         Duration::from_nanos(self.cost.saturating_mul(segments))
     }
 
-    fn set_rate(&mut self, per_second: f64) {
-        let burst = self.tolerance / self.cost.max(1);
-        self.cost = ((SECOND as f64 / per_second) as u64).max(1);
-        self.tolerance = self.cost * burst.max(1);
+    /// Another rate from now on. What was taken in advance is still owed, in segments: slowing down frees nothing.
+    fn set_rate(&mut self, per_second: f64, now: Instant) {
+        let cost = ((SECOND as f64 / per_second) as u64).max(1);
+        let owed = self.full_at.saturating_sub(now.as_nanos());
+        let owed = u128::from(owed) * u128::from(cost) / u128::from(self.cost);
+        self.full_at = now.as_nanos() + u64::try_from(owed).unwrap_or(u64::MAX / 2);
+        self.tolerance = self.tolerance / self.cost * cost;
+        self.cost = cost;
     }
 }
 
@@ -124,7 +128,7 @@ impl Pace {
         }
         self.changed_at = now;
         self.current = (self.current / 2.0).max(self.base / 10.0).max(1.0);
-        self.apply();
+        self.apply(now);
     }
 
     /// Whether `segments` more can be sent within `wait`, behind `queued` that wait already.
@@ -151,12 +155,12 @@ impl Pace {
                 return;
             }
         }
-        self.apply();
+        self.apply(now);
     }
 
-    fn apply(&mut self) {
+    fn apply(&mut self, now: Instant) {
         if let Some(throttle) = &mut self.throttle {
-            throttle.set_rate(self.current);
+            throttle.set_rate(self.current, now);
         }
     }
 }
@@ -202,6 +206,15 @@ mod tests {
         assert_eq!(pace.current(), Some(10.0));
         let _ = pace.take(1, at(60_000));
         assert_eq!(pace.current(), Some(100.0));
+    }
+
+    #[test]
+    fn slowing_down_gives_no_burst_away() {
+        let mut pace = Pace::new(Some(rate(100, 10)));
+        let start = at(1_000);
+        assert_eq!((0..50).filter(|_| pace.take(1, start).is_ok()).count(), 10);
+        pace.slow_down(start);
+        assert_eq!(pace.take(1, start), Err(start + Duration::from_millis(20)));
     }
 
     #[test]

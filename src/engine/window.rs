@@ -104,6 +104,11 @@ impl<T> Window<T> {
         Some((oldest, self.get(oldest)?))
     }
 
+    /// Everything open, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (SequenceNumber, &T)> {
+        self.slots.iter().flatten().map(|(sequence, request)| (*sequence, request))
+    }
+
     /// Everything open, oldest first; the window is empty afterwards.
     pub fn drain(&mut self) -> Vec<T> {
         let mut open: Vec<_> = self.slots.iter_mut().filter_map(Option::take).collect();

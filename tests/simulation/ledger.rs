@@ -3,6 +3,7 @@
 //! Each entry is checked as it is made; what can only be said at the end is in `audit`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use trunkline::engine::event::Record;
 use trunkline::engine::message::Batch;
@@ -20,7 +21,7 @@ pub(crate) struct Submit {
     pub(crate) wire: WireId,
     pub(crate) body: Vec<u8>,
     pub(crate) wants_receipt: bool,
-    /// When the proxy took it, and whether its session was ever blocked or paused since.
+    /// When the proxy took it.
     pub(crate) read_at: Option<u64>,
     pub(crate) answer: Option<(CommandStatus, Vec<u8>)>,
     /// Our id, once the whole answer was handed to the kernel.
@@ -58,6 +59,7 @@ pub(crate) struct Item {
 pub(crate) struct Ledger {
     pub(crate) seed: u64,
     pub(crate) now: u64,
+    answer_within: u64,
     pub(crate) submits: BTreeMap<u32, Submit>,
     pub(crate) items: BTreeMap<u32, Item>,
     /// Submits by session and the ESME's sequence_number.
@@ -68,7 +70,7 @@ pub(crate) struct Ledger {
     pub(crate) delivering: BTreeMap<(WireId, u32), u32>,
     /// Connections of which one end is gone: nothing more is handed over there, or nothing more is seen.
     pub(crate) dead: BTreeSet<WireId>,
-    /// Sessions that were blocked or not read for a while: their answers may be late.
+    /// Sessions that were blocked for a while: their answers may be late.
     pub(crate) hindered: BTreeSet<WireId>,
     durable_ids: BTreeSet<u64>,
     durable_items: BTreeSet<u32>,
@@ -78,8 +80,10 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+    pub(crate) fn new(seed: u64, response: Duration) -> Self {
+        // Beside the deadline itself: commits, and the way between shards.
+        let answer_within = (response + Duration::from_secs(1)).as_nanos() as u64;
+        Self { seed, answer_within, ..Self::default() }
     }
 
     pub(crate) fn fail(&self, what: &str) -> ! {
@@ -196,6 +200,10 @@ impl Ledger {
     fn answer_begins(&mut self, wire: WireId, frame: &Frame<'_>) {
         let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0)) else { return };
         let submit = &self.submits[tag];
+        let took = self.now - submit.read_at.unwrap_or(self.now);
+        if took > self.answer_within && !self.hindered.contains(&wire) {
+            self.fail(&format!("T{tag} was answered {} ms after it was read", took / 1_000_000));
+        }
         if frame.status.is_ok() && submit.wants_receipt {
             let text = submit_sm_resp_id(frame.body);
             let is_durable = [MessageIdFormat::Hex, MessageIdFormat::Decimal]

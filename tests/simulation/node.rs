@@ -213,7 +213,6 @@ impl Sim {
     fn pause(&mut self, at: usize, slot: u32) {
         if let Some(socket) = self.nodes[at].sockets.get_mut(&slot) {
             socket.is_paused = true;
-            self.ledger.hindered.extend(socket.wire);
         }
     }
 

@@ -114,7 +114,7 @@ impl Sim {
         let mut sim = Self {
             now: 1_000,
             rng,
-            ledger: Ledger::new(seed),
+            ledger: Ledger::new(seed, config.smpp.timers.response),
             config,
             placement,
             nodes,
