@@ -1,6 +1,8 @@
 //! The correlation table at 100,000 live entries, or with `-- large` at 1 and 10 million: what an insert and a take cost,
 //! the longest single insert while it grew, and the memory an entry takes, averaged over the growth.
 
+use std::time::Duration;
+
 use trunkline::config::AccountId;
 use trunkline::engine::correlation::{Correlation, Correlations, Found};
 use trunkline::smpp::message_id::{CarrierIdFormat, MessageId, normalize};
@@ -19,29 +21,47 @@ const LOOKS: u64 = 100;
 
 fn main() {
     let is_large = std::env::args().any(|argument| argument == "large");
-    let sizes: &[u64] = if is_large { &[100_000, 1_000_000, 10_000_000] } else { &[100_000] };
+    let (sizes, growths): (&[u64], u32) =
+        if is_large { (&[100_000, 1_000_000, 10_000_000], 3) } else { (&[100_000], 1) };
     for live in sizes {
-        run(*live);
+        run(*live, growths);
     }
 }
 
-/// Grows a table to `live` entries, exchanges as many at that size, and empties it.
-fn run(live: u64) {
+/// A table of `live` entries, and what it took to grow.
+struct Grown {
+    table: Correlations,
+    insert_ns: f64,
+    longest_ms: f64,
+    /// Looked at `LOOKS` times on the way.
+    octets_per_entry: Vec<f64>,
+}
+
+fn grow(live: u64) -> Grown {
     let before = Heap::now().live;
     let mut table = Correlations::new([1, 2, 3, 4]);
-    let mut longest_ns = 0;
-    let mut bytes_per_entry = Vec::new();
+    let mut longest = Duration::ZERO;
+    let mut octets_per_entry = Vec::new();
     let watch = Watch::start();
     for number in 0..live {
         let one = Watch::start();
         insert(&mut table, number);
-        longest_ns = longest_ns.max(one.elapsed().as_nanos());
+        longest = longest.max(one.elapsed());
         if (number + 1) % (live / LOOKS) == 0 {
-            bytes_per_entry.push((Heap::now().live - before) as f64 / (number + 1) as f64);
+            octets_per_entry.push((Heap::now().live - before) as f64 / (number + 1) as f64);
         }
     }
     let insert_ns = watch.elapsed().as_nanos() as f64 / live as f64;
     assert_eq!(table.len() as u64, live);
+    Grown { table, insert_ns, longest_ms: longest.as_secs_f64() * 1e3, octets_per_entry }
+}
+
+/// Grows a table to `live` entries, exchanges as many at that size, and empties it.
+fn run(live: u64, growths: u32) {
+    // The longest insert holds whatever the kernel did meanwhile too; the quietest of several growths has the least of it.
+    let quieter = |one: Grown, other: Grown| if one.longest_ms <= other.longest_ms { one } else { other };
+    let Some(grown) = (0..growths).map(|_| grow(live)).reduce(quieter) else { return };
+    let Grown { mut table, insert_ns, longest_ms, octets_per_entry } = grown;
 
     // Oldest out, newest in: how a carrier's table lives.
     let watch = Watch::start();
@@ -60,12 +80,12 @@ fn run(live: u64) {
     let take_ns = watch.elapsed().as_nanos() as f64 / live as f64;
     assert_eq!((taken, emptied, table.len()), (live, live, 0), "every entry is found once");
 
-    let average = bytes_per_entry.iter().sum::<f64>() / bytes_per_entry.len() as f64;
-    let most = bytes_per_entry.iter().copied().fold(0.0, f64::max);
+    let average = octets_per_entry.iter().sum::<f64>() / octets_per_entry.len() as f64;
+    let most = octets_per_entry.iter().copied().fold(0.0, f64::max);
     println!(
-        "{live} live: insert {insert_ns:.0} ns while growing, longest {:.3} ms; insert and take {exchange_ns:.0} ns, \
-         {asked} allocations; take {take_ns:.0} ns; {average:.1} octets an entry on average over the growth, at most {most:.1}",
-        longest_ns as f64 / 1e6
+        "{live} live: insert {insert_ns:.0} ns while growing, the longest {longest_ms:.3} ms; {average:.1} octets an entry \
+         on average over the growth, at most {most:.1}; then insert and take {exchange_ns:.0} ns, {asked} allocations; \
+         take {take_ns:.0} ns"
     );
 }
 
