@@ -1,18 +1,11 @@
 # What is run by hand and by CI. `just` lists it.
 
-export RUSTDOCFLAGS := "-D warnings"
-
 default:
     @just --list
 
-# CI to the letter: format, lints, tests, benches run small, docs, dependencies.
+# CI to the letter: format, lints, tests, benches run small, docs, fuzz targets, dependencies.
 check:
-    cargo fmt --check
-    cargo clippy --all-targets --locked -- -D warnings
-    cargo test --locked
-    cargo test --benches --locked
-    cargo doc --no-deps --locked
-    if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
+    .ci/run
 
 # The simulation: the fixed seeds, or one: `just sim 42`.
 sim seed="":
@@ -26,17 +19,29 @@ e2e:
 interop:
     cargo test --locked --test interop
 
-# Every bench at its full size.
+# The hot steps at full size.
 bench:
-    cargo bench --locked
+    cargo bench --locked --bench frame --bench router --bench engine --bench correlation
 
 # The main job on one machine with nothing set up.
 demo:
     cargo run --release --locked -- demo
 
-# The floor every figure is a ratio of: a bare relay's CPU time per message, at the three shapes, all on one core
-# because waking an idle one costs more than the work and varies with what else runs.
-ratio runs="5":
+# What a message's full cycle costs the gateway, and what it costs a bare relay in its place, in turn: the table of the
+# README. All processes share core 0; `just ratio 5 --unpinned` leaves them to the kernel.
+ratio pairs="5" *flags:
+    cargo bench --locked --bench ratio -- --pairs {{ pairs }} {{ flags }}
+
+# The bare relay alone: its CPU time per submit and answer, at the three shapes, all on one core.
+floor runs="5":
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 4x100 --runs {{ runs }}
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 64x10 --runs {{ runs }}
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 4x1000 --runs {{ runs }}
+
+# The correlation table at 1 and 10 million entries.
+correlation:
+    cargo bench --locked --bench correlation -- large
+
+# A fuzz target (frame, bind, view, receipt) for so many seconds. Needs a nightly compiler and cargo-fuzz.
+fuzz target seconds="60":
+    cd fuzz && cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}

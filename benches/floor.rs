@@ -6,33 +6,21 @@
 //! Under `taskset -c 0` runs agree within 3 %; else the price of waking an idle core can be four times all the rest.
 
 use std::cell::RefCell;
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
 
 use clap::{Parser, Subcommand};
-use futures_lite::future::poll_fn;
-use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream};
-use glommio::{LocalExecutorBuilder, Placement};
-use signal_hook::consts::SIGTERM;
-use signal_hook::iterator::Signals;
-use trunkline::runtime::sys;
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::frame::{Frame, write_header};
 
-const BUFFER_LEN: usize = 64 << 10;
-const MAX_PDU: usize = 16 << 10;
+#[path = "common/relay.rs"]
+mod relay;
 
-/// Applied to the sequence_number both ways: its own inverse, so the relay keeps no state.
-const SEQUENCE_MASK: u32 = 0x0055_AA00;
-
-type Failure = Box<dyn std::error::Error>;
+use relay::{BUFFER_LEN, Failure, MAX_PDU, Relayed, executor, read, turns, write_all};
 
 #[derive(Parser)]
 #[command(about = "The floor: a bare SMPP relay on glommio, and what it costs per message")]
@@ -106,18 +94,10 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// What the relay counted; the signal thread reads it.
-#[derive(Default)]
-struct Relayed {
-    pdus: AtomicU64,
-    turns: AtomicU64,
-    cpu_us_at_start: AtomicU64,
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.mode {
-        Some(Mode::Relay { listen, to, cpu }) => run_relay(listen, to, cpu),
+        Some(Mode::Relay { listen, to, cpu }) => relay::run(listen, to, cpu),
         Some(Mode::Sink { listen }) => run_sink(listen),
         Some(Mode::Client { to, count, shape }) => {
             executor(None).make().map_err(Failure::from).and_then(|ex| ex.run(client(to, count, shape)))
@@ -132,109 +112,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn executor(cpu: Option<usize>) -> LocalExecutorBuilder {
-    LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
-        .io_memory(64 << 10)
-        .preempt_timer(Duration::from_millis(1))
-}
-
-fn run_relay(listen: SocketAddr, to: SocketAddr, cpu: Option<usize>) -> Result<(), Failure> {
-    let relayed = Arc::new(Relayed::default());
-    report_at_sigterm(Arc::clone(&relayed))?;
-    executor(cpu).make()?.run(async move {
-        let listener = TcpListener::bind(listen)?;
-        println!("listening {}", listener.local_addr()?);
-        relay(listener, to, relayed).await
-    })
-}
-
-async fn relay(listener: TcpListener, to: SocketAddr, relayed: Arc<Relayed>) -> Result<(), Failure> {
-    loop {
-        let near = listener.accept().await?;
-        let _ = relayed.cpu_us_at_start.compare_exchange(0, cpu_us(), Relaxed, Relaxed);
-        let far = TcpStream::connect(to).await?;
-        near.set_nodelay(true)?;
-        far.set_nodelay(true)?;
-        let (near, far) = (Rc::new(RefCell::new(near)), Rc::new(RefCell::new(far)));
-        glommio::spawn_local(relay_one_way(Rc::clone(&near), Rc::clone(&far), Arc::clone(&relayed))).detach();
-        glommio::spawn_local(relay_one_way(far, near, Arc::clone(&relayed))).detach();
-    }
-}
-
-async fn relay_one_way(from: Rc<RefCell<TcpStream>>, to: Rc<RefCell<TcpStream>>, relayed: Arc<Relayed>) {
-    turns(
-        &from,
-        &to,
-        |frame, out| {
-            Frame { sequence: SequenceNumber(frame.sequence.0 ^ SEQUENCE_MASK), ..frame }.write(out);
-        },
-        |pdus| {
-            relayed.pdus.fetch_add(pdus, Relaxed);
-            relayed.turns.fetch_add(1, Relaxed);
-        },
-    )
-    .await;
-    let _ = poll_fn(|cx| Pin::new(&mut *to.borrow_mut()).poll_close(cx)).await;
-}
-
-/// Reads once, has every whole PDU handled, writes once; ends with the connection.
-async fn turns(
-    from: &RefCell<TcpStream>,
-    to: &RefCell<TcpStream>,
-    mut handle: impl FnMut(Frame<'_>, &mut Vec<u8>),
-    count: impl Fn(u64),
-) {
-    let (mut buffer, mut out, mut held) = (vec![0; BUFFER_LEN], Vec::with_capacity(BUFFER_LEN), 0);
-    loop {
-        let Ok(read @ 1..) = read(from, &mut buffer[held..]).await else { return };
-        held += read;
-        let (mut used, mut pdus) = (0, 0);
-        while let Ok(Some(frame)) = Frame::cut(&buffer[used..held], MAX_PDU) {
-            used += frame.len();
-            pdus += 1;
-            handle(frame, &mut out);
-        }
-        count(pdus);
-        buffer.copy_within(used..held, 0);
-        held -= used;
-        if write_all(to, &out).await.is_err() {
-            return;
-        }
-        out.clear();
-        glommio::executor().yield_if_needed().await;
-    }
-}
-
-async fn read(stream: &RefCell<TcpStream>, buffer: &mut [u8]) -> io::Result<usize> {
-    poll_fn(|cx| Pin::new(&mut *stream.borrow_mut()).poll_read(cx, buffer)).await
-}
-
-async fn write_all(stream: &RefCell<TcpStream>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = poll_fn(|cx| Pin::new(&mut *stream.borrow_mut()).poll_write(cx, bytes)).await?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
-
-fn report_at_sigterm(relayed: Arc<Relayed>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGTERM])?;
-    std::thread::spawn(move || {
-        signals.forever().next();
-        let cpu_us = cpu_us() - relayed.cpu_us_at_start.load(Relaxed);
-        let report = serde_json::json!({
-            "pdus": relayed.pdus.load(Relaxed), "turns": relayed.turns.load(Relaxed), "cpu_s": cpu_us as f64 / 1e6,
-        });
-        println!("{report}");
-        std::process::exit(0);
-    });
-    Ok(())
-}
-
-fn cpu_us() -> u64 {
-    u64::try_from(sys::process_cpu().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn run_sink(listen: SocketAddr) -> Result<(), Failure> {
@@ -390,8 +267,10 @@ fn check_itself() -> Result<(), Failure> {
         let (sink_side, relay_side) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
         let (sink_at, relay_at) = (sink_side.local_addr()?, relay_side.local_addr()?);
         glommio::spawn_local(async move { sink(sink_side).await.map_err(|e| e.to_string()) }).detach();
-        glommio::spawn_local(async move { relay(relay_side, sink_at, relayed).await.map_err(|e| e.to_string()) })
-            .detach();
+        glommio::spawn_local(
+            async move { relay::relay(relay_side, sink_at, relayed).await.map_err(|e| e.to_string()) },
+        )
+        .detach();
         client(relay_at, count, shape).await
     })?;
     assert_eq!(counted.pdus.load(Relaxed), 2 * count, "every submit and every answer passes the relay once");

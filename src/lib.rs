@@ -1,4 +1,58 @@
-//! Trunkline.
+//! Trunkline relays SMPP between customers' systems (ESMEs) and carriers (SMSCs), and brings every delivery receipt back to
+//! the account that sent the message.
+//!
+//! # The picture
+//!
+//! A shard is a function: an [`Input`](engine::event::Input) and the time go in, [`Effects`](engine::effects::Effects) come
+//! out. That function is the [`engine`]; it decides everything and knows no socket, file, clock or runtime. The [`runtime`]
+//! is the shell around it: it turns bytes and timers into inputs, and effects into writes, on one core with io_uring.
+//!
+//! ```text
+//!  ESME ==SMPP==> runtime --Input--> engine --Effect--> runtime ==SMPP==> carrier
+//!                  (I/O)             (pure)              (I/O)
+//!                                     |  ^
+//!                                     v  |  ShardMessage: typed, bounded, never blocking
+//!                                   engine of another core
+//! ```
+//!
+//! Everything has one home. An account's sessions, rate, window and deliveries live on one shard, a carrier's links, rate,
+//! queue and correlations on one shard, the same or another ([`Placement`](engine::placement::Placement)). So no lock is
+//! taken and every limit is exact. Account and carrier speak in [`ShardMessage`](engine::message::ShardMessage)s, even
+//! where both are at home on one shard; then the message is looped back in memory.
+//!
+//! # One message, out and back
+//!
+//! Seven files, in the order a message meets them.
+//!
+//! 1. `runtime/connection.rs`. [`Connection`](runtime::connection::Connection) reads once, cuts every whole PDU out of what
+//!    came, and hands each to its shard's engine. It writes nothing: when all connections that were ready have been read,
+//!    the turn of the [`ShardLoop`](runtime::shard_loop::ShardLoop) sends what the engine wants said to other shards, and
+//!    writes each connection once.
+//! 2. `engine/submit.rs`. The shard finds the session's account, and
+//!    [`Account::handle_frame`](engine::account::Account::handle_frame) takes the PDU. A submit is checked (bind mode, form,
+//!    sender, destination, rate), gets our message_id, and waits in the account for its answer. A refusal is answered here.
+//! 3. `engine/router.rs`. [`RouteTable::choose`](engine::router::RouteTable::choose) finds the first route that matches, and
+//!    with it the carriers to try, in order. The submit leaves for the first one's home.
+//! 4. `engine/carrier.rs`. [`Carrier::submit`](engine::carrier::Carrier::submit) sends it on a link with room when the
+//!    carrier's rate allows: a new header with a sequence_number of ours, then the body's own octets. Else it waits in the
+//!    queue; and when the queue cannot send it in time it goes back to the account, which tries the next carrier.
+//! 5. `engine/answers.rs`. The carrier's submit_sm_resp frees the window. When a receipt was asked for, (carrier, its id) to
+//!    (account, our id) goes into [`Correlations`](engine::correlation::Correlations) and a record is emitted; the outcome
+//!    waits for that record. Then [`Account::submit_done`](engine::account::Account::submit_done) writes the ESME's answer.
+//! 6. `engine/receipts.rs`. Perhaps days later [`Carrier::handle_deliver`](engine::carrier::Carrier::handle_deliver) reads
+//!    the receipt, finds the entry, writes our id where the carrier's stood, and hands it to the account's home. The carrier
+//!    is acknowledged once the account has it, and never before.
+//! 7. `engine/delivery.rs`. [`Account::deliver`](engine::account::Account::deliver) keeps the receipt, sends it on a bound
+//!    session with room, and forgets it when the ESME has acknowledged it.
+//!
+//! What does not happen to every message lies beside that path: binds in `engine/unbound.rs`, links that come and go in
+//! `engine/link.rs` and `engine/link_end.rs`, receipts that outrun their answer in `engine/early.rs`.
+//!
+//! # The layers
+//!
+//! Imports go only downward: [`cli`] and [`tools`], then [`runtime`], [`engine`], [`config`], [`smpp`]; [`metrics`] is a
+//! leaf. `tests/tidy.rs` holds the order. The tools share [`smpp`] with the gateway and nothing of the engine, so that a
+//! shared misreading cannot pass its own tests.
 
 pub mod cli;
 pub mod config;

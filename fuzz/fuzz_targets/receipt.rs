@@ -1,0 +1,27 @@
+//! A rewritten receipt is a receipt still, of the same state, with our id in every place that had one.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use trunkline::smpp::receipt;
+use trunkline::smpp::view::SmView;
+
+const OUR_ID: &[u8] = b"0123456789abcdef";
+
+fuzz_target!(|body: &[u8]| {
+    let Ok(view) = SmView::deliver(body) else { return };
+    let _ = receipt::read_unmarked(&view);
+    let Some(receipt) = receipt::read(&view) else { return };
+    let mut rewritten = Vec::new();
+    receipt::rewrite(body, &view, &receipt, OUR_ID, &mut rewritten);
+    if receipt.ids[0].is_none() {
+        assert_eq!(rewritten, body, "without an id nothing changes");
+        return;
+    }
+    let again = SmView::deliver(&rewritten).expect("a rewritten receipt is readable");
+    assert_eq!((again.source, again.destination), (view.source, view.destination));
+    if let Some(receipt) = receipt::read(&again) {
+        for id in receipt.ids.into_iter().flatten() {
+            assert!(OUR_ID.starts_with(id) || id.starts_with(OUR_ID), "{id:?}");
+        }
+    }
+});
