@@ -117,7 +117,8 @@ fn serve_link(stream: std::net::TcpStream, ids: &AtomicUsize, submits: &Mutex<Ve
                 let view = SmView::submit(&pdu.body).expect("the gateway relays sound submits only");
                 let mut octets = resp(&pdu, &id).octets();
                 if view.wants_receipt() {
-                    octets.extend(Pdu::new(CommandId::DELIVER_SM, ROK, pdu.sequence, &receipt(&id, "DELIVRD")).octets());
+                    octets
+                        .extend(Pdu::new(CommandId::DELIVER_SM, ROK, pdu.sequence, &receipt(&id, "DELIVRD")).octets());
                 }
                 link.send(&octets);
             }

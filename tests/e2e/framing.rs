@@ -100,7 +100,8 @@ fn sequence_numbers_come_back_as_they_were() {
         let mut acme = world.connect();
         acme.send(&bind_octets(BindMode::Transceiver, "acme", "secret", sequence));
         acme.expect_answer(CommandId::BIND_TRANSCEIVER_RESP, ROK, sequence);
-        for (command, status) in [(CommandId::SUBMIT_SM, ROK), (CommandId::ENQUIRE_LINK, ROK), (CommandId(0x99), 0x03)] {
+        for (command, status) in [(CommandId::SUBMIT_SM, ROK), (CommandId::ENQUIRE_LINK, ROK), (CommandId(0x99), 0x03)]
+        {
             acme.send_pdu(&Pdu::new(command, ROK, sequence, if status == ROK { b"" } else { b"?" }));
             let (answer, status) = match command {
                 CommandId::SUBMIT_SM => (CommandId::SUBMIT_SM_RESP, 0x15),

@@ -74,7 +74,8 @@ fn answers_to_nothing_are_ignored_up_to_a_hundred_a_minute() {
     }
     acme.expect_quiet();
     let mut flooder = world.acme();
-    let flood: Vec<_> = (0..202).flat_map(|at| Pdu::new(CommandId::DELIVER_SM_RESP, ROK, 5_000 + at, b"\0").octets()).collect();
+    let flood: Vec<_> =
+        (0..202).flat_map(|at| Pdu::new(CommandId::DELIVER_SM_RESP, ROK, 5_000 + at, b"\0").octets()).collect();
     flooder.send(&flood);
     flooder.expect_close();
     assert_eq!(acme.submit(&plain("goes on")).status, ROK);
