@@ -3,12 +3,12 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use glommio::timer::Timer;
-use glommio::{LocalExecutorBuilder, Placement as CorePlacement};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement};
 
 use crate::config::{Config, Durability};
 use crate::engine::event::Input;
@@ -40,6 +40,9 @@ const LONGEST_PDU_WAIT: Duration = Duration::from_secs(10);
 /// A port is tried for ten seconds.
 const PORT_TRIES: u32 = 100;
 const PORT_PAUSE: Duration = Duration::from_millis(100);
+/// An executor that has not begun by then lies asleep, and another is tried.
+const START_PATIENCE: Duration = Duration::from_millis(500);
+const START_TRIES: u32 = 20;
 const IO_MEMORY: usize = 64 << 10;
 const PREEMPT: Duration = Duration::from_millis(1);
 
@@ -146,6 +149,8 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
     let placement = Placement::new(&shared.config, shards);
     let mut listeners = Some(listeners);
     let (started, all_started) = mpsc::channel();
+    let (begun, all_begun) = mpsc::channel();
+    let mut waiting = Vec::new();
     for (index, ends) in mesh::ends(shards).into_iter().enumerate() {
         let failed = |error: String| Failure::new(EXIT_STORE, error);
         let seeds = Seeds { random: draw()?, id_key: shared.ids.key(), ids: shared.ids.reserve().map_err(failed)? };
@@ -153,46 +158,85 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
         let shard = Shard::new(id, Arc::clone(&shared.config), placement.clone(), &seeds);
         let listeners = if index == 0 { listeners.take().unwrap_or_default() } else { Vec::new() };
         let (shared, started) = (Arc::clone(shared), started.clone());
-        let run = move || run_shard(shard, shards, ends, listeners, shared, started);
+        let start = Start { shard, shards, ends, listeners, shared, started };
         // With a core for each, a shard stays on its own; otherwise the kernel knows better.
         let core = if shards <= cores { CorePlacement::Fixed(index) } else { CorePlacement::Unbound };
-        LocalExecutorBuilder::new(core)
-            .name("shard")
-            .io_memory(IO_MEMORY)
-            .preempt_timer(PREEMPT)
-            .spawn(run)
-            .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("cannot start shard {index}: {error}")))?;
+        waiting.push((index, core, Arc::new(Mutex::new(Some(start)))));
+    }
+    for _ in 0..START_TRIES {
+        waiting.retain(|(_, _, start)| lock(start).is_some());
+        let tried = waiting.len();
+        for (index, core, start) in &waiting {
+            start_executor(*index, core.clone(), Arc::clone(start), begun.clone())?;
+        }
+        let has_begun = |_| all_begun.recv_timeout(START_PATIENCE).is_ok();
+        if (0..tried).all(has_begun) {
+            break;
+        }
     }
     for _ in 0..shards {
-        all_started.recv().map_err(|_| Failure::new(EXIT_FAULT, "a shard did not start"))?;
+        all_started
+            .recv_timeout(PORT_PAUSE * PORT_TRIES)
+            .map_err(|_| Failure::new(EXIT_FAULT, "a shard did not start"))?;
     }
     Ok(())
+}
+
+/// Starts an executor that takes the shard and runs it. An executor of glommio 0.9.0 may lie down before it ran its first task,
+/// when the kernel leaves it without a core for a moment, and nothing would ever wake it: then another one takes the shard.
+fn start_executor(
+    index: usize,
+    core: CorePlacement,
+    start: Arc<Mutex<Option<Start>>>,
+    begun: mpsc::Sender<()>,
+) -> Result<(), Failure> {
+    let run = move || async move {
+        let Some(start) = lock(&start).take() else { return };
+        let _ = begun.send(());
+        run_shard(start).await;
+    };
+    let thread = LocalExecutorBuilder::new(core)
+        .name("shard")
+        .io_memory(IO_MEMORY)
+        .preempt_timer(PREEMPT)
+        .spawn(run)
+        .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("cannot start shard {index}: {error}")))?;
+    end_with(thread, index)
+}
+
+fn lock(start: &Mutex<Option<Start>>) -> MutexGuard<'_, Option<Start>> {
+    start.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn draw() -> Result<u64, Failure> {
     getrandom::u64().map_err(|error| Failure::new(EXIT_FAULT, format!("cannot draw a seed: {error}")))
 }
 
-/// A shard that unwinds takes the process with it: the state of its engine can no longer be trusted.
-struct DeadShard;
-
-impl Drop for DeadShard {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
+/// A shard that unwinds takes the process with it: the state of its engine can no longer be trusted. Its tasks are leaked,
+/// not dropped, so nothing on the shard itself could tell: a thread that joins it does.
+fn end_with(shard: ExecutorJoinHandle<()>, index: usize) -> Result<(), Failure> {
+    let end = move || {
+        if shard.join().is_err() {
+            eprintln!("shard {index} panicked: this is a fault of the program");
             std::process::exit(EXIT_FAULT);
         }
-    }
+    };
+    let watch = std::thread::Builder::new().name("shard-end".to_owned()).spawn(end);
+    watch.map(drop).map_err(|error| Failure::new(EXIT_FAULT, format!("cannot watch shard {index}: {error}")))
 }
 
-async fn run_shard(
-    mut shard: Shard,
+/// What a shard begins with.
+struct Start {
+    shard: Shard,
     shards: usize,
     ends: Ends,
     listeners: Vec<TcpListener>,
     shared: Arc<Shared>,
     started: mpsc::Sender<()>,
-) {
-    let _dead = DeadShard;
+}
+
+async fn run_shard(start: Start) {
+    let Start { mut shard, shards, ends, listeners, shared, started } = start;
     let publisher = Publisher::new(&mut shard, &shared.config);
     let (mesh, receivers) = ends.connect().await;
     let shard = ShardLoop::new(shard, shards, mesh, shared);

@@ -174,12 +174,16 @@ impl ShardLoop {
         }
         self.is_in_engine.set(false);
         self.mesh.send_batches(self.id, &mut out.prompt);
-        self.flush(now, &mut engine);
+        let blocked = self.flush(now, &mut engine);
         let wants_next_turn = engine.out.wants_next_turn();
         let mut actions = self.actions.take();
         std::mem::swap(&mut actions, &mut engine.out.actions);
         let next_timeout = engine.shard.next_timeout().unwrap_or(Instant::NEVER);
         drop(engine);
+        // A task runs as soon as it is spawned, and this one asks for the engine.
+        for connection in blocked {
+            glommio::spawn_local(connection.write_rest(Rc::clone(self))).detach();
+        }
         for action in actions.drain(..) {
             self.act(action);
         }
@@ -192,7 +196,9 @@ impl ShardLoop {
         }
     }
 
-    fn flush(self: &Rc<Self>, now: Instant, engine: &mut Engine) {
+    /// Writes every connection once; returns those the kernel takes no more from, which need a writer.
+    fn flush(self: &Rc<Self>, now: Instant, engine: &mut Engine) -> Vec<Rc<Connection>> {
+        let mut blocked = Vec::new();
         let mut dirty = self.dirty.borrow_mut();
         engine.out.take_dirty(&mut dirty);
         let mut quiet = Context::from_waker(Waker::noop());
@@ -209,7 +215,7 @@ impl ShardLoop {
                         is_blocked = true;
                         outbox.blocked_since = Some(now);
                         connection.is_blocked.set(true);
-                        glommio::spawn_local(Rc::clone(&connection).write_rest(Rc::clone(self))).detach();
+                        blocked.push(Rc::clone(&connection));
                     }
                 }
             }
@@ -219,6 +225,7 @@ impl ShardLoop {
                 self.turn.wake();
             }
         }
+        blocked
     }
 
     fn act(self: &Rc<Self>, action: Action) {

@@ -1,0 +1,27 @@
+//! The built program, driven through its sockets as an operator, a customer and a carrier would.
+//!
+//! Every test starts a gateway of its own on free ports and a temporary store, and shares nothing. `world` is the usual stage:
+//! the gateway, a carrier that answers everything, and a second customer who must notice nothing of what the first one does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "tests are an edge: they read files and clocks, a helper that fails fails its test, and nobody imports them"
+)]
+
+mod binds;
+mod carrier;
+mod carriers_faults;
+mod content;
+mod drain;
+mod framing;
+mod gateway;
+mod lifecycle;
+mod limits;
+mod malformed;
+mod peer;
+mod receipts;
+mod routing;
+mod sessions;
+mod tools;
+mod world;
