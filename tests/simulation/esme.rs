@@ -21,6 +21,8 @@ pub(crate) struct Esme {
     pub(crate) wire: Option<WireId>,
     pub(crate) is_bound: bool,
     is_unbinding: bool,
+    /// Connects and never says anything.
+    pub(crate) is_mute: bool,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
     outstanding: BTreeMap<u32, u32>,
@@ -43,6 +45,7 @@ impl Esme {
             wire: None,
             is_bound: false,
             is_unbinding: false,
+            is_mute: false,
             next_sequence: SequenceNumber::FIRST,
             outstanding: BTreeMap::new(),
             stalled_until: 0,
@@ -75,6 +78,9 @@ impl Sim {
         let esme = &mut self.esmes[at];
         esme.wire = Some(wire);
         (esme.is_bound, esme.is_unbinding, esme.stalled_until) = (false, false, 0);
+        if self.esmes[at].is_mute {
+            return;
+        }
         self.esme_binds(at);
         let habit = self.esmes[at].habit.clone();
         if habit.mode.may_submit() {
