@@ -265,12 +265,10 @@ impl Sim {
                 }
                 self.esme_closed(at, wire);
             }
-            command if BindMode::from_command(CommandId(command.0 & 0x7FFF_FFFF)).is_some() => {
-                if frame.status.is_ok() && !esme.is_bound {
-                    esme.is_bound = true;
-                    if esme.habit.mode.may_submit() && esme.habit.submit_ms.is_some() {
-                        self.plan(0, Event::EsmeSubmits(at, wire));
-                    }
+            command if is_bind_resp(command) && frame.status.is_ok() && !esme.is_bound => {
+                esme.is_bound = true;
+                if esme.habit.mode.may_submit() && esme.habit.submit_ms.is_some() {
+                    self.plan(0, Event::EsmeSubmits(at, wire));
                 }
             }
             _ => {}
@@ -315,4 +313,8 @@ impl Sim {
             self.plan_ms((100, 3_000), Event::EsmeConnects(at));
         }
     }
+}
+
+fn is_bind_resp(command: CommandId) -> bool {
+    command.is_response() && BindMode::from_command(CommandId(command.0 & 0x7FFF_FFFF)).is_some()
 }
