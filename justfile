@@ -7,9 +7,9 @@ default:
 check:
     .ci/run
 
-# The simulation: the fixed seeds, or one: `just sim 42`.
+# The simulation: the fixed seeds, one (`just sim 42`), or a range (`just sim 0..10000`).
 sim seed="":
-    {{ if seed == "" { "" } else { "SEED=" + quote(seed) } }} cargo test --locked --test simulation -- --nocapture
+    {{ if seed == "" { "" } else if seed =~ '\.\.' { "SEEDS=" + quote(seed) } else { "SEED=" + quote(seed) } }} cargo test --locked --test simulation -- --nocapture
 
 # The built program, driven through its sockets.
 e2e:

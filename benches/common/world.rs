@@ -86,14 +86,8 @@ impl World {
         self.now = self.now + ROUND;
         for peer in &mut self.peers {
             let (shard, out) = &mut self.shards[peer.shard];
-            let mut rest = &peer.sent[..];
-            while shard.is_ready(peer.key)
-                && let Ok(Some(frame)) = Frame::cut(rest, shard.max_pdu(peer.key))
-            {
-                rest = &rest[frame.len()..];
-                shard.handle(Input::Frame { connection: peer.key, frame }, self.now, out);
-            }
-            assert!(rest.is_empty(), "the engine takes what its windows allow");
+            let received = shard.receive(peer.key, &peer.sent, self.now, out);
+            assert_eq!(received.taken, peer.sent.len(), "the engine takes what its windows allow");
             peer.sent.clear();
         }
         self.take_turns();
@@ -152,11 +146,9 @@ impl World {
     /// Dealt to shard 0, bound there, and moved to the account's home.
     fn connect_session(&mut self) {
         let (shard, out) = &mut self.shards[0];
-        shard.admit(ADDRESS).expect("four connections are within every limit");
+        shard.admit(ADDRESS, self.now).expect("four connections are within every limit");
         let dealt = shard.accept(ADDRESS, self.now, out);
-        let octets = peer::bind();
-        let frame = Frame::parse(&octets[..]).expect("a bind is a whole PDU");
-        shard.handle(Input::Frame { connection: dealt, frame }, self.now, out);
+        shard.receive(dealt, &peer::bind(), self.now, out);
         let moved = out.actions.drain(..).find_map(|action| {
             let Action::Move { to, bind, .. } = action else { return None };
             Some((to.index(), bind))

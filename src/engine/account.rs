@@ -113,9 +113,12 @@ impl Account {
         if self.submits.len() < window as usize {
             return true;
         }
-        if let Some(paused) = self.sessions.get_mut(session)
-            && !paused.is_paused
-        {
+        let Some(paused) = self.sessions.get_mut(session) else { return false };
+        if !paused.mode.may_submit() {
+            // A receiver's answers to receipts do not wait for what transmitters send.
+            return true;
+        }
+        if !paused.is_paused {
             paused.is_paused = true;
             self.paused.push(session);
         }
@@ -276,7 +279,8 @@ impl Account {
     pub fn arm_session(&mut self, at: Key, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get_mut(at) else { return };
         let oldest = session.window.oldest().map(|(_, delivery)| *delivery);
-        let oldest_sent = oldest.and_then(|key| self.deliveries.sent_at(key));
+        // An answer that we do not read cannot be late.
+        let oldest_sent = oldest.filter(|_| !session.is_paused).and_then(|key| self.deliveries.sent_at(key));
         session.arm(oldest_sent, cx);
     }
 

@@ -1,5 +1,6 @@
 //! What an account or a carrier may touch besides itself while it handles something.
 
+use super::bans::Bans;
 use super::effects::Effects;
 use super::id_source::IdSource;
 use super::placement::Placement;
@@ -24,6 +25,7 @@ pub struct Context<'a> {
     pub ids: &'a mut IdSource,
     pub timers: &'a mut Timers,
     pub counts: &'a mut ShardCounts,
+    pub bans: &'a Bans,
     pub connections: &'a mut Slab<Connection>,
     pub out: &'a mut Effects,
 }

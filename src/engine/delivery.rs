@@ -117,7 +117,8 @@ impl Account {
         let response = cx.config.smpp.timers.response;
         let Some(session) = self.sessions.get_mut(at) else { return };
         while let Some((sequence, delivery)) = session.window.oldest().map(|(sequence, key)| (sequence, *key)) {
-            if self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response) {
+            if session.is_paused || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
+            {
                 break;
             }
             session.window.close(sequence);
@@ -163,14 +164,16 @@ impl Account {
         }
     }
 
-    /// Goes round the sessions, so that none starves; skips those with much unwritten already.
+    /// Goes round the sessions, so that none starves; skips those that do not read.
     fn receiver_with_room(&mut self) -> Option<Key> {
-        let has_room = |session: &Session| session.may_receive() && !session.window.is_full();
+        let blocked = &self.blocked;
+        let has_room =
+            |key: &Key, session: &Session| session.may_receive() && !session.window.is_full() && !blocked.contains(key);
         let slots = self.sessions.slots();
         for step in 0..slots {
             let slot = (self.next_receiver + step) % slots;
             if let Some((key, session)) = self.sessions.at(slot)
-                && has_room(session)
+                && has_room(&key, session)
             {
                 // Stay while there is room, so that one write carries many.
                 self.next_receiver = slot;

@@ -111,6 +111,13 @@ impl Shard {
             }
             ShardMessage::Bound { address } => self.gate.bound(address),
             ShardMessage::Ended { address, was_bound } => self.gate.ended(address, was_bound),
+            ShardMessage::WrongPassword { address, pair } => {
+                let Some(until) = self.bans.wrong_password(address, pair, now) else { return };
+                for shard in &mut out.prompt {
+                    shard.messages.push(ShardMessage::Banned { pair, until });
+                }
+            }
+            ShardMessage::Banned { pair, until } => self.bans.ban(pair, until, now),
         }
     }
 

@@ -244,9 +244,9 @@ mod tests {
     }
 
     fn said(out: &mut Effects) -> Vec<u32> {
-        let slot = |message| match message {
-            ShardMessage::Withdraw { session, .. } => session.slot,
-            other => panic!("{other:?}"),
+        let slot = |message| {
+            let ShardMessage::Withdraw { session, .. } = message else { panic!("{message:?}") };
+            session.slot
         };
         out.prompt[0].messages.drain(..).map(slot).collect()
     }

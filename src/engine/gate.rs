@@ -70,3 +70,51 @@ impl Gate {
         self.unbound
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    fn config(limits: &str, allow_from: &str) -> Config {
+        let text = format!("limits: {limits}\naccounts:\n  acme: {{ password: x{allow_from} }}\n");
+        let file = |_: &Path| Err("no files".to_owned());
+        let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
+        config::parse(&text, &surroundings).unwrap().config
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn each_cap_refuses_in_its_own_words_and_frees_its_place_when_a_connection_binds_or_ends() {
+        let config = config("{ connections: 4, unbound: 3, unbound_per_address: 2 }", "");
+        let mut gate = Gate::default();
+        assert_eq!(
+            [(); 3].map(|()| gate.admit(address(1), &config)),
+            [Ok(()), Ok(()), Err(ConnectionRefusal::PerAddress)]
+        );
+        assert_eq!(gate.admit(address(2), &config), Ok(()));
+        assert_eq!(gate.admit(address(3), &config), Err(ConnectionRefusal::Unbound));
+        gate.bound(address(1));
+        assert_eq!(gate.admit(address(3), &config), Ok(()));
+        gate.bound(address(1));
+        assert_eq!(gate.admit(address(1), &config), Err(ConnectionRefusal::Total));
+        gate.ended(address(1), true);
+        gate.ended(address(2), false);
+        assert_eq!((gate.connections(), gate.unbound()), (2, 1));
+        assert_eq!(gate.admit(address(1), &config), Ok(()));
+    }
+
+    #[test]
+    fn an_address_that_no_account_may_come_from_is_turned_away() {
+        let config = config("{ connections: 9 }", ", allow_from: 192.0.2.0/30");
+        let mut gate = Gate::default();
+        assert_eq!(gate.admit(address(3), &config), Ok(()));
+        assert_eq!(gate.admit(address(4), &config), Err(ConnectionRefusal::Address));
+        assert_eq!(gate.connections(), 1);
+    }
+}

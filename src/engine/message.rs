@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::bans::Pair;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::smpp::command::{CommandStatus, SequenceNumber};
@@ -132,6 +133,16 @@ pub enum ShardMessage {
         connection: Key,
         sequence: SequenceNumber,
     },
+    /// Any shard to shard 0: a password was wrong. Bounded by the connections it admitted.
+    WrongPassword {
+        address: IpAddr,
+        pair: Pair,
+    },
+    /// Shard 0 to every shard: refuse this pair unchecked until then.
+    Banned {
+        pair: Pair,
+        until: Instant,
+    },
     /// Any shard to shard 0: a connection bound, or ended. Bounded by the connections it admitted.
     Bound {
         address: IpAddr,
@@ -202,7 +213,9 @@ impl Batch {
                 | ShardMessage::DeliverDone { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
-                | ShardMessage::Ended { .. } => {}
+                | ShardMessage::Ended { .. }
+                | ShardMessage::WrongPassword { .. }
+                | ShardMessage::Banned { .. } => {}
             }
             message
         }));

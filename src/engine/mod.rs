@@ -6,6 +6,7 @@
 pub mod account;
 mod answers;
 pub mod backoff;
+pub mod bans;
 pub mod carrier;
 pub mod context;
 pub mod correlation;

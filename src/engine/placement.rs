@@ -92,3 +92,54 @@ fn pinned(pin: ShardPin, shards: usize) -> Option<ShardId> {
 fn shard(index: usize) -> ShardId {
     ShardId(u16::try_from(index).expect("`shards` is at most 65,535"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    fn placement(text: &str, shards: usize) -> (Vec<u16>, Vec<u16>) {
+        let file = |_: &Path| Err("no files".to_owned());
+        let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
+        let config = config::parse(text, &surroundings).unwrap().config;
+        let placement = Placement::new(&config, shards);
+        let homes = |homes: &[ShardId]| homes.iter().map(|home| home.0).collect();
+        (homes(&placement.accounts), homes(&placement.carriers))
+    }
+
+    const CARRIERS: &str = "carriers:
+  a: { connect: 'a:1', system_id: x, password: x }
+  b: { connect: 'b:1', system_id: x, password: x, shard: 0 }
+  c: { connect: 'c:1', system_id: x, password: x }
+";
+
+    #[test]
+    fn carriers_are_spread_in_file_order_and_a_pin_is_kept() {
+        assert_eq!(placement(CARRIERS, 2).1, [0, 0, 1]);
+        assert_eq!(placement(CARRIERS, 1).1, [0, 0, 0]);
+    }
+
+    #[test]
+    fn an_account_lives_with_its_first_carrier_until_that_shard_has_its_share() {
+        let text = format!(
+            "{CARRIERS}accounts:
+  one: {{ password: x }}
+  two: {{ password: x }}
+  three: {{ password: x }}
+  four: {{ password: x, shard: 1 }}
+routes:
+  - {{ when: {{ account: two }}, to: [c, a] }}
+  - {{ to: a }}
+"
+        );
+        assert_eq!(placement(&text, 2).0, [0, 1, 0, 1]);
+        let crowded =
+            "accounts: { one: { password: x }, two: { password: x }, three: { password: x }, four: { password: x } }
+carriers: { a: { connect: 'a:1', system_id: x, password: x } }
+routes: [{ to: a }]
+";
+        assert_eq!(placement(crowded, 2).0, [0, 0, 1, 1]);
+    }
+}

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::bans::Bans;
 use super::carrier::Carrier;
 use super::context::Context;
 use super::effects::Effects;
@@ -64,6 +65,8 @@ pub struct Shard {
     pub(super) carriers: Vec<Option<Box<Carrier>>>,
     /// Only shard 0's is used.
     pub(super) gate: Gate,
+    /// Only shard 0 counts; each knows the banned pairs.
+    pub(super) bans: Bans,
     pub(super) timers: Timers,
     pub(super) random: Random,
     pub(super) ids: IdSource,
@@ -100,6 +103,7 @@ macro_rules! context {
             ids: &mut $shard.ids,
             timers: &mut $shard.timers,
             counts: &mut $shard.counts,
+            bans: &$shard.bans,
             connections: &mut $shard.connections,
             out: $out,
         }
@@ -136,6 +140,7 @@ impl Shard {
             accounts,
             carriers,
             gate: Gate::default(),
+            bans: Bans::new(seeds.id_key),
             timers: Timers::default(),
             random,
             turn: 0,
@@ -153,8 +158,12 @@ impl Shard {
     }
 
     /// Shard 0 accepted a connection: counted in, or to be closed without a word.
-    pub fn admit(&mut self, address: IpAddr) -> Result<(), ConnectionRefusal> {
-        let admitted = self.gate.admit(address, &self.config);
+    pub fn admit(&mut self, address: IpAddr, now: Instant) -> Result<(), ConnectionRefusal> {
+        let admitted = if self.bans.is_address_banned(address, now) {
+            Err(ConnectionRefusal::Banned)
+        } else {
+            self.gate.admit(address, &self.config)
+        };
         match admitted {
             Ok(()) => self.counts.accepted += 1,
             Err(why) => self.counts.count_connection_refused(why),

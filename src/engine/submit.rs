@@ -51,6 +51,16 @@ impl Account {
             CommandId::BIND_TRANSMITTER | CommandId::BIND_RECEIVER | CommandId::BIND_TRANSCEIVER => {
                 self.handle_second_bind(at, frame, cx);
             }
+            CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => {
+                // No states are kept, so no id is known: the same answer as for another account's.
+                let status = match frame.command {
+                    CommandId::QUERY_SM => CommandStatus::RQUERYFAIL,
+                    CommandId::CANCEL_SM => CommandStatus::RCANCELFAIL,
+                    _ => CommandStatus::RREPLACEFAIL,
+                };
+                let out = cx.out.write(session.connection);
+                pdu::write_control(frame.command.response(), status, frame.sequence, out);
+            }
             CommandId::DELIVER_SM | CommandId::OUTBIND | CommandId::ALERT_NOTIFICATION => {
                 let out = cx.out.write(session.connection);
                 pdu::write_control(frame.command.response(), CommandStatus::RINVBNDSTS, frame.sequence, out);

@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::context::Context;
 use super::event::{Action, AdmittedBind, Notice};
-use super::message::ShardId;
+use super::message::{ShardId, ShardMessage};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
@@ -136,52 +136,48 @@ impl Unbound {
 
     fn handle_bind(&mut self, key: Key, frame: &Frame<'_>, cx: &mut Context<'_>) -> Next {
         let mode = BindMode::from_command(frame.command).unwrap_or(BindMode::Transceiver);
-        let refusal = match pdu::read_bind(frame) {
+        let system_id = &cx.config.smpp.system_id;
+        let bind = match pdu::read_bind(frame) {
+            Ok(bind) => bind,
             Err(status) => {
                 cx.counts.protocol_errors += 1;
-                let out = cx.out.write(key);
-                pdu::write_bind_resp(mode, status, frame.sequence, &cx.config.smpp.system_id, None, out);
+                pdu::write_bind_resp(mode, status, frame.sequence, system_id, None, cx.out.write(key));
                 self.close(key, cx);
                 return Next::Stay;
             }
-            Ok(bind) => match check(&bind, self.address, cx) {
-                Ok(account) => {
-                    let bind = AdmittedBind {
-                        account,
-                        mode: bind.mode,
-                        sequence: frame.sequence,
-                        interface_version: bind.interface_version,
-                        address: self.address,
-                    };
-                    return Next::Move(bind, cx.placement.home_of_account(account));
-                }
-                Err(why) => {
-                    let system_id = String::from_utf8_lossy(&bind.system_id).into_owned();
-                    cx.out.notice(Notice::BindRefused { address: self.address, system_id, why });
-                    why
-                }
-            },
         };
-        cx.counts.count_bind_refused(refusal);
-        match refusal {
-            BindRefusal::Account | BindRefusal::Password => {
-                let wait = Duration::from_millis(500 + cx.random.draw() % 500);
-                let answer_at = cx.now + wait;
-                self.state = State::Refused { answer_at, mode, sequence: frame.sequence };
-                cx.timers.arm(Owner::Connection(key), &mut self.armed, answer_at);
+        let is_exempt = cx.config.limits.ban_exempt.iter().any(|network| network.contains(self.address));
+        let pair = (!is_exempt).then(|| cx.bans.pair(self.address, &bind.system_id));
+        let checked = match pair {
+            Some(pair) if cx.bans.is_banned(pair, cx.now) => Err(BindRefusal::Banned),
+            Some(_) | None => check(&bind, self.address, cx),
+        };
+        let why = match checked {
+            Ok(account) => {
+                let bind = AdmittedBind {
+                    account,
+                    mode,
+                    sequence: frame.sequence,
+                    interface_version: bind.interface_version,
+                    address: self.address,
+                };
+                return Next::Move(bind, cx.placement.home_of_account(account));
             }
-            BindRefusal::Disabled
-            | BindRefusal::Address
-            | BindRefusal::Tls
-            | BindRefusal::Mode
-            | BindRefusal::TooManyBinds
-            | BindRefusal::Banned
-            | BindRefusal::Unavailable => {
-                let out = cx.out.write(key);
-                let system_id = &cx.config.smpp.system_id;
-                pdu::write_bind_resp(mode, refusal.into(), frame.sequence, system_id, None, out);
-                self.close(key, cx);
+            Err(why) => why,
+        };
+        cx.counts.count_bind_refused(why);
+        let tried = String::from_utf8_lossy(&bind.system_id).into_owned();
+        cx.out.notice(Notice::BindRefused { address: self.address, system_id: tried, why });
+        if matches!(why, BindRefusal::Account | BindRefusal::Password) {
+            if let Some(pair) = pair {
+                cx.out.tell(ShardId(0), ShardMessage::WrongPassword { address: self.address, pair });
             }
+            let answer_at = cx.now + Duration::from_millis(500 + cx.random.draw() % 500);
+            self.state = State::Refused { answer_at, mode, sequence: frame.sequence };
+            cx.timers.arm(Owner::Connection(key), &mut self.armed, answer_at);
+        } else {
+            pdu::write_bind_resp(mode, why.into(), frame.sequence, system_id, None, cx.out.write(key));
+            self.close(key, cx);
         }
         Next::Stay
     }

@@ -46,7 +46,7 @@ impl Dealer {
     fn deal(&self, shard: &Rc<ShardLoop>, socket: OwnedFd) {
         // Without a peer's address the peer is gone already.
         let Some(address) = peer(&socket) else { return };
-        if shard.in_engine(|engine, _| engine.shard.admit(address.ip().to_canonical())).is_err() {
+        if shard.in_engine(|engine, now| engine.shard.admit(address.ip().to_canonical(), now)).is_err() {
             return;
         }
         let to = self.next.get();

@@ -33,8 +33,8 @@ pub const EXIT_UNAVAILABLE: i32 = 71;
 pub const EXIT_STORE: i32 = 74;
 
 /// How often each shard looks after itself: heartbeat, drain, half-sent PDUs.
-const UPKEEP: Duration = Duration::from_millis(100);
-const UPKEEPS_A_SECOND: u32 = 10;
+const UPKEEP: Duration = Duration::from_millis(50);
+const UPKEEPS_A_SECOND: u32 = 20;
 /// A PDU whose rest is out for longer is not coming.
 const LONGEST_PDU_WAIT: Duration = Duration::from_secs(10);
 /// A port is tried for ten seconds.
@@ -44,7 +44,9 @@ const PORT_PAUSE: Duration = Duration::from_millis(100);
 const START_PATIENCE: Duration = Duration::from_millis(500);
 const START_TRIES: u32 = 20;
 const IO_MEMORY: usize = 64 << 10;
-const PREEMPT: Duration = Duration::from_millis(1);
+/// Longer than the kernel commonly leaves a thread without a core: glommio 0.9.0 goes to sleep with work at hand when this runs out
+/// before it began, and then only the next upkeep wakes it.
+const PREEMPT: Duration = Duration::from_millis(5);
 
 /// What stopped it, and the exit code for that.
 #[derive(Debug)]

@@ -21,6 +21,8 @@ pub(crate) struct Esme {
     pub(crate) wire: Option<WireId>,
     pub(crate) is_bound: bool,
     is_unbinding: bool,
+    /// Connects and never says anything.
+    pub(crate) is_mute: bool,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
     outstanding: BTreeMap<u32, u32>,
@@ -43,6 +45,7 @@ impl Esme {
             wire: None,
             is_bound: false,
             is_unbinding: false,
+            is_mute: false,
             next_sequence: SequenceNumber::FIRST,
             outstanding: BTreeMap::new(),
             stalled_until: 0,
@@ -75,6 +78,9 @@ impl Sim {
         let esme = &mut self.esmes[at];
         esme.wire = Some(wire);
         (esme.is_bound, esme.is_unbinding, esme.stalled_until) = (false, false, 0);
+        if self.esmes[at].is_mute {
+            return;
+        }
         self.esme_binds(at);
         let habit = self.esmes[at].habit.clone();
         if habit.mode.may_submit() {
@@ -259,12 +265,10 @@ impl Sim {
                 }
                 self.esme_closed(at, wire);
             }
-            command if BindMode::from_command(CommandId(command.0 & 0x7FFF_FFFF)).is_some() => {
-                if frame.status.is_ok() && !esme.is_bound {
-                    esme.is_bound = true;
-                    if esme.habit.mode.may_submit() && esme.habit.submit_ms.is_some() {
-                        self.plan(0, Event::EsmeSubmits(at, wire));
-                    }
+            command if is_bind_resp(command) && frame.status.is_ok() && !esme.is_bound => {
+                esme.is_bound = true;
+                if esme.habit.mode.may_submit() && esme.habit.submit_ms.is_some() {
+                    self.plan(0, Event::EsmeSubmits(at, wire));
                 }
             }
             _ => {}
@@ -309,4 +313,8 @@ impl Sim {
             self.plan_ms((100, 3_000), Event::EsmeConnects(at));
         }
     }
+}
+
+fn is_bind_resp(command: CommandId) -> bool {
+    command.is_response() && BindMode::from_command(CommandId(command.0 & 0x7FFF_FFFF)).is_some()
 }

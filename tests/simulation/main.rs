@@ -17,6 +17,7 @@ mod rng;
 mod sim;
 mod smsc;
 mod soak;
+mod stories;
 mod text;
 
 use std::ops::Range;

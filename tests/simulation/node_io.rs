@@ -55,6 +55,10 @@ impl Sim {
         let Some(socket) = self.nodes[at].sockets.get(&slot) else { return };
         let (key, Some(wire)) = (socket.key, socket.wire) else { return };
         let was_blocked = socket.is_blocked;
+        if self.wires[wire].was_reset {
+            // The write fails; that the connection is gone is learnt in a moment.
+            return;
+        }
         let waiting = self.nodes[at].out.outbox(slot).unwritten().len();
         let mut room = self.wires[wire].to_peer.space(self.habit.capacity).min(waiting);
         if room > 0 && self.rng.chance(self.habit.short_write) {

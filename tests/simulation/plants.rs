@@ -48,12 +48,10 @@ impl Sim {
             }
             Plant::ReceiptDropped => {
                 let mut done = Batch::default();
-                batch.messages.retain(|message| match *message {
-                    ShardMessage::Deliver { carrier, in_hand, .. } => {
-                        done.messages.push(ShardMessage::DeliverDone { carrier, in_hand, is_kept: true });
-                        false
-                    }
-                    _ => true,
+                batch.messages.retain(|message| {
+                    let ShardMessage::Deliver { carrier, in_hand, .. } = *message else { return true };
+                    done.messages.push(ShardMessage::DeliverDone { carrier, in_hand, is_kept: true });
+                    false
                 });
                 if !done.is_empty() {
                     self.mesh[to][from].push_back(done);

@@ -289,7 +289,8 @@ impl Sim {
     pub(crate) fn accept(&mut self, esme: usize, address: IpAddr) -> Option<WireId> {
         let wire = self.wires.len();
         self.wires.push(Wire::new(Peer::Esme(esme)));
-        if self.nodes[0].shard.admit(address).is_err() {
+        let now = self.instant();
+        if self.nodes[0].shard.admit(address, now).is_err() {
             self.hang_up(wire, Toward::Proxy);
             return None;
         }

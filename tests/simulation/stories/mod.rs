@@ -1,0 +1,70 @@
+//! Behaviour told one story at a time, by the harness that also draws the storms.
+
+mod receipts;
+mod sessions;
+mod submits;
+
+use std::time::Duration;
+
+use trunkline::smpp::command::CommandStatus;
+
+use crate::sim::Sim;
+use crate::soak::mo_routes;
+
+const QUIET: Duration = Duration::from_secs(60);
+
+/// A gateway of two shards. Account a0 lives on shard 0, the rest on shard 1; the fields are added to each of them.
+fn gateway(account: &str, carrier: &str, routes: &str) -> Sim {
+    gateway_with("", account, carrier, routes)
+}
+
+fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
+    let mut config = format!("shards: 2\nsmpp: {{ {smpp} }}\naccounts:\n");
+    for (name, shard) in [("a0", 0), ("a1", 1)] {
+        config.push_str(&format!("  {name}: {{ password: secret, shard: {shard}{account} }}\n"));
+    }
+    config.push_str("carriers:\n");
+    for name in ["c0", "c1"] {
+        let connect = format!("connect: \"{name}:1\", system_id: us, password: secret, shard: 1");
+        config.push_str(&format!("  {name}: {{ {connect}{carrier} }}\n"));
+    }
+    config.push_str(&format!("routes:\n{routes}\n"));
+    config.push_str(&mo_routes(2));
+    let mut sim = Sim::new(seed, 2, &config);
+    // The links bind.
+    sim.run_for(Duration::from_millis(200));
+    sim
+}
+
+const BOTH: &str = "  - to: [c0, c1]";
+const ONE: &str = "  - to: [c0]";
+
+impl Sim {
+    fn submit_many(&mut self, esme: usize, count: u32) -> Vec<u32> {
+        (0..count).map(|at| self.submit(esme, &format!("4917000{at:05}"), true)).collect()
+    }
+
+    fn status(&self, esme: usize, tag: u32) -> Option<CommandStatus> {
+        self.esmes[esme].answers.get(&tag).map(|(status, _)| *status)
+    }
+
+    fn statuses(&self, esme: usize, tags: &[u32]) -> Vec<Option<CommandStatus>> {
+        tags.iter().map(|tag| self.status(esme, *tag)).collect()
+    }
+
+    /// How many of these were answered so.
+    fn count(&self, esme: usize, tags: &[u32], status: CommandStatus) -> usize {
+        tags.iter().filter(|tag| self.status(esme, **tag) == Some(status)).count()
+    }
+
+    /// Tags a carrier saw, in order.
+    fn seen_by(&self, carrier: usize) -> Vec<u32> {
+        self.smscs[carrier].submits.iter().map(|(_, _, tag)| *tag).collect()
+    }
+
+    fn end(&mut self) {
+        self.run_until_quiet(QUIET);
+        self.ledger.audit();
+    }
+}
