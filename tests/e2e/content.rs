@@ -14,7 +14,7 @@ fn odd_submits() -> Vec<Vec<u8>> {
         body.extend_from_slice(source);
         body.extend_from_slice(b"\0\x01\x014915100000001\0");
         body.extend_from_slice(&[esm_class, 0x7F, 3]);
-        body.extend_from_slice(b"000001000000000R\0260101120000000+\0");
+        body.extend_from_slice(b"000001000000000R\x00260101120000000+\0");
         body.extend_from_slice(&[registered, 1, coding, 9, text.len() as u8]);
         [&body[..], text, optional].concat()
     };
@@ -25,9 +25,23 @@ fn odd_submits() -> Vec<Vec<u8>> {
         // data_coding reserved and vendor's; every octet as text.
         fields(b"ACME", 0, 1, 0xF7, &all_octets, b""),
         // Unknown and vendors' TLVs, one empty, a known one twice, in no order.
-        fields(b"ACME", 0, 1, 8, b"\0h\0i", b"\x14\x01\x00\x03abc\x13\x00\x00\x00\x02\x04\x00\x02\x00\x07\x02\x04\x00\x02\x00\x08\x00\x05\x00\x01\x01"),
+        fields(
+            b"ACME",
+            0,
+            1,
+            8,
+            b"\0h\0i",
+            b"\x14\x01\x00\x03abc\x13\x00\x00\x00\x02\x04\x00\x02\x00\x07\x02\x04\x00\x02\x00\x08\x00\x05\x00\x01\x01",
+        ),
         // A part with a user data header, and SAR TLVs that say otherwise.
-        fields(b"ACME", 0x40, 1, 0, b"\x05\x00\x03\xAA\x02\x01part", b"\x02\x0C\x00\x02\x00\x01\x02\x0E\x00\x01\x02\x02\x0F\x00\x01\x01"),
+        fields(
+            b"ACME",
+            0x40,
+            1,
+            0,
+            b"\x05\x00\x03\xAA\x02\x01part",
+            b"\x02\x0C\x00\x02\x00\x01\x02\x0E\x00\x01\x02\x02\x0F\x00\x01\x01",
+        ),
         // message_payload, and an sm_length of 0.
         fields(b"ACME", 0, 1, 0, b"", &[&b"\x04\x24\x01\x00"[..], &[b'p'; 256]].concat()),
         // Stray octets behind everything.
@@ -57,7 +71,9 @@ fn a_receipt_keeps_every_octet_but_the_id_s() {
     let mut stage = Scripted::new();
     let id = stage.accepted(&body("1000", "4915100000001", b"hi", |message| message.registered_delivery = 1), "00A7");
     let odd = |id: &str| {
-        let text = format!("ID:{id} sub:1 dlvrd:0  submit date:260101 done date:2601011201 stat:undeliv err:0x2A Text:\u{1}gr");
+        let text = format!(
+            "ID:{id} sub:1 dlvrd:0  submit date:260101 done date:2601011201 stat:undeliv err:0x2A Text:\u{1}gr"
+        );
         let mut body = b"\0\x01\x014915100000001\0\x05\x00Caf\xE9\0\x44\x7F\x03\0\0\0\0\x11\x09".to_vec();
         body.push(text.len() as u8);
         body.extend_from_slice(text.as_bytes());
@@ -80,7 +96,9 @@ fn an_mo_message_goes_to_its_account_octet_by_octet_and_an_unrouted_one_waits_at
     let mo = |destination: &str| {
         let mut body = b"\0\x01\x01447700900001\0\x00\x01".to_vec();
         body.extend_from_slice(destination.as_bytes());
-        body.extend_from_slice(b"\0\x40\x00\x00\0\0\0\0\xF5\x00\x0A\x05\x00\x03\xAA\x02\x01\xE9\xFF\0!\x14\x02\x00\x01z");
+        body.extend_from_slice(
+            b"\0\x40\x00\x00\0\0\0\0\xF5\x00\x0A\x05\x00\x03\xAA\x02\x01\xE9\xFF\0!\x14\x02\x00\x01z",
+        );
         body
     };
     stage.link().send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 0x7FFF_FFFF, &mo("12345")));

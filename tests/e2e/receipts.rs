@@ -86,7 +86,9 @@ fn the_id_is_replaced_wherever_the_carrier_puts_it() {
 fn hex_answers_and_decimal_receipts_meet() {
     let mut stage = Scripted::with("", "message_id: { response: hex, receipt: decimal }", "");
     for (at, (answered, receipted)) in
-        [("1F", "31"), ("000000ff", "0000000255"), ("DEADBEEF01", "956397711105"), ("a-b", "a-b")].into_iter().enumerate()
+        [("1F", "31"), ("000000ff", "0000000255"), ("DEADBEEF01", "956397711105"), ("a-b", "a-b")]
+            .into_iter()
+            .enumerate()
     {
         let ours = stage.accepted(&with_receipt("hi"), answered);
         deliver(stage.link(), at as u32, &receipt(receipted, "DELIVRD"));
