@@ -247,6 +247,8 @@ async fn run_shard(start: Start) {
     for listener in listeners {
         glommio::spawn_local(Rc::clone(&dealer).accept(Rc::clone(&shard), listener)).detach();
     }
+    // Ready means that /livez says so too.
+    shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
     let _ = started.send(());
     look_after(&shard, &publisher).await;
 }

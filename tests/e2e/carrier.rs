@@ -1,7 +1,6 @@
 //! A carrier: either in the hands of the test, link by link, or answering by itself.
 
-use std::net::{Shutdown, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -60,33 +59,27 @@ pub struct AutoCarrier {
     pub address: SocketAddr,
     listener: TcpListener,
     accepting: Option<JoinHandle<()>>,
-    ids: Arc<AtomicUsize>,
     submits: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl AutoCarrier {
     fn run(carrier: Carrier) -> Self {
-        let (address, ids) = (carrier.address(), Arc::new(AtomicUsize::new(0)));
+        let address = carrier.address();
         let submits = Arc::new(Mutex::new(Vec::new()));
         let listener = carrier.listener.try_clone().unwrap();
         SockRef::from(&listener).set_read_timeout(None).unwrap();
-        let (counted, seen) = (Arc::clone(&ids), Arc::clone(&submits));
+        let seen = Arc::clone(&submits);
         let accepting = std::thread::spawn(move || {
             let mut links = Vec::new();
             while let Ok((stream, _)) = carrier.listener.accept() {
-                let (ids, submits) = (Arc::clone(&counted), Arc::clone(&seen));
-                links.push(std::thread::spawn(move || serve_link(stream, &ids, &submits)));
+                let submits = Arc::clone(&seen);
+                links.push(std::thread::spawn(move || serve_link(stream, &submits)));
             }
             for link in links {
                 let _ = link.join();
             }
         });
-        Self { address, listener, accepting: Some(accepting), ids, submits }
-    }
-
-    /// How many submits it has answered.
-    pub fn accepted(&self) -> usize {
-        self.ids.load(Ordering::Relaxed)
+        Self { address, listener, accepting: Some(accepting), submits }
     }
 
     /// The bodies of the submits it has answered, in the order they came.
@@ -105,15 +98,17 @@ impl Drop for AutoCarrier {
     }
 }
 
-fn serve_link(stream: std::net::TcpStream, ids: &AtomicUsize, submits: &Mutex<Vec<Vec<u8>>>) {
+fn serve_link(stream: TcpStream, submits: &Mutex<Vec<Vec<u8>>>) {
     stream.set_nodelay(true).unwrap();
     let mut link = Peer::over(stream);
     link.stream.set_read_timeout(None).unwrap();
     while let Some(pdu) = link.read() {
         match pdu.command {
             CommandId::SUBMIT_SM => {
-                let id = format!("n{}", ids.fetch_add(1, Ordering::Relaxed));
-                submits.lock().unwrap().push(pdu.body.clone());
+                let mut seen = submits.lock().unwrap();
+                let id = format!("n{}", seen.len());
+                seen.push(pdu.body.clone());
+                drop(seen);
                 let view = SmView::submit(&pdu.body).expect("the gateway relays sound submits only");
                 let mut octets = resp(&pdu, &id).octets();
                 if view.wants_receipt() {

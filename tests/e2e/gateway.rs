@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -42,16 +43,18 @@ impl Gateway {
             "shards: 2\nstore: {{ path: store }}\nadmin: {{ listen: \"{admin}\" }}\n{}",
             format!("{smpp_section}{yaml}").replace("LISTEN", &listen)
         );
-        let file = directory.write("trunkline.yaml", &yaml);
-        let log = File::create(directory.0.join("stderr")).unwrap();
-        let child = command(&["serve", "--config", file.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut gateway = Self { child: Some(child), smpp, admin, directory };
+        directory.write("trunkline.yaml", &yaml);
+        let mut gateway = Self { child: Some(spawn(&directory)), smpp, admin, directory };
         gateway.wait_until_ready().then_some(gateway)
+    }
+
+    /// Starts it again, in the same place and on the same ports, once it has ended.
+    pub fn restart(&mut self) {
+        if let Some(mut ended) = self.child.take() {
+            ended.wait().unwrap();
+        }
+        self.child = Some(spawn(&self.directory));
+        assert!(self.wait_until_ready(), "not ready again:\n{}", self.log());
     }
 
     fn wait_until_ready(&mut self) -> bool {
@@ -115,6 +118,17 @@ impl Gateway {
     }
 }
 
+fn spawn(directory: &Directory) -> Child {
+    let log = File::create(directory.0.join("stderr")).unwrap();
+    let file = directory.0.join("trunkline.yaml");
+    command(&["serve", "--config", file.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -139,6 +153,8 @@ impl Directory {
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         fs::write(&path, text).unwrap();
+        // It holds passwords: the gateway warns when others may read it.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     }
 }

@@ -21,7 +21,7 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, u32)> {
         ("destination without NUL", b"\0\x01\x011\0\x01\x0149".to_vec(), 0x0B),
         ("destination too long", fields(b"\0", b"1\0", b"491234567890123456789\0", b"\0\0", end), 0x0B),
         ("schedule too long", fields(b"\0", b"1\0", b"49\0", b"12345678901234567\0\0", end), 0x61),
-        ("validity too long", fields(b"\0", b"1\0", b"49\0", b"\012345678901234567\0", end), 0x62),
+        ("validity too long", fields(b"\0", b"1\0", b"49\0", b"\x0012345678901234567\0", end), 0x62),
         ("nothing behind the times", fields(b"\0", b"1\0", b"49\0", b"\0\0", b""), 0x01),
         ("sm_length beyond the body", fields(b"\0", b"1\0", b"49\0", b"\0\0", b"\0\0\0\0\x09hi"), 0x01),
         ("a TLV past the end", sound(b"\x14\x00\x00\x09abc"), 0xC0),

@@ -192,10 +192,14 @@ pub fn bind_octets(mode: BindMode, system_id: &str, password: &str, sequence: u3
 }
 
 /// A submit_sm's body, or a deliver_sm's: both have one layout.
-pub fn body(source: &str, destination: &str, text: &[u8], change: impl FnOnce(&mut ShortMessage<'_>)) -> Vec<u8> {
-    let address = |digits: &'static [u8]| Address { ton: 1, npi: 1, digits };
-    let mut message = ShortMessage::new(address(b""), address(b""), text);
-    (message.source.digits, message.destination.digits) = (source.as_bytes(), destination.as_bytes());
+pub fn body<'a>(
+    source: &'a str,
+    destination: &'a str,
+    text: &'a [u8],
+    change: impl FnOnce(&mut ShortMessage<'a>),
+) -> Vec<u8> {
+    let address = |digits: &'a str| Address { ton: 1, npi: 1, digits: digits.as_bytes() };
+    let mut message = ShortMessage::new(address(source), address(destination), text);
     change(&mut message);
     let mut out = Vec::new();
     pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);

@@ -97,7 +97,7 @@ fn submits_behind_an_unbind_are_not_taken() {
 
 #[test]
 fn a_silent_customer_is_asked_and_one_who_does_not_answer_twice_is_closed() {
-    let mut world = World::with("", "smpp: { LISTEN, enquire_link: 1s, response: 2s, inactivity: 30s }");
+    let world = World::with("", "smpp: { LISTEN, enquire_link: 1s, response: 2s, inactivity: 30s }");
     let (mut lively, mut dead) = (world.acme(), world.acme());
     let first = lively.expect(CommandId::ENQUIRE_LINK);
     lively.answer(&first, ROK, b"");

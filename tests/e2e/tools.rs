@@ -1,1 +1,125 @@
-//! Stub.
+//! The tools against the gateway: `load` on one side, `smsc` on the other, everything accounted for.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Stdio};
+
+use serde_json::Value;
+
+use crate::gateway::{Gateway, command, run};
+
+/// A simulated carrier, ended by the count of its flags or when dropped.
+struct Smsc {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Smsc {
+    fn start(flags: &[&str]) -> Self {
+        let fixed = ["smsc", "--listen", "127.0.0.1:0", "--json", "--duration", "60s"];
+        let mut command = command(&[&fixed[..], flags].concat());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = String::new();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        errors.read_line(&mut told).unwrap();
+        let address = told.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or_else(|| panic!("{told}"));
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output, address }
+    }
+
+    /// Asks it to end; its report.
+    fn end(mut self) -> Value {
+        let id = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-15", &id]).status().unwrap().success());
+        serde_json::from_reader(&mut self.output).unwrap()
+    }
+}
+
+impl Drop for Smsc {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const COUNT: u64 = 5_000;
+
+/// Runs the load through the gateway against a carrier with these flags; the load's report.
+fn load_through(smsc_flags: &[&str], north: &str, load_flags: &[&str]) -> (Value, Value) {
+    let smsc = Smsc::start(smsc_flags);
+    let gateway = Gateway::start(&format!(
+        r#"
+accounts: {{ acme: {{ password: secret, shard: 1, max_binds: 8, window: 400, delivery_window: 100 }} }}
+carriers: {{ north: {{ connect: "{}", system_id: us, password: secret, links: 2, queue: 10000, shard: 0, {north} }} }}
+routes: [{{ to: north }}]
+"#,
+        smsc.address
+    ));
+    gateway.wait_for_metric("trunkline_links_bound{carrier=\"north\"}", |bound| bound == 2.0);
+    let (connect, count) = (gateway.smpp.to_string(), COUNT.to_string());
+    let fixed = ["load", "--connect", &connect, "--count", &count, "--dlr", "--json", "--binds", "4"];
+    let (code, stdout, stderr) = run(&[&fixed[..], load_flags].concat());
+    assert_eq!(code, 0, "{stderr}\n{stdout}\n{}", gateway.log());
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    for nothing in [
+        "unanswered",
+        "late_answers",
+        "repeated_ids",
+        "receipts_missing",
+        "receipts_duplicate",
+        "receipts_unknown",
+        "receipts_misrouted",
+        "receipts_unreadable",
+        "receipts_before_answer",
+        "disconnects",
+        "protocol_errors",
+    ] {
+        assert_eq!(report[nothing], 0, "{nothing} in {report:#}");
+    }
+    assert_eq!(report["submitted"], COUNT, "{report:#}");
+    assert_eq!(report["receipts_matched"], report["accepted"], "{report:#}");
+    drop(gateway);
+    (report, smsc.end())
+}
+
+fn is_whole(smsc_flags: &[&str], north: &str, load_flags: &[&str]) {
+    let (load, smsc) = load_through(smsc_flags, north, load_flags);
+    assert_eq!(load["accepted"], COUNT, "{load:#}");
+    assert_eq!(smsc["receipts_unacknowledged"], 0, "{smsc:#}");
+    assert_eq!(smsc["protocol_errors"], 0, "{smsc:#}");
+}
+
+#[test]
+fn receipts_before_their_answers_all_come_back() {
+    is_whole(&["--receipts", "before"], "", &[]);
+}
+
+#[test]
+fn receipts_on_another_link_all_come_back() {
+    is_whole(&["--receipt-link", "other"], "", &["--mode", "split"]);
+}
+
+#[test]
+fn hex_answers_and_decimal_receipts_all_meet() {
+    let formats = ["--id-format", "hex", "--receipt-id-format", "counter-decimal"];
+    is_whole(&formats, "message_id: { response: hex, receipt: decimal }", &[]);
+}
+
+#[test]
+fn of_a_carrier_that_refuses_some_every_answer_and_every_receipt_is_passed_on() {
+    let (load, smsc) = load_through(&["--errors", "ESME_RINVDSTADR=3,0x400=2", "--latency", "1ms..5ms"], "", &[]);
+    let refused = |status: &str| load["refused"][status].as_u64().unwrap_or(0);
+    let (by_address, by_vendor) = (refused("ESME_RINVDSTADR"), refused("0x00000400"));
+    assert!(by_address > 50 && by_vendor > 30, "{load:#}");
+    assert_eq!(load["accepted"].as_u64().unwrap() + by_address + by_vendor, COUNT, "{load:#}");
+    assert_eq!(smsc["protocol_errors"], 0, "{smsc:#}");
+}
+
+#[test]
+fn the_demo_loses_nothing() {
+    let (code, stdout, stderr) = run(&["demo", "--count", "5000", "--json"]);
+    assert_eq!(code, 0, "{stderr}\n{stdout}");
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&report["load"]["accepted"], &report["load"]["receipts_matched"]), (&5000.into(), &5000.into()));
+}

@@ -1,11 +1,12 @@
 //! The usual stage: a gateway of two shards, a carrier at one, the customer under test (`acme`) at the other, and a customer
 //! beside (`other`) whose traffic must go on whatever `acme` does.
 
+use trunkline::smpp::command::CommandId;
 use trunkline::smpp::pdu::BindMode;
 
-use crate::carrier::{AutoCarrier, Carrier};
+use crate::carrier::{AutoCarrier, Carrier, resp};
 use crate::gateway::Gateway;
-use crate::peer::{Peer, ROK, plain, with_receipt};
+use crate::peer::{Pdu, Peer, ROK, plain, with_receipt};
 use crate::receipts::id_of_receipt;
 
 // Fields drop in this order: the gateway first, so that its carrier sees its links end.
@@ -68,5 +69,74 @@ routes:
         let answer = self.other.submit(&with_receipt("beside"));
         assert_eq!(answer.status, ROK, "the customer beside");
         assert_eq!(id_of_receipt(&self.other.receive()), answer.id(), "the customer beside");
+    }
+}
+
+/// A gateway whose only carrier is in the hands of the test: its links, bound, and `acme`, at home on the other shard.
+pub struct Scripted {
+    pub gateway: Gateway,
+    pub acme: Peer,
+    pub links: Vec<Peer>,
+    pub carrier: Carrier,
+}
+
+impl Scripted {
+    pub fn new() -> Self {
+        Self::with("", "", "")
+    }
+
+    /// With more settings of `acme` and of the carrier `north`, and more lines for the file.
+    pub fn with(acme: &str, north: &str, more: &str) -> Self {
+        Self::start(1, 0, acme, north, more)
+    }
+
+    /// With the shards where `acme` and `north` are at home.
+    pub fn at_homes(acme: u8, north: u8) -> Self {
+        Self::start(acme, north, "", "", "")
+    }
+
+    fn start(acme_home: u8, north_home: u8, acme: &str, north: &str, more: &str) -> Self {
+        let carrier = Carrier::listen();
+        let links = if north.contains("links:") { "" } else { "links: 1," };
+        let gateway = Gateway::start(&format!(
+            r#"
+accounts:
+  acme: {{ password: secret, shard: {acme_home}, {acme} }}
+carriers:
+  north: {{ connect: "{}", system_id: us, password: secret, shard: {north_home}, {links} {north} }}
+routes:
+  - {{ when: {{ destination: "4*" }}, to: north }}
+{more}
+"#,
+            carrier.address()
+        ));
+        let count = if links.is_empty() { 2 } else { 1 };
+        let links = (0..count).map(|_| carrier.accept()).collect();
+        let mut acme = gateway.connect();
+        assert_eq!(acme.bind(BindMode::Transceiver, "acme", "secret").status, ROK);
+        let mut scripted = Self { gateway, acme, links, carrier };
+        for link in &mut scripted.links {
+            // Whoever answers an enquire_link has read the bind_resp before it.
+            link.expect_quiet();
+        }
+        scripted
+    }
+
+    /// The first link.
+    pub fn link(&mut self) -> &mut Peer {
+        &mut self.links[0]
+    }
+
+    /// `acme` submits; the submit as the carrier sees it.
+    pub fn submit(&mut self, body: &[u8]) -> (u32, Pdu) {
+        let sequence = self.acme.request(CommandId::SUBMIT_SM, body);
+        (sequence, self.links[0].expect(CommandId::SUBMIT_SM))
+    }
+
+    /// `acme` submits, the carrier accepts under `id`; our id for it.
+    pub fn accepted(&mut self, body: &[u8], id: &str) -> String {
+        let (sequence, submit) = self.submit(body);
+        self.links[0].send_pdu(&resp(&submit, id));
+        self.acme.expect_answer(CommandId::SUBMIT_SM_RESP, ROK, sequence).id()
     }
 }
