@@ -17,12 +17,14 @@ pub struct Outbox {
     pub written: usize,
     /// Octets taken by the kernel before `bytes` began.
     pub written_before: u64,
-    /// Since when the kernel takes no more.
+    /// Since when the kernel takes no more: set by the shell when a write left octets behind, cleared by `took`.
     pub blocked_since: Option<Instant>,
     is_dirty: bool,
 }
 
 impl Outbox {
+    /// What the shell offers the kernel next. Only what `took` was told of is settled: a link that closes takes back submits
+    /// that go elsewhere, so a write under way must not outlive a turn.
     #[must_use]
     pub fn unwritten(&self) -> &[u8] {
         &self.bytes[self.written..]
