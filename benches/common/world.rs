@@ -11,7 +11,6 @@ use trunkline::engine::placement::Placement;
 use trunkline::engine::shard::{Seeds, Shard};
 use trunkline::engine::slab::Key;
 use trunkline::engine::time::Instant;
-use trunkline::smpp::frame::Frame;
 
 use crate::configuration;
 use crate::peer::{self, Peer, Role};

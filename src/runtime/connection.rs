@@ -23,9 +23,10 @@ use socket2::SockRef;
 
 use crate::engine::event::Input;
 use crate::engine::slab::Key;
+use crate::engine::time::Instant;
 use crate::runtime::shard_loop::ShardLoop;
-use crate::runtime::sys;
 use crate::runtime::wakeup::Wakeup;
+use crate::runtime::{clock, sys};
 
 /// How long what is left may take to be written before a close.
 const FLUSH_BEFORE_CLOSE: Duration = Duration::from_secs(5);
@@ -131,7 +132,10 @@ impl Connection {
                     match self.poll_write(cx, outbox.unwritten()) {
                         Poll::Ready(Ok(count)) => outbox.took(count),
                         Poll::Ready(Err(_)) => return Poll::Ready(false),
-                        Poll::Pending => return Poll::Pending,
+                        Poll::Pending => {
+                            outbox.blocked_since.get_or_insert(Instant::from_nanos(clock::monotonic_ns()));
+                            return Poll::Pending;
+                        }
                     }
                 }
                 Poll::Ready(true)

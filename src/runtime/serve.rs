@@ -1,6 +1,5 @@
 //! The daemon: what is opened in which order, the shards on their cores, and how it ends.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -37,9 +36,8 @@ const UPKEEP: Duration = Duration::from_millis(50);
 const UPKEEPS_A_SECOND: u32 = 20;
 /// A PDU whose rest is out for longer is not coming.
 const LONGEST_PDU_WAIT: Duration = Duration::from_secs(10);
-/// A port is tried for ten seconds.
-const PORT_TRIES: u32 = 100;
-const PORT_PAUSE: Duration = Duration::from_millis(100);
+/// A shard that has begun meets the others within this time.
+const MEETING: Duration = Duration::from_secs(10);
 /// An executor that has not begun by then lies asleep, and another is tried.
 const START_PATIENCE: Duration = Duration::from_millis(500);
 const START_TRIES: u32 = 20;
@@ -106,15 +104,8 @@ fn durability_in_force(_configured: Durability) -> &'static str {
     "memory"
 }
 
-/// Listens, trying again for a while when the port is taken: what io_uring holds can outlive the process before us.
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    for _ in 1..PORT_TRIES {
-        match socket::listen(address) {
-            Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse => clock::pause(PORT_PAUSE),
-            other => return other.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error)),
-        }
-    }
-    socket::listen(address).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))
+    socket::listen_once_free(address).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))
 }
 
 fn watch_signals(shared: &Arc<Shared>) -> Result<(), Failure> {
@@ -177,9 +168,7 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
         }
     }
     for _ in 0..shards {
-        all_started
-            .recv_timeout(PORT_PAUSE * PORT_TRIES)
-            .map_err(|_| Failure::new(EXIT_FAULT, "a shard did not start"))?;
+        all_started.recv_timeout(MEETING).map_err(|_| Failure::new(EXIT_FAULT, "a shard did not start"))?;
     }
     Ok(())
 }

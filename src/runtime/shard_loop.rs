@@ -213,7 +213,7 @@ impl ShardLoop {
                     // The writer meets the same error, and ends the connection outside of this turn.
                     Poll::Ready(Err(_)) | Poll::Pending => {
                         is_blocked = true;
-                        outbox.blocked_since = Some(now);
+                        outbox.blocked_since.get_or_insert(now);
                         connection.is_blocked.set(true);
                         blocked.push(Rc::clone(&connection));
                     }

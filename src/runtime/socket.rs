@@ -20,6 +20,9 @@ use crate::runtime::{clock, sys};
 
 const BACKLOG: i32 = 4_096;
 
+const PORT_TRIES: u32 = 100;
+const PORT_PAUSE: Duration = Duration::from_millis(100);
+
 /// A peer that acknowledges nothing for this long is gone; the kernel alone would wait a quarter of an hour.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -50,6 +53,18 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, SocketError> {
         Ok(socket.into())
     };
     open().map_err(|error| SocketError { doing: "listen on", address: address.to_string(), error })
+}
+
+/// Listens like `listen`, trying again for ten seconds while the port is taken: what io_uring holds can outlive the process
+/// before us. For what comes before any shard runs.
+pub fn listen_once_free(address: SocketAddr) -> Result<TcpListener, SocketError> {
+    for _ in 1..PORT_TRIES {
+        match listen(address) {
+            Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse => clock::pause(PORT_PAUSE),
+            other => return other,
+        }
+    }
+    listen(address)
 }
 
 /// Connects to `host:port` within `timeout`, resolving included; each address of the name is tried in turn.

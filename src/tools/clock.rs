@@ -1,23 +1,6 @@
-//! The clocks of the tools, which are an edge of their own.
+//! The clocks of the tools: the process's own, and the CPU time of a thread.
 
-use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// Nanoseconds since the first call in this process; the same clock on every thread.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the tools' one monotonic clock")]
-pub fn monotonic_ns() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let start = *START.get_or_init(Instant::now);
-    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The time of day since 1970, in UTC.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the tools' one calendar clock")]
-pub fn since_unix_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
+pub use crate::runtime::clock::{monotonic_ns, since_unix_epoch};
 
 /// CPU time this thread has used so far, in nanoseconds; zero where the kernel does not tell.
 #[must_use]

@@ -20,11 +20,11 @@ use std::time::Duration;
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement};
 use serde::Serialize;
-use socket2::{Domain, Socket, Type};
 
 use super::ids::IdFormat;
 use super::report::{StatusCounts, Table};
 use super::values::{Delay, Mix, duration, nanos, status};
+use crate::runtime::socket;
 use crate::runtime::sys::listener_from;
 use crate::smpp::command::CommandStatus;
 use crate::tools::clock::{monotonic_ns, thread_cpu_ns};
@@ -37,8 +37,6 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// The same when nothing is ever late by the flags.
 const IDLE_TICK: Duration = Duration::from_millis(20);
-
-const BACKLOG: i32 = 1024;
 
 /// A simulated carrier (SMSC).
 #[derive(Clone, Debug, clap::Args)]
@@ -241,7 +239,7 @@ pub fn run(args: &SmscArgs) -> Result<(), String> {
 pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>) -> Result<SmscReport, String> {
     let mut listeners = Vec::new();
     for address in &args.listen {
-        let listener = listen(*address).map_err(|error| format!("{address}: {error}"))?;
+        let listener = socket::listen_once_free(*address).map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         // The receiver may have seen enough.
         let _ = bound.send(address);
@@ -257,15 +255,6 @@ pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>)
     let mut report = executor.run(conduct(carrier, listeners, Arc::clone(stop)));
     report.cpu_seconds = (thread_cpu_ns() - cpu_before) as f64 / 1e9;
     Ok(report)
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A simulator that is started again must not wait for the last one's connections to be forgotten.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 async fn conduct(
