@@ -10,7 +10,7 @@ use super::message::SubmitInfo;
 use super::router::significant;
 use super::session::SessionState;
 use super::slab::Key;
-use crate::config;
+use crate::config::{self, UnrequestedReceipts};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id::MessageId;
@@ -122,7 +122,8 @@ impl Account {
             affinity,
             segments: u16::try_from(segments).unwrap_or(u16::MAX),
             priority: view.priority.min(3),
-            wants_receipt: view.wants_receipt(),
+            // What is to be passed on although nobody asked for it needs to be known as well.
+            wants_receipt: view.wants_receipt() || config.unrequested_receipts == UnrequestedReceipts::Pass,
         };
         let submit = Submit { sequence: frame.sequence, choice, info };
         match &config.force_sender {

@@ -67,6 +67,8 @@ pub(crate) struct CarrierHabit {
     pub(crate) answers_twice: u64,
     /// Whether it sends receipts at all.
     pub(crate) sends_receipts: bool,
+    /// Receipts for submits that asked for none.
+    pub(crate) sends_unrequested: bool,
     pub(crate) receipt_ms: (u64, u64),
     /// Sends the receipt before its answer.
     pub(crate) early: u64,
@@ -98,6 +100,7 @@ impl Default for CarrierHabit {
             nacked: 0,
             answers_twice: 0,
             sends_receipts: true,
+            sends_unrequested: false,
             receipt_ms: (50, 100),
             early: 0,
             other_link: 0,
@@ -128,6 +131,7 @@ impl CarrierHabit {
             nacked: often(rng, 20),
             answers_twice: often(rng, 50),
             sends_receipts: true,
+            sends_unrequested: false,
             receipt_ms: rng.pick(&[(0, 0), (0, 100), (100, 5_000), (0, 70_000)]),
             early: often(rng, 400),
             other_link: rng.pick(&[0, 500, 1_000]),

@@ -168,7 +168,7 @@ impl Sim {
                 }
                 None => false,
             };
-            if wants_receipt && habit.sends_receipts {
+            if (wants_receipt || habit.sends_unrequested) && habit.sends_receipts {
                 self.plan_receipts(carrier, tag, number, latency, frame.body);
             }
         }

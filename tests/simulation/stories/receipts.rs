@@ -158,3 +158,15 @@ fn mo_reaches_the_account_it_is_routed_to_and_no_other() {
     sim.end();
     assert_eq!((sim.esmes[one].deliveries.len(), sim.esmes[other].deliveries.len()), (1, 2));
 }
+
+#[test]
+fn a_receipt_nobody_asked_for_is_passed_on_only_to_an_account_that_wants_it() {
+    for (setting, expected) in [("", 0), (", unrequested_receipts: pass", 1)] {
+        let mut sim = gateway(setting, "", ONE);
+        sim.smscs[0].habit.sends_unrequested = true;
+        let esme = sim.bound("a0", BindMode::Transceiver);
+        let tag = sim.submit(esme, "491700000001", false);
+        sim.end();
+        assert_eq!((sim.status(esme, tag), sim.esmes[esme].deliveries.len()), (Some(CommandStatus::ROK), expected));
+    }
+}
