@@ -19,7 +19,9 @@ fuzz_target!(|body: &[u8]| {
     }
     let again = SmView::deliver(&rewritten).expect("a rewritten receipt is readable");
     assert_eq!((again.source, again.destination), (view.source, view.destination));
-    if let Some(receipt) = receipt::read(&again) {
+    // A text that grows over what its length can say is cut, and may then read as anything.
+    let is_whole = view.short_message.len() + OUR_ID.len() <= 254 && view.optional.len() < 60_000;
+    if let Some(receipt) = receipt::read(&again).filter(|_| is_whole) {
         for id in receipt.ids.into_iter().flatten() {
             assert!(OUR_ID.starts_with(id) || id.starts_with(OUR_ID), "{id:?}");
         }
