@@ -263,10 +263,10 @@ node 0: 2 shards, store /etc/trunkline/./trunkline-store
 SMPP on 127.0.0.1:2775
 admin on 127.0.0.1:9090
 accounts: 2
-  acme: up to 4 binds, window 1000, 500 segments/s (burst 100), only from 127.0.0.0/8, sends as acme|4477*, sends to 49*|44*, on shard 1
-  globex: up to 4 binds, window 1000, no rate limit
+  acme: up to 4 binds, window 1000, no rate limit, only from 127.0.0.0/8, on shard 1
+  globex: up to 4 binds, window 1000, 500 segments/s (burst 100), sends as globex|4477*, sends to 49*|44*
 carriers: 2
-  north: 2 transceiver links to 127.0.0.1:2776 as us, window 100 each, 200 segments/s (burst 20), on shard 0
+  north: 2 transceiver links to 127.0.0.1:2776 as us, window 100 each, no rate limit, on shard 0
   south: 2 transceiver links to 127.0.0.1:2777 as us, window 100 each, no rate limit
 routes: 2, the first that matches decides
   from acme to 49* -> north, then south

@@ -203,6 +203,8 @@ impl LoadReport {
             && self.receipts_before_answer == 0
             && self.disconnects == 0
             && self.protocol_errors == 0
+            // A load of which nothing was taken has shown nothing.
+            && (self.accepted > 0 || self.submitted == 0)
     }
 
     #[must_use]
