@@ -19,7 +19,7 @@ pub fn since_unix_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Waits on this thread. For what comes before any shard runs, and never on one.
+/// Waits on this thread, which is never a shard's.
 #[expect(clippy::disallowed_methods, reason = "this is the edge's one pause")]
 pub fn pause(duration: Duration) {
     std::thread::sleep(duration);

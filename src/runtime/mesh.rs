@@ -7,13 +7,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
-use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_lite::future;
 use glommio::channels::shared_channel::{self, ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender};
-use glommio::timer::Timer;
 use glommio::{GlommioError, ResourceType};
 
 use crate::engine::event::AdmittedBind;
@@ -23,7 +19,6 @@ use crate::engine::message::{Batch, ShardId};
 const CAPACITY: usize = 1024;
 /// Emptied batches kept for the next turns.
 const SPARE: usize = 64;
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What shards' shells hand each other.
 #[derive(Debug)]
@@ -86,13 +81,13 @@ impl Ends {
         let connecting: Vec<_> = self
             .senders
             .into_iter()
-            .map(|sender| sender.map(|sender| glommio::spawn_local(met(sender.connect()))))
+            .map(|sender| sender.map(|sender| glommio::spawn_local(sender.connect())))
             .collect();
         let receiving: Vec<_> = self
             .receivers
             .into_iter()
             .enumerate()
-            .filter_map(|(from, receiver)| Some((ShardId(from as u16), glommio::spawn_local(met(receiver?.connect())))))
+            .filter_map(|(from, receiver)| Some((ShardId(from as u16), glommio::spawn_local(receiver?.connect()))))
             .collect();
         let mut peers = Vec::new();
         for task in connecting {
@@ -106,22 +101,6 @@ impl Ends {
             receivers.push((from, task.await));
         }
         (Mesh { peers, spare: RefCell::default() }, receivers)
-    }
-}
-
-/// Looks again every millisecond: an executor of glommio 0.9.0 that was without a core for a moment may lie down with tasks it
-/// has yet to run, and until its shard has begun there is no other event to wake it.
-async fn met<T>(connecting: impl Future<Output = T>) -> T {
-    let mut connecting = pin!(connecting);
-    loop {
-        let looked_at = async { Some(connecting.as_mut().await) };
-        let pause = async {
-            Timer::new(LOOK_AGAIN).await;
-            None
-        };
-        if let Some(connected) = future::or(looked_at, pause).await {
-            return connected;
-        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod logging;
 pub mod mesh;
 pub mod notice;
 pub mod publish;
+pub mod pulse;
 pub mod serve;
 pub mod shard_loop;
 pub mod signals;

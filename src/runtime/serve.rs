@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use glommio::timer::Timer;
+use futures_lite::future;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement};
 
 use crate::config::{Config, Durability};
@@ -21,6 +21,7 @@ use crate::runtime::ids::IdStore;
 use crate::runtime::listener::Dealer;
 use crate::runtime::mesh::{self, Ends};
 use crate::runtime::publish::Publisher;
+use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
 use crate::runtime::{admin, clock, socket, sys};
@@ -140,6 +141,7 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
 
 fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Vec<TcpListener>) -> Result<(), Failure> {
     let placement = Placement::new(&shared.config, shards);
+    let pulse = Pulse::start(shards, UPKEEP).map_err(|error| Failure::new(EXIT_FAULT, format!("no pulse: {error}")))?;
     let mut listeners = Some(listeners);
     let (started, all_started) = mpsc::channel();
     let (begun, all_begun) = mpsc::channel();
@@ -150,8 +152,8 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
         let id = ShardId(index as u16);
         let shard = Shard::new(id, Arc::clone(&shared.config), placement.clone(), &seeds);
         let listeners = if index == 0 { listeners.take().unwrap_or_default() } else { Vec::new() };
-        let (shared, started) = (Arc::clone(shared), started.clone());
-        let start = Start { shard, shards, ends, listeners, shared, started };
+        let (shared, started, pulse) = (Arc::clone(shared), started.clone(), Arc::clone(&pulse));
+        let start = Start { shard, shards, ends, listeners, shared, started, pulse };
         // With a core for each, a shard stays on its own; otherwise the kernel knows better.
         let core = if shards <= cores { CorePlacement::Fixed(index) } else { CorePlacement::Unbound };
         waiting.push((index, core, Arc::new(Mutex::new(Some(start)))));
@@ -173,8 +175,8 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
     Ok(())
 }
 
-/// Starts an executor that takes the shard and runs it. An executor of glommio 0.9.0 may lie down before it ran its first task,
-/// when the kernel leaves it without a core for a moment, and nothing would ever wake it: then another one takes the shard.
+/// Starts an executor that takes the shard and runs it. An executor may park before it ran its first task, which is the one case
+/// that the pulse cannot reach (`pulse`): then another one takes the shard.
 fn start_executor(
     index: usize,
     core: CorePlacement,
@@ -224,12 +226,19 @@ struct Start {
     listeners: Vec<TcpListener>,
     shared: Arc<Shared>,
     started: mpsc::Sender<()>,
+    pulse: Arc<Pulse>,
 }
 
 async fn run_shard(start: Start) {
-    let Start { mut shard, shards, ends, listeners, shared, started } = start;
+    let Start { mut shard, shards, ends, listeners, shared, started, pulse } = start;
     let publisher = Publisher::new(&mut shard, &shared.config);
-    let (mesh, receivers) = ends.connect().await;
+    let connecting = ends.connect();
+    let beats = async {
+        loop {
+            pulse.next(shard.id.index()).await;
+        }
+    };
+    let (mesh, receivers) = future::or(connecting, beats).await;
     let shard = ShardLoop::new(shard, shards, mesh, shared);
     shard.start(receivers);
     let dealer = Dealer::new(shards);
@@ -239,13 +248,13 @@ async fn run_shard(start: Start) {
     // Ready means that /livez says so too.
     shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
     let _ = started.send(());
-    look_after(&shard, &publisher).await;
+    look_after(&shard, &publisher, &pulse).await;
 }
 
-async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher) {
+async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse) {
     let mut stage = Stage::Serving;
     for round in 0_u32.. {
-        Timer::new(UPKEEP).await;
+        pulse.next(shard.id.index()).await;
         shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
         let asked = shard.shared.control.stage();
         if asked > stage {

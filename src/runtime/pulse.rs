@@ -1,0 +1,76 @@
+//! A pulse from outside: a thread that wakes every shard ten times a second, whatever the shard thinks it is waiting for.
+//!
+//! An executor of glommio 0.9.0 whose preempt timer fires before it ran anything takes its queue for empty and parks, with tasks
+//! in it that were woken already and timers that have fired. A timer of its own cannot help: this does.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::runtime::clock;
+
+pub struct Pulse {
+    beats: AtomicU64,
+    /// Kept, not taken: a shard that was woken and parked again has to be woken again.
+    wakers: Box<[Mutex<Option<Waker>>]>,
+}
+
+impl Pulse {
+    /// Beats for as many shards until the process ends.
+    pub fn start(shards: usize, every: Duration) -> io::Result<Arc<Self>> {
+        let pulse =
+            Arc::new(Self { beats: AtomicU64::new(0), wakers: (0..shards).map(|_| Mutex::default()).collect() });
+        let beating = Arc::clone(&pulse);
+        std::thread::Builder::new().name("pulse".to_owned()).spawn(move || {
+            loop {
+                clock::pause(every);
+                beating.beat();
+            }
+        })?;
+        Ok(pulse)
+    }
+
+    /// Waits for the next beat.
+    pub async fn next(&self, shard: usize) {
+        let seen = self.beats.load(Ordering::Acquire);
+        poll_fn(|cx| {
+            let mut waker = self.wakers[shard].lock().unwrap_or_else(PoisonError::into_inner);
+            if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+            }
+            // Behind the waker: a beat in between would be missed.
+            if self.beats.load(Ordering::Acquire) == seen { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Release);
+        for waker in &self.wakers {
+            if let Some(waker) = &*waker.lock().unwrap_or_else(PoisonError::into_inner) {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    #[test]
+    fn every_shard_is_woken_beat_by_beat() {
+        let pulse = Pulse::start(2, Duration::from_millis(1)).unwrap();
+        let before = pulse.beats.load(Ordering::Acquire);
+        for _ in 0..3 {
+            block_on(pulse.next(0));
+            block_on(pulse.next(1));
+        }
+        assert!(pulse.beats.load(Ordering::Acquire) >= before + 6);
+    }
+}

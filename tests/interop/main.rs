@@ -1,0 +1,23 @@
+//! With software that was not written here: PyPI's smpplib and npm's smpp as customers, npm's smpp as the carrier, Kannel as a
+//! customer, and Wireshark's dissector reading what goes over the wire.
+//!
+//! `just interop` runs these. What is missing on the machine, or cannot be had, is skipped and said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    dead_code,
+    unreachable_pub,
+    reason = "tests are an edge, a helper that fails fails its test, and only a part of the end-to-end harness is used"
+)]
+
+mod kannel;
+mod libraries;
+mod peers;
+mod wireshark;
+
+#[path = "../e2e/carrier.rs"]
+mod carrier;
+#[path = "../e2e/gateway.rs"]
+mod gateway;
+#[path = "../e2e/peer.rs"]
+mod peer;

@@ -1,0 +1,79 @@
+//! The foreign software: fetched once by its own installer into the build's directory, or missing.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Where a test finds its scripts.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
+}
+
+/// A command that runs a Python script with smpplib, or why there is none.
+pub fn python() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let library = READY.get_or_init(|| {
+        let target = directory("python");
+        let args = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--timeout",
+            "20",
+            "--retries",
+            "1",
+            "--target",
+        ];
+        install(&target.join("smpplib"), Command::new("python3").args(args).arg(&target).arg("smpplib"))?;
+        Ok(target)
+    });
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", library.clone()?);
+    Ok(command)
+}
+
+/// A command that runs a script with npm's smpp, or why there is none.
+pub fn node() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let library = READY.get_or_init(|| {
+        let prefix = directory("node");
+        let args = ["install", "--loglevel=error", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix"];
+        install(&prefix.join("node_modules/smpp"), Command::new("npm").args(args).arg(&prefix).arg("smpp"))?;
+        Ok(prefix.join("node_modules"))
+    });
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", library.clone()?);
+    Ok(command)
+}
+
+/// Whether a program can be run at all.
+pub fn has(program: &str) -> Result<(), String> {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    found.map(drop).map_err(|error| format!("{program}: {error}"))
+}
+
+/// Says why a test did nothing.
+pub fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
+fn install(result: &Path, installer: &mut Command) -> Result<(), String> {
+    if result.exists() {
+        return Ok(());
+    }
+    let failed = |why: String| format!("{} cannot be had: {why}", result.display());
+    let output = installer.stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() && result.exists() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(failed(errors.lines().next().unwrap_or_default().to_owned()))
+}
+
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop").join(name);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}

@@ -1,0 +1,133 @@
+//! What goes over the wire, judged by Wireshark's SMPP dissector: everything is SMPP, and nothing is malformed.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use trunkline::smpp::command::CommandId;
+use trunkline::smpp::pdu::BindMode;
+
+use crate::carrier::Carrier;
+use crate::gateway::Gateway;
+use crate::peer::{ROK, bind_octets, body, plain, with_receipt};
+use crate::peers::{has, skipped};
+
+const MESSAGES: usize = 100;
+
+/// Captures until it is ended; `None` when this user may not.
+fn capture(ports: &[u16], file: &Path) -> Option<Child> {
+    let filter: Vec<_> = ports.iter().map(|port| format!("tcp port {port}")).collect();
+    let mut child = Command::new("dumpcap")
+        .args(["-q", "-i", "lo", "-f", &filter.join(" or "), "-a", "duration:60", "-w"])
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let mut told = BufReader::new(child.stderr.take()?).lines();
+    // The file is named once the capture runs.
+    if told.any(|line| line.is_ok_and(|line| line.starts_with("File:"))) {
+        // Somebody has to read the rest, or it would not end.
+        std::thread::spawn(move || told.for_each(drop));
+        return Some(child);
+    }
+    let _ = child.wait();
+    None
+}
+
+/// What tshark prints of the capture under a display filter.
+fn dissect(file: &Path, ports: &[u16], filter: &str, fields: &[&str]) -> Vec<String> {
+    let mut tshark = Command::new("tshark");
+    tshark.arg("-r").arg(file).args(["-Y", filter]);
+    for port in ports {
+        tshark.args(["-d", &format!("tcp.port=={port},smpp")]);
+    }
+    if !fields.is_empty() {
+        tshark.args(["-T", "fields"]);
+        for field in fields {
+            tshark.args(["-e", field]);
+        }
+    }
+    let output = tshark.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs tshark: just interop"]
+fn wireshark_reads_everything_as_smpp_and_nothing_as_malformed() {
+    if let Err(why) = has("tshark").and_then(|()| has("dumpcap")) {
+        return skipped(&why);
+    }
+    let carrier = Carrier::listen().run();
+    let gateway = Gateway::start(&format!(
+        r#"
+accounts: {{ acme: {{ password: secret, shard: 1 }} }}
+carriers: {{ north: {{ connect: "{}", system_id: us, password: secret, shard: 0 }} }}
+routes: [{{ when: {{ destination: "49*" }}, to: north }}]
+"#,
+        carrier.address
+    ));
+    let (ports, file) = ([gateway.smpp.port(), carrier.address.port()], gateway.directory.0.join("capture.pcapng"));
+    let Some(mut capturing) = capture(&ports, &file) else { return skipped("capturing is not permitted") };
+    converse(&gateway);
+    // The last packets are still on their way to the file.
+    std::thread::park_timeout(Duration::from_millis(500));
+    let id = capturing.id().to_string();
+    assert!(Command::new("kill").args(["-2", &id]).status().unwrap().success());
+    assert!(capturing.wait().unwrap().success());
+    let malformed = dissect(&file, &ports, "_ws.malformed", &[]);
+    assert!(malformed.is_empty(), "{malformed:#?}");
+    // The test itself sends an unknown command, which the dissector does not take for SMPP.
+    let ours = format!("tcp.len > 0 && !smpp && !tcp.reassembled_in && tcp.dstport != {}", gateway.smpp.port());
+    let foreign = dissect(&file, &ports, &ours, &[]);
+    assert!(foreign.is_empty(), "{foreign:#?}");
+    let commands: Vec<_> = dissect(&file, &ports, "smpp", &["smpp.command_id"]);
+    let count = |id: &str| commands.iter().flat_map(|line| line.split(',')).filter(|command| *command == id).count();
+    let on_both_sides = 2 * MESSAGES;
+    // One more each is refused without reaching the carrier, and one is sent until a link is up.
+    assert!(count("0x00000004") > on_both_sides, "submit_sm: {}", count("0x00000004"));
+    assert!(count("0x80000004") > on_both_sides, "submit_sm_resp: {}", count("0x80000004"));
+    assert_eq!(
+        (count("0x00000005"), count("0x80000005")),
+        (on_both_sides, on_both_sides),
+        "deliver_sm and its answers"
+    );
+    for (name, command) in [("bind", "0x80000009"), ("enquire_link", "0x80000015"), ("unbind", "0x80000006")] {
+        assert!(count(command) > 0, "{name}");
+    }
+    assert!(count("0x80000000") > 0, "generic_nack");
+}
+
+/// A little of everything this build says.
+fn converse(gateway: &Gateway) {
+    for (mode, password) in [(BindMode::Transmitter, "wrong"), (BindMode::Receiver, "secret")] {
+        gateway.connect().bind(mode, "acme", password);
+    }
+    let mut acme = gateway.connect();
+    acme.send(&bind_octets(BindMode::Transceiver, "acme", "secret", 1));
+    acme.expect_answer(CommandId::BIND_TRANSCEIVER_RESP, ROK, 1);
+    acme.submit_when_up(&plain("up"));
+    for at in 0..MESSAGES {
+        let text = [b'x'; 300];
+        let body = match at % 3 {
+            0 => with_receipt("plain"),
+            1 => body("ACME", "4915100000001", &text, |message| message.registered_delivery = 1),
+            _ => body("1000", "4915100000001", b"\x05\x00\x03\x01\x02\x01hi", |message| {
+                (message.registered_delivery, message.esm_class) = (1, 0x40);
+                message.tlvs = &[(0x1400, b"dlt")];
+            }),
+        };
+        assert_eq!(acme.submit(&body).status, ROK);
+        acme.receive();
+    }
+    acme.refused(&body("1000", "33", b"no route", |_| {}), 0x0B);
+    acme.request(CommandId(0x7777), b"");
+    acme.expect(CommandId::GENERIC_NACK);
+    acme.expect_quiet();
+    acme.request(CommandId::UNBIND, b"");
+    acme.expect(CommandId::UNBIND_RESP);
+    acme.expect_close();
+}
