@@ -65,7 +65,7 @@ impl Throttle {
 
 /// A carrier's throttle. ESME_RTHROTTLED and ESME_RMSGQFUL halve it, at most every 100 ms and never below a tenth of
 /// `rate`; every quiet second gives a twentieth of `rate` back. Without a configured rate it is unlimited until the first
-/// refusal, which starts it at half of what was sent in the last second.
+/// refusal, which starts it at half of the speed it was sent at, or of `LEAST_BASE`.
 #[derive(Clone, Debug)]
 pub struct Pace {
     configured: Option<Rate>,
@@ -82,6 +82,9 @@ pub struct Pace {
 impl Pace {
     const SLOW_DOWN_EVERY: Duration = Duration::from_millis(100);
     const RECOVER_EVERY: Duration = Duration::from_secs(1);
+    /// A carrier without a rate that hardly sent anything and is refused once (its queue for one subscriber may be full) is not
+    /// a carrier of one message a second.
+    const LEAST_BASE: f64 = 100.0;
 
     #[must_use]
     pub fn new(rate: Option<Rate>) -> Self {
@@ -119,7 +122,7 @@ impl Pace {
     /// The carrier said it is too much.
     pub fn slow_down(&mut self, now: Instant) {
         if self.throttle.is_none() {
-            self.base = f64::from(self.sent_last_second.max(self.sent_this_second).max(2));
+            self.base = self.speed(now).max(Self::LEAST_BASE);
             self.current = self.base;
             let per_second = NonZeroU32::new(self.base as u32).unwrap_or(NonZeroU32::MIN);
             self.throttle = Some(Throttle::new(Rate { per_second, burst: NonZeroU32::MIN }));
@@ -141,6 +144,16 @@ impl Pace {
     #[must_use]
     pub fn current(&self) -> Option<f64> {
         self.throttle.as_ref().map(|_| self.current)
+    }
+
+    /// Segments a second as they were sent lately. A second that has just begun speaks for itself too: a burst after a
+    /// silence would otherwise be taken for all that a second holds.
+    fn speed(&self, now: Instant) -> f64 {
+        let (second, elapsed) = (now.as_nanos() / SECOND, now.as_nanos() % SECOND);
+        let this = f64::from(self.sent_this_second);
+        let shortest = Self::SLOW_DOWN_EVERY.as_nanos() as u64;
+        let this = if second == self.second { this * SECOND as f64 / elapsed.max(shortest) as f64 } else { this };
+        this.max(f64::from(self.sent_last_second))
     }
 
     fn recover(&mut self, now: Instant) {
@@ -228,6 +241,20 @@ mod tests {
         assert!(!pace.fits(10_000, 1, Duration::from_secs(5)));
         let _ = pace.take(1, at(30_000));
         assert_eq!(pace.current(), None);
+    }
+
+    #[test]
+    fn one_refusal_after_a_silence_is_no_measure_of_an_unlimited_carrier() {
+        let mut quiet = Pace::new(None);
+        quiet.take(1, at(5_000)).unwrap();
+        quiet.slow_down(at(5_010));
+        assert_eq!(quiet.current(), Some(50.0));
+        let mut burst = Pace::new(None);
+        for _ in 0..400 {
+            burst.take(1, at(5_000)).unwrap();
+        }
+        burst.slow_down(at(5_010));
+        assert_eq!(burst.current(), Some(2_000.0));
     }
 
     proptest! {

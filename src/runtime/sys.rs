@@ -16,6 +16,9 @@ const LOCKED_PER_EXECUTOR: u64 = 512 << 10;
 /// CAP_IPC_LOCK (linux/capability.h): no limit on locked memory.
 const CAP_IPC_LOCK: u32 = 14;
 
+/// An operation of io_uring_register (linux/io_uring.h).
+const IORING_UNREGISTER_BUFFERS: u32 = 1;
+
 /// Why io_uring cannot be had here; each displays as one line that says what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PreflightError {
@@ -38,7 +41,7 @@ impl std::fmt::Display for PreflightError {
                 write!(f, "io_uring: kernel.io_uring_disabled is {value}; run `sysctl -w kernel.io_uring_disabled=0`")
             }
             Self::Denied => f.write_str(
-                "io_uring: io_uring_setup is denied by seccomp or a security module; in a container allow \
+                "io_uring: denied by seccomp or a security module; in a container allow \
                  io_uring_setup, io_uring_enter and io_uring_register (`--security-opt seccomp=PROFILE`)",
             ),
             Self::Missing => f.write_str("io_uring: this kernel has none; Linux 5.8 or newer is needed"),
@@ -121,7 +124,7 @@ pub fn terminate(child: &std::process::Child) -> io::Result<()> {
     if unsafe { libc::kill(pid, libc::SIGTERM) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Sets up the smallest ring there is and drops it again; `Err` is the errno.
+/// Sets up the smallest ring there is, makes the other two calls on it, and drops it again; `Err` is the errno.
 fn probe_ring() -> Result<(), i32> {
     // struct io_uring_params is 120 octets and all zero asks for nothing special.
     let mut params = [0u64; 15];
@@ -131,8 +134,23 @@ fn probe_ring() -> Result<(), i32> {
         return Err(io::Error::last_os_error().raw_os_error().unwrap_or(0));
     }
     // SAFETY: the kernel has just given us this descriptor; nobody else knows it. Dropping it closes it.
-    drop(unsafe { OwnedFd::from_raw_fd(fd as i32) });
-    Ok(())
+    let ring = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    let fd = ring.as_raw_fd();
+    // SAFETY: submits nothing, waits for nothing, and passes no memory.
+    let entered =
+        unsafe { libc::syscall(libc::SYS_io_uring_enter, fd, 0u32, 0u32, 0u32, std::ptr::null::<u8>(), 0usize) };
+    is_permitted(entered)?;
+    // SAFETY: gives up buffers the ring never had, and passes no memory. The kernel says ENXIO where it may be asked at all.
+    let registered = unsafe {
+        libc::syscall(libc::SYS_io_uring_register, fd, IORING_UNREGISTER_BUFFERS, std::ptr::null::<u8>(), 0u32)
+    };
+    is_permitted(registered)
+}
+
+/// Whether a call went through to io_uring, whatever that then said of it.
+fn is_permitted(result: libc::c_long) -> Result<(), i32> {
+    let errno = if result < 0 { io::Error::last_os_error().raw_os_error().unwrap_or(0) } else { 0 };
+    if matches!(errno, libc::EPERM | libc::EACCES | libc::ENOSYS) { Err(errno) } else { Ok(()) }
 }
 
 /// The soft limit on locked memory; `u64::MAX` is unlimited.
