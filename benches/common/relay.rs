@@ -16,6 +16,7 @@ use glommio::net::{TcpListener, TcpStream};
 use glommio::{LocalExecutorBuilder, Placement};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
+use trunkline::runtime::pulse::Pulse;
 use trunkline::runtime::sys;
 use trunkline::smpp::command::SequenceNumber;
 use trunkline::smpp::frame::Frame;
@@ -39,7 +40,7 @@ pub(crate) struct Relayed {
 pub(crate) fn executor(cpu: Option<usize>) -> LocalExecutorBuilder {
     LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
         .io_memory(64 << 10)
-        .preempt_timer(Duration::from_millis(1))
+        .preempt_timer(Duration::from_millis(5))
 }
 
 /// Relays until SIGTERM, then prints what it cost as JSON.
@@ -49,6 +50,8 @@ pub(crate) fn run(listen: SocketAddr, to: SocketAddr, cpu: Option<usize>) -> Res
     executor(cpu).make()?.run(async move {
         let listener = TcpListener::bind(listen)?;
         println!("listening {}", listener.local_addr()?);
+        let pulse = Pulse::start(1, Duration::from_millis(50))?;
+        glommio::spawn_local(pulse.keep_awake(0)).detach();
         relay(listener, to, relayed).await
     })
 }

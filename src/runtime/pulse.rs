@@ -19,15 +19,17 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Beats for as many shards until the process ends.
+    /// Beats for as many shards for as long as anyone holds it.
     pub fn start(shards: usize, every: Duration) -> io::Result<Arc<Self>> {
         let pulse =
             Arc::new(Self { beats: AtomicU64::new(0), wakers: (0..shards).map(|_| Mutex::default()).collect() });
-        let beating = Arc::clone(&pulse);
+        let beating = Arc::downgrade(&pulse);
         std::thread::Builder::new().name("pulse".to_owned()).spawn(move || {
-            loop {
+            clock::pause(every);
+            while let Some(pulse) = beating.upgrade() {
+                pulse.beat();
+                drop(pulse);
                 clock::pause(every);
-                beating.beat();
             }
         })?;
         Ok(pulse)
@@ -45,6 +47,13 @@ impl Pulse {
             if self.beats.load(Ordering::Acquire) == seen { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
+    }
+
+    /// Keeps the executor it runs on awake, for one that has no use for the beats themselves.
+    pub async fn keep_awake(self: Arc<Self>, shard: usize) {
+        loop {
+            self.next(shard).await;
+        }
     }
 
     fn beat(&self) {

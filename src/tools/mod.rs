@@ -14,8 +14,12 @@ pub mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// How often an executor is woken from outside (`runtime::pulse`): a tool that stands still for a moment must not stand for ever.
+const PULSE: Duration = Duration::from_millis(20);
 
 /// A flag that SIGINT and SIGTERM raise; the second of them ends the process at once.
 pub fn stop_on_signals() -> Result<Arc<AtomicBool>, String> {

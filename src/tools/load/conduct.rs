@@ -16,6 +16,8 @@ use super::schedule::Schedule;
 use super::session::{Lane, Role, Seat, Session};
 use super::template::{Common, Template};
 use super::{Account, LoadArgs, LoadReport, Mode, Progress};
+use crate::runtime::pulse::Pulse;
+use crate::tools::PULSE;
 use crate::tools::clock::{monotonic_ns, since_unix_epoch, thread_cpu_ns};
 use crate::tools::report::{Latencies, StatusCounts};
 use crate::tools::values::{nanos, scramble};
@@ -127,7 +129,11 @@ fn run_thread(shared: &Arc<Shared>, seats: &[Seat]) -> Result<Tally, String> {
         .make()
         .map_err(|error| format!("no executor: {error}"))?;
     let tally = Rc::new(RefCell::new(Tally::default()));
-    executor.run(conduct(shared, seats, &tally))?;
+    let pulse = Pulse::start(1, PULSE).map_err(|error| format!("no pulse: {error}"))?;
+    executor.run(async {
+        glommio::spawn_local(pulse.keep_awake(0)).detach();
+        conduct(shared, seats, &tally).await
+    })?;
     let mut tally = tally.take();
     tally.cpu_ns = thread_cpu_ns();
     Ok(tally)

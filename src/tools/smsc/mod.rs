@@ -24,9 +24,11 @@ use serde::Serialize;
 use super::ids::IdFormat;
 use super::report::{StatusCounts, Table};
 use super::values::{Delay, Mix, duration, nanos, status};
+use crate::runtime::pulse::Pulse;
 use crate::runtime::socket;
 use crate::runtime::sys::listener_from;
 use crate::smpp::command::CommandStatus;
+use crate::tools::PULSE;
 use crate::tools::clock::{monotonic_ns, thread_cpu_ns};
 use carrier::Carrier;
 pub use receipt::IdPlace;
@@ -252,7 +254,11 @@ pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>)
         .map_err(|error| format!("no executor: {error}"))?;
     let cpu_before = thread_cpu_ns();
     let carrier = Rc::new(RefCell::new(Carrier::new(args.clone(), monotonic_ns())));
-    let mut report = executor.run(conduct(carrier, listeners, Arc::clone(stop)));
+    let pulse = Pulse::start(1, PULSE).map_err(|error| format!("no pulse: {error}"))?;
+    let mut report = executor.run(async move {
+        glommio::spawn_local(pulse.keep_awake(0)).detach();
+        conduct(carrier, listeners, Arc::clone(stop)).await
+    });
     report.cpu_seconds = (thread_cpu_ns() - cpu_before) as f64 / 1e9;
     Ok(report)
 }
