@@ -6,7 +6,7 @@
 use super::context::Context;
 use super::correlation::{Correlations, seconds};
 use super::early::{EarlyReceipts, Unanswered};
-use super::event::{EndReason, SubmitError};
+use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::queue::SubmitQueue;
@@ -242,9 +242,12 @@ impl Carrier {
                     self.unbind_link(link, cx);
                 }
                 LinkState::Backoff { .. } => self.links[link].state = LinkState::Off,
-                LinkState::Connecting { .. } | LinkState::Binding { .. } => {
-                    self.close_link(link, EndReason::Drained, cx);
+                // A dial may take long to fail, and nothing depends on how it ends.
+                LinkState::Connecting { connection } => {
+                    cx.out.act(Action::Close { connection: *connection });
+                    self.links[link].state = LinkState::Off;
                 }
+                LinkState::Binding { .. } => self.close_link(link, EndReason::Drained, cx),
                 LinkState::Bound(_) | LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
             }
         }
