@@ -251,7 +251,10 @@ impl Shard {
                         carrier.arm(context!(self, now, out));
                     }
                 }
-                Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => {}
+                Some(Connection::Unbound(_)) => {
+                    self.with_unbound(connection, now, out, |unbound, cx| unbound.blocked(connection, cx));
+                }
+                Some(Connection::Moving { .. }) | None => {}
             },
             Input::Unblocked { connection } => {
                 if let Some(Connection::Session { account, .. }) = self.connections.get(connection)
