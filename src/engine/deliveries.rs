@@ -251,16 +251,14 @@ impl Deliveries {
             return key;
         };
         // One that was sent once may still be acknowledged late, and that must not count for the later one.
-        if before.state == DeliveryState::Waiting && before.attempts == 0 {
+        if matches!(before.state, DeliveryState::Waiting | DeliveryState::Behind) && before.attempts == 0 {
             let Some(later) = self.entries.remove(key) else { return key };
             if let Some(before) = self.entries.get_mut(earlier) {
                 (before.kind, before.body, before.attempts) = (later.kind, later.body, 0);
             }
             return earlier;
         }
-        if let Some(superseded) = before.successor.replace(key) {
-            self.entries.remove(superseded);
-        }
+        before.successor = Some(key);
         if let Some(delivery) = self.entries.get_mut(key) {
             delivery.state = DeliveryState::Behind;
         }
@@ -300,6 +298,18 @@ mod tests {
         queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
         queue.push(FINAL, MessageId::new(2), b"other", None, at(0));
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"other".to_vec()));
+        queue.done(first);
+        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
+    }
+
+    #[test]
+    fn a_final_receipt_supersedes_an_intermediate_that_waits_behind_another() {
+        let mut queue = Deliveries::default();
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"acceptd", None, at(0));
+        queue.sent(SESSION, at(0));
+        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
+        assert!(front_body(&mut queue).is_none() && queue.len() == 2);
         queue.done(first);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
     }
