@@ -180,7 +180,8 @@ impl Bound {
         numbers.sort_unstable_by_key(|sequence| sequence.0);
         let overdue =
             numbers.into_iter().filter_map(|sequence| Some((sequence, self.window.close(sequence)?))).collect();
-        self.look_at = self.window.iter().map(|(_, pending)| pending.info.deadline).min().unwrap_or(Instant::NEVER);
+        let next = self.window.iter().map(|(_, pending)| pending.info.deadline).min().unwrap_or(Instant::NEVER);
+        self.look_at = next.max(now + Carrier::LOOK_EVERY);
         overdue
     }
 }
