@@ -20,10 +20,10 @@ fn dialling(carrier: &str) -> (Shard, Effects, Option<Key>) {
     let (mut shard, mut out) = (Shard::new(ShardId(0), config, placement, &seeds), Effects::new(ShardId(0), 1));
     shard.start(Instant::ZERO, &mut out);
     shard.handle(Input::Timeout, Instant::ZERO, &mut out);
-    let dialled = out.actions.drain(..).find_map(|action| match action {
-        Action::Connect { connection, .. } => Some(connection),
-        _ => None,
-    });
+    let is_dial = |action: &Action| matches!(action, Action::Connect { .. });
+    let dialled = out.actions.iter().position(is_dial).map(|at| out.actions.remove(at));
+    let dialled = dialled
+        .and_then(|action| if let Action::Connect { connection, .. } = action { Some(connection) } else { None });
     (shard, out, dialled)
 }
 
