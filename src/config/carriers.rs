@@ -70,6 +70,9 @@ pub struct CarrierIdFormats {
     pub receipt: CarrierIdFormat,
 }
 
+/// Carriers give tens. With both directions they are still counted in 16 bits.
+const MAX_LINKS: u64 = 1_000;
+
 /// SMPP 3.4 has room for 8 octets and a NUL; some carriers take more.
 const SPECIFIED_PASSWORD: usize = 8;
 
@@ -93,7 +96,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
         system_id: carrier.required("system_id").and_then(|value| value.parse(printable(1..=15))).unwrap_or_default(),
         password: read_password(carrier),
         system_type: carrier.parse_or("system_type", String::new(), printable(0..=12)),
-        links: carrier.parse_or("links", at_least_one(2), positive_u16),
+        links: carrier.parse_or("links", at_least_one(2), |text| whole(1..=MAX_LINKS)(text).map(at_least_one)),
         window: carrier.parse_or("window", at_least_one(100), positive_u16),
         rate: read_rate(carrier),
         queue: carrier.parse_or("queue", 10_000, whole(0..=u64::from(u32::MAX))),

@@ -32,6 +32,8 @@ pub struct Account {
     pub blocked: Vec<Key>,
     /// Where the search for a session with room goes on.
     pub next_receiver: usize,
+    /// When deliveries that waited too long are looked for.
+    pub next_sweep: Instant,
     pub armed: Armed,
     pub counts: AccountCounts,
 }
@@ -57,6 +59,7 @@ impl Account {
             deliveries: Deliveries::default(),
             blocked: Vec::new(),
             next_receiver: 0,
+            next_sweep: Instant::ZERO,
             armed: Armed::default(),
             counts: AccountCounts { window: u64::from(config.window), ..AccountCounts::default() },
         }

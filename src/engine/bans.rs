@@ -74,6 +74,10 @@ impl Bans {
     pub fn ban(&mut self, pair: Pair, until: Instant, now: Instant) {
         if self.banned.len() >= Self::KEPT {
             self.banned.retain(|_, until| *until > now);
+            let first_over = self.banned.iter().min_by_key(|(_, until)| **until).map(|(pair, _)| *pair);
+            if let Some(first_over) = first_over.filter(|_| self.banned.len() >= Self::KEPT) {
+                self.banned.remove(&first_over);
+            }
         }
         self.banned.insert(pair, until);
     }
@@ -151,6 +155,10 @@ mod tests {
         for name in 0..30_000 {
             bans.wrong_password(ADDRESS, Pair(name), at(1));
         }
-        assert!(bans.pairs.len() <= Bans::KEPT);
+        for name in 0..10_010 {
+            bans.ban(Pair(name), at(100 + name), at(1));
+        }
+        assert!(bans.pairs.len() <= Bans::KEPT && bans.banned.len() <= Bans::KEPT);
+        assert!(bans.is_banned(Pair(10_009), at(1)));
     }
 }

@@ -3,10 +3,12 @@
 //! A submit leaves on a link with room when the rate allows, else it waits, else it goes back for the next carrier. Exactly
 //! one `SubmitDone` or `SubmitReturned` follows each `Submit`. Links are in `link`, what comes back in `receipts`.
 
+use std::time::Duration;
+
 use super::context::Context;
 use super::correlation::{Correlations, seconds};
 use super::early::{EarlyReceipts, Unanswered};
-use super::event::{EndReason, SubmitError};
+use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::queue::SubmitQueue;
@@ -68,6 +70,8 @@ impl Carrier {
     /// Submits that go to one link before the next has its turn: one write carries many.
     const RUN: u32 = 16;
     const SPARE_BODIES: usize = 4096;
+    /// Looking for what is overdue goes through all that waits: what is due meanwhile is found together.
+    pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
     #[must_use]
     pub fn new(id: CarrierId, config: &config::Carrier, keys: [u64; 4]) -> Self {
@@ -216,7 +220,8 @@ impl Carrier {
                 self.return_pending(pending, ReturnReason::QueueFull, cx);
             }
         }
-        self.look_at = self.queue.iter().map(Pending::give_up_at).min().unwrap_or(Instant::NEVER);
+        let next = self.queue.iter().map(Pending::give_up_at).min().unwrap_or(Instant::NEVER);
+        self.look_at = next.max(cx.now + Self::LOOK_EVERY);
     }
 
     /// Makes sure `on_timeout` is called for whatever comes next.
@@ -242,9 +247,12 @@ impl Carrier {
                     self.unbind_link(link, cx);
                 }
                 LinkState::Backoff { .. } => self.links[link].state = LinkState::Off,
-                LinkState::Connecting { .. } | LinkState::Binding { .. } => {
-                    self.close_link(link, EndReason::Drained, cx);
+                // A dial may take long to fail, and nothing depends on how it ends.
+                LinkState::Connecting { connection } => {
+                    cx.out.act(Action::Close { connection: *connection });
+                    self.links[link].state = LinkState::Off;
                 }
+                LinkState::Binding { .. } => self.close_link(link, EndReason::Drained, cx),
                 LinkState::Bound(_) | LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
             }
         }

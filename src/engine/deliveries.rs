@@ -19,6 +19,7 @@ pub struct Delivery {
     pub body: Vec<u8>,
     pub state: DeliveryState,
     pub attempts: u32,
+    born: Instant,
     /// The turn in which it arrived, while the answer with its id may still be on its way to another session.
     pub behind_turn: Option<u64>,
     /// A later receipt of the same id, which waits for this one.
@@ -50,12 +51,16 @@ pub struct Deliveries {
     intermediates: AHashMap<MessageId, Key>,
     spare: Vec<Vec<u8>>,
     outstanding: usize,
+    swept: usize,
 }
 
 impl Deliveries {
     const FIRST_RETRY: Duration = Duration::from_secs(1);
     const LAST_RETRY: Duration = Duration::from_secs(300);
     const SPARE_BODIES: usize = 1024;
+    /// Sweeps that see everything.
+    const SWEEPS: usize = 1024;
+    pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::SWEEPS as u64);
 
     #[must_use]
     pub fn len(&self) -> usize {
@@ -78,7 +83,14 @@ impl Deliveries {
         self.outstanding
     }
 
-    pub fn push(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>) -> Key {
+    pub fn push(
+        &mut self,
+        kind: DeliveryKind,
+        id: MessageId,
+        body: &[u8],
+        behind_turn: Option<u64>,
+        now: Instant,
+    ) -> Key {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
         let key = self.entries.insert(Delivery {
@@ -87,6 +99,7 @@ impl Deliveries {
             body: octets,
             state: DeliveryState::Waiting,
             attempts: 0,
+            born: now,
             behind_turn,
             successor: None,
         });
@@ -159,6 +172,26 @@ impl Deliveries {
         Some((delivery.id, delivery.kind))
     }
 
+    /// Forgets what nobody has taken within `retention`, of the next few; returns their keys. Called every `SWEEP_EVERY`, it sees
+    /// everything within the hour. What was sent and may yet be acknowledged is left for another time.
+    pub fn sweep(&mut self, retention: Duration, now: Instant) -> Vec<Key> {
+        let slots = self.entries.slots();
+        let mut over = Vec::new();
+        for _ in 0..slots.div_ceil(Self::SWEEPS) {
+            self.swept = (self.swept + 1) % slots;
+            if let Some((key, delivery)) = self.entries.at(self.swept)
+                && now.since(delivery.born) >= retention
+                && !matches!(delivery.state, DeliveryState::Outstanding { .. })
+            {
+                over.push(key);
+            }
+        }
+        for key in &over {
+            self.done(*key);
+        }
+        over
+    }
+
     /// Its session ended: it goes first at the next chance.
     pub fn unsent(&mut self, key: Key) {
         if self.entries.get(key).is_some_and(|delivery| matches!(delivery.state, DeliveryState::Outstanding { .. })) {
@@ -218,16 +251,14 @@ impl Deliveries {
             return key;
         };
         // One that was sent once may still be acknowledged late, and that must not count for the later one.
-        if before.state == DeliveryState::Waiting && before.attempts == 0 {
+        if matches!(before.state, DeliveryState::Waiting | DeliveryState::Behind) && before.attempts == 0 {
             let Some(later) = self.entries.remove(key) else { return key };
             if let Some(before) = self.entries.get_mut(earlier) {
                 (before.kind, before.body, before.attempts) = (later.kind, later.body, 0);
             }
             return earlier;
         }
-        if let Some(superseded) = before.successor.replace(key) {
-            self.entries.remove(superseded);
-        }
+        before.successor = Some(key);
         if let Some(delivery) = self.entries.get_mut(key) {
             delivery.state = DeliveryState::Behind;
         }
@@ -254,19 +285,31 @@ mod tests {
     #[test]
     fn a_final_receipt_supersedes_an_intermediate_that_waits() {
         let mut queue = Deliveries::default();
-        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None);
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None);
+        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
         assert_eq!((front_body(&mut queue).map(<[u8]>::to_vec), queue.len()), (Some(b"delivrd".to_vec()), 1));
     }
 
     #[test]
     fn a_final_receipt_waits_for_an_intermediate_that_was_sent() {
         let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None);
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
         queue.sent(SESSION, at(0));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None);
-        queue.push(FINAL, MessageId::new(2), b"other", None);
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
+        queue.push(FINAL, MessageId::new(2), b"other", None, at(0));
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"other".to_vec()));
+        queue.done(first);
+        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
+    }
+
+    #[test]
+    fn a_final_receipt_supersedes_an_intermediate_that_waits_behind_another() {
+        let mut queue = Deliveries::default();
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"acceptd", None, at(0));
+        queue.sent(SESSION, at(0));
+        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
+        assert!(front_body(&mut queue).is_none() && queue.len() == 2);
         queue.done(first);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
     }
@@ -274,11 +317,11 @@ mod tests {
     #[test]
     fn a_late_answer_to_an_intermediate_does_not_take_the_final_receipt_with_it() {
         let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None);
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
         queue.sent(SESSION, at(0));
         queue.retry_later(first, at(20));
         queue.take_due(at(21));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None);
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
         queue.done(first);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
     }
@@ -286,7 +329,7 @@ mod tests {
     #[test]
     fn a_refused_delivery_comes_back_later_each_time_and_an_unsent_one_at_once() {
         let mut queue = Deliveries::default();
-        let key = queue.push(FINAL, MessageId::new(1), b"a", None);
+        let key = queue.push(FINAL, MessageId::new(1), b"a", None, at(0));
         queue.sent(SESSION, at(0));
         queue.retry_later(key, at(0));
         assert_eq!((queue.take_due(at(0)), queue.next_retry()), (0, Some(at(1))));
@@ -300,5 +343,21 @@ mod tests {
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"a".to_vec()));
         assert!(queue.done(key).is_some());
         assert_eq!((queue.len(), queue.outstanding()), (0, 0));
+    }
+
+    #[test]
+    fn what_nobody_takes_within_retention_is_forgotten_unless_it_was_just_sent() {
+        let mut queue = Deliveries::default();
+        let sent = queue.push(FINAL, MessageId::new(1), b"sent", None, at(0));
+        queue.sent(SESSION, at(99));
+        let old = queue.push(FINAL, MessageId::new(2), b"old", None, at(0));
+        queue.push(FINAL, MessageId::new(3), b"young", None, at(50));
+        let mut over = Vec::new();
+        for _ in 0..queue.entries.slots() {
+            over.append(&mut queue.sweep(Duration::from_secs(100), at(100)));
+        }
+        assert_eq!((over, queue.len()), (vec![old], 2));
+        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"young".to_vec()));
+        assert!(queue.done(sent).is_some());
     }
 }

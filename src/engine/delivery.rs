@@ -5,10 +5,12 @@
 
 use super::account::Account;
 use super::context::Context;
+use super::deliveries::Deliveries;
 use super::event::{EndReason, Record};
 use super::message::{DeliveryKind, Octets, ShardMessage};
 use super::session::{Late, Session};
 use super::slab::Key;
+use super::time::Instant;
 use super::timers::Owner;
 use crate::config::CarrierId;
 use crate::smpp::command::{CommandId, CommandStatus};
@@ -39,11 +41,12 @@ impl Account {
             return;
         }
         let behind_turn = incoming.is_fresh.then_some(cx.turn);
-        let key = self.deliveries.push(incoming.kind, incoming.id, body, behind_turn);
+        let key = self.deliveries.push(incoming.kind, incoming.id, body, behind_turn, cx.now);
         let octets: Octets = cx.out.record_bytes.add(body);
         cx.out.append(Record::Delivery { account: self.id, id: incoming.id, key, body: octets });
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
+        self.arm(cx);
         self.pump_deliveries(cx);
     }
 
@@ -137,8 +140,15 @@ impl Account {
         self.pump_deliveries(cx);
     }
 
-    /// Deliveries refused for now may be due again.
+    /// Deliveries refused for now may be due again, and others have waited too long.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.next_sweep <= cx.now {
+            self.next_sweep = cx.now + Deliveries::SWEEP_EVERY;
+            for key in self.deliveries.sweep(cx.config.store.retention, cx.now) {
+                self.counts.deliveries_expired += 1;
+                cx.out.append(Record::DeliveryGone { account: self.id, key });
+            }
+        }
         if self.deliveries.take_due(cx.now) > 0 {
             self.pump_deliveries(cx);
         }
@@ -159,9 +169,9 @@ impl Account {
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) {
-        if let Some(at) = self.deliveries.next_retry() {
-            cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
-        }
+        let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
+        let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
+        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));
     }
 
     /// Goes round the sessions, so that none starves; skips those that do not read.

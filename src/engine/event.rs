@@ -207,8 +207,6 @@ pub enum EndReason {
     Inactive,
     /// It never bound within `session_init`.
     SessionInit,
-    /// The carrier's answers stayed out.
-    Unanswered,
     /// It did not read what we wrote.
     Stalled,
     LostFraming,

@@ -18,10 +18,13 @@ use super::shard::Connection;
 use super::slab::Key;
 use super::time::Instant;
 use super::window::Window;
-use crate::config::{self, CarrierState, Connect, Timers};
+use crate::config::{self, CarrierState, CarrierTls, Connect, Timers};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::Frame;
 use crate::smpp::pdu::{self, Bind, BindMode};
+
+#[cfg(test)]
+mod tests;
 
 #[derive(Debug)]
 pub struct Link {
@@ -91,7 +94,8 @@ impl Link {
                 vec![(BindMode::Transmitter, transmitter), (BindMode::Receiver, receiver)]
             }
         };
-        let off = config.state == CarrierState::Off;
+        // Without TLS to speak, a carrier that wants it is not dialled: the password must not cross the network in clear.
+        let off = config.state == CarrierState::Off || config.tls != CarrierTls::Off;
         let state = || if off { LinkState::Off } else { LinkState::Backoff { retry_at: Instant::ZERO } };
         let link = |(mode, address): &(BindMode, &String)| Self {
             mode: *mode,
@@ -176,7 +180,8 @@ impl Bound {
         numbers.sort_unstable_by_key(|sequence| sequence.0);
         let overdue =
             numbers.into_iter().filter_map(|sequence| Some((sequence, self.window.close(sequence)?))).collect();
-        self.look_at = self.window.iter().map(|(_, pending)| pending.info.deadline).min().unwrap_or(Instant::NEVER);
+        let next = self.window.iter().map(|(_, pending)| pending.info.deadline).min().unwrap_or(Instant::NEVER);
+        self.look_at = next.max(now + Carrier::LOOK_EVERY);
         overdue
     }
 }
@@ -213,7 +218,9 @@ impl Carrier {
                 return self.handle_bind_resp(at, connection, frame.status, cx);
             }
             LinkState::Binding { .. } if frame.command == CommandId::GENERIC_NACK => {
-                return self.handle_bind_resp(at, connection, frame.status, cx);
+                // A nack is a refusal whatever its status says.
+                let status = if frame.status.is_ok() { CommandStatus::RBINDFAIL } else { frame.status };
+                return self.handle_bind_resp(at, connection, status, cx);
             }
             LinkState::Unbinding { .. } if frame.command == CommandId::UNBIND_RESP => {
                 return self.close_link(at, EndReason::Drained, cx);

@@ -214,9 +214,11 @@ impl Shard {
     #[must_use]
     pub fn is_wanted(&self, connection: Key) -> bool {
         match self.connections.get(connection) {
-            Some(Connection::Link { carrier, link }) => self.carriers[carrier.index()]
-                .as_ref()
-                .is_some_and(|carrier| !matches!(carrier.links[usize::from(*link)].state, LinkState::Closing { .. })),
+            Some(Connection::Link { carrier, link }) => {
+                self.carriers[carrier.index()].as_ref().is_some_and(|carrier| {
+                    !matches!(carrier.links[usize::from(*link)].state, LinkState::Closing { .. } | LinkState::Off)
+                })
+            }
             Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
             Some(Connection::Moving { .. }) | None => false,
         }
@@ -249,7 +251,10 @@ impl Shard {
                         carrier.arm(context!(self, now, out));
                     }
                 }
-                Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => {}
+                Some(Connection::Unbound(_)) => {
+                    self.with_unbound(connection, now, out, |unbound, cx| unbound.blocked(connection, cx));
+                }
+                Some(Connection::Moving { .. }) | None => {}
             },
             Input::Unblocked { connection } => {
                 if let Some(Connection::Session { account, .. }) = self.connections.get(connection)

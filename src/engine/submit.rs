@@ -61,9 +61,9 @@ impl Account {
                 let out = cx.out.write(session.connection);
                 pdu::write_control(frame.command.response(), status, frame.sequence, out);
             }
-            CommandId::DELIVER_SM | CommandId::OUTBIND | CommandId::ALERT_NOTIFICATION => {
+            CommandId::DELIVER_SM => {
                 let out = cx.out.write(session.connection);
-                pdu::write_control(frame.command.response(), CommandStatus::RINVBNDSTS, frame.sequence, out);
+                pdu::write_deliver_sm_resp(CommandStatus::RINVBNDSTS, frame.sequence, out);
                 self.spend_error(at, cx);
             }
             command if command.is_response() => self.unsolicited(at, cx),

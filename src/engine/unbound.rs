@@ -11,6 +11,7 @@ use subtle::{Choice, ConstantTimeEq};
 use super::context::Context;
 use super::event::{Action, AdmittedBind, Notice};
 use super::message::{ShardId, ShardMessage};
+use super::session::Session;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
@@ -112,6 +113,13 @@ impl Unbound {
                 cx.timers.arm(Owner::Connection(key), &mut self.armed, at);
             }
             State::Closing | State::RefusedAtHome => {}
+        }
+    }
+
+    /// The kernel takes nothing more for it. Nobody who has not bound may make us keep more than a session could.
+    pub fn blocked(&mut self, key: Key, cx: &mut Context<'_>) {
+        if cx.out.outbox(key.slot).unwritten().len() > Session::MAX_UNWRITTEN {
+            self.close(key, cx);
         }
     }
 

@@ -32,6 +32,8 @@ use crate::runtime::{clock, sys};
 const FLUSH_BEFORE_CLOSE: Duration = Duration::from_secs(5);
 /// How long the peer may still send after we said goodbye; closing with octets unread would destroy our last ones.
 const LINGER: Duration = Duration::from_secs(1);
+/// Reads before a peer that sends without a pause leaves the shard to others, and to the turn that writes.
+const READS_IN_A_ROW: u32 = 4;
 
 pub struct Connection {
     pub key: Key,
@@ -85,7 +87,6 @@ impl Connection {
 
     /// Reads until the connection ends. A panic of its own I/O ends it alone; one inside the engine ends the process.
     pub async fn run(self: Rc<Self>, shard: Rc<ShardLoop>) {
-        self.handle_unread(&shard);
         let ended = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| self.poll_read(&shard, cx))) {
             Ok(polled) => polled,
             Err(panic) if shard.is_in_engine() => resume_unwind(panic),
@@ -112,6 +113,7 @@ impl Connection {
         let socket = sys::own(&self.stream.borrow())?;
         self.stage.set(Stage::Gone);
         self.reader.wake();
+        self.writer.wake();
         Ok((socket, std::mem::take(&mut *self.unread.borrow_mut())))
     }
 
@@ -169,6 +171,7 @@ impl Connection {
         // The peer may be gone already; then there is nothing to tell it.
         let _ = self.shutdown();
         self.stage.set(Stage::Discarding);
+        self.unread.borrow_mut().clear();
         self.reader.wake();
         let gone = async {
             while self.stage.get() == Stage::Discarding {
@@ -200,7 +203,7 @@ impl Connection {
     }
 
     fn poll_read(self: &Rc<Self>, shard: &Rc<ShardLoop>, cx: &mut Context<'_>) -> Poll<Ended> {
-        loop {
+        for _ in 0..READS_IN_A_ROW {
             // Registers for whatever another task has to say; what it says is in the flags.
             let _ = self.reader.poll(cx);
             match self.stage.get() {
@@ -233,11 +236,12 @@ impl Connection {
             unread.clear();
             unread.extend_from_slice(&buffer[handled..kept + count]);
             if was_full {
-                // More is waiting; let the other connections have their turn first.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                break;
             }
         }
+        // More is waiting, or may be; let the other connections have their turn first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Handles PDUs kept from before. False when the connection's state changed meanwhile.
@@ -259,7 +263,13 @@ impl Connection {
             let received = engine.shard.receive(self.key, octets, now, &mut engine.out);
             self.is_paused.set(received.is_paused);
             let is_partial = !received.is_paused && received.taken < octets.len();
-            self.partial_since.set(if is_partial { now.as_nanos().max(1) } else { 0 });
+            // However slowly more of a PDU drips in, its first octets came when they came.
+            let is_same = received.taken == 0 && self.partial_since.get() != 0;
+            if !is_partial {
+                self.partial_since.set(0);
+            } else if !is_same {
+                self.partial_since.set(now.as_nanos().max(1));
+            }
             // While it is still in the nearest cache.
             engine.shard.settle(now, &mut engine.out);
             received.taken

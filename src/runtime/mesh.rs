@@ -138,7 +138,8 @@ impl Mesh {
         }
     }
 
-    fn offer_again(&self) {
+    /// Offers what full channels did not take.
+    pub fn offer_again(&self) {
         for peer in self.peers.iter().flatten() {
             let mut backlog = peer.backlog.borrow_mut();
             while let Some(message) = backlog.pop_front() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_lite::future;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement};
 
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::engine::event::Input;
 use crate::engine::message::ShardId;
 use crate::engine::placement::Placement;
@@ -42,6 +42,8 @@ const MEETING: Duration = Duration::from_secs(10);
 /// An executor that has not begun by then lies asleep, and another is tried.
 const START_PATIENCE: Duration = Duration::from_millis(500);
 const START_TRIES: u32 = 20;
+/// The durability in force: all state is in memory so far, whatever the configuration asks for.
+const DURABILITY: &str = "memory";
 const IO_MEMORY: usize = 64 << 10;
 /// Longer than the kernel commonly leaves a thread without a core: glommio 0.9.0 goes to sleep with work at hand when this runs out
 /// before it began, and then only the next upkeep wakes it.
@@ -80,8 +82,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
-    // All state is in memory so far, whatever the configuration asks for.
-    metrics::publish_build(env!("CARGO_PKG_VERSION"), "memory");
+    metrics::publish_build(env!("CARGO_PKG_VERSION"), DURABILITY);
     let token = shared.config.admin.token.clone();
     let admin_thread = admin::start(admin_listener, health, prometheus, token)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
@@ -93,16 +94,12 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         carriers = shared.config.carriers.len(),
         listen = ?shared.config.smpp.listen,
         admin = %shared.config.admin.listen,
-        durability = durability_in_force(shared.config.store.durability),
+        durability = DURABILITY,
         "ready"
     );
     let result = wait(&shared, &ended);
     drop(admin_thread);
     result
-}
-
-fn durability_in_force(_configured: Durability) -> &'static str {
-    "memory"
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -256,6 +253,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
     for round in 0_u32.. {
         pulse.next(shard.id.index()).await;
         shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
+        shard.send_backlog();
         let asked = shard.shared.control.stage();
         if asked > stage {
             // One stage at a time, so that none is skipped when both were asked for since the last look.

@@ -117,8 +117,15 @@ impl ShardLoop {
         self.buffer.borrow_mut()
     }
 
+    /// Lets a writer at what waits for a connection, and counts what it wrote.
     pub fn with_outbox<T>(&self, slot: u32, work: impl FnOnce(&mut Outbox) -> T) -> T {
-        work(self.engine.borrow_mut().out.outbox_mut(slot))
+        let mut engine = self.engine.borrow_mut();
+        let outbox = engine.out.outbox_mut(slot);
+        let before = outbox.total_written();
+        let done = work(outbox);
+        let written = outbox.total_written() - before;
+        engine.shard.counts.bytes_out += written;
+        done
     }
 
     /// Takes a connection that was dealt to this shard.
@@ -148,6 +155,11 @@ impl ShardLoop {
 
     pub fn send(&self, to: usize, message: MeshMessage) {
         self.mesh.send(to, message);
+    }
+
+    /// Offers what a full channel did not take, also when this shard has nothing else to do.
+    pub fn send_backlog(&self) {
+        self.mesh.offer_again();
     }
 
     async fn turns(self: Rc<Self>) {

@@ -1,5 +1,6 @@
 //! Before the bind, and at it: who is let in, what a stranger is answered, and when he is shown the door.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use trunkline::smpp::command::CommandId;
@@ -77,8 +78,16 @@ fn a_body_that_stays_incomplete_for_ten_seconds_ends_the_connection() {
     let started = Instant::now();
     let mut acme = world.acme();
     let mut unbound = world.connect();
-    acme.send(&Pdu::new(CommandId::SUBMIT_SM, ROK, 9, &plain("cut")).octets()[..30]);
+    let submit = Pdu::new(CommandId::SUBMIT_SM, ROK, 9, &plain("cut")).octets();
+    acme.send(&submit[..30]);
     unbound.send(&bind_octets(BindMode::Transceiver, "acme", "secret", 1)[..17]);
+    // Dripping in, one octet every two seconds, it is incomplete all the same.
+    acme.stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    for octet in &submit[30..34] {
+        assert!(acme.stream.read(&mut [0]).is_err(), "still open, and nothing to say");
+        acme.send(&[*octet]);
+    }
+    acme.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     acme.expect_close();
     unbound.expect_close();
     let waited = started.elapsed();

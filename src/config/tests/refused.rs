@@ -203,6 +203,7 @@ fn a_carrier_is_checked_key_by_key() {
         ("system_type: thirteen-long", "system_type"),
         ("bind: both", "bind"),
         ("links: 0", "links"),
+        ("links: 1001", "links"),
         ("window: 0", "window"),
         ("window: 65536", "window"),
         ("rate: 0", "rate"),

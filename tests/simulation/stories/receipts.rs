@@ -169,4 +169,20 @@ fn a_receipt_nobody_asked_for_is_passed_on_only_to_an_account_that_wants_it() {
         sim.end();
         assert_eq!((sim.status(esme, tag), sim.esmes[esme].deliveries.len()), (Some(CommandStatus::ROK), expected));
     }
+
+fn a_receipt_nobody_takes_is_given_up_after_the_retention_and_counted() {
+    let mut sim = gateway("", "", ONE);
+    let esme = sim.bound("a0", BindMode::Transmitter);
+    sim.submit(esme, "491700000001", true);
+    sim.run_for(Duration::from_secs(71 * 3600));
+    let expired = |sim: &mut Sim| -> u64 {
+        let shard = &mut sim.nodes[0].shard;
+        shard.accounts().map(|account| account.counts.deliveries_expired).sum()
+    };
+    assert_eq!(expired(&mut sim), 0);
+    sim.run_for(Duration::from_secs(3 * 3600));
+    assert_eq!(expired(&mut sim), 1);
+    let receiver = sim.bound("a0", BindMode::Receiver);
+    sim.run_for(Duration::from_secs(60));
+    assert_eq!(sim.esmes[receiver].deliveries.len(), 0);
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use trunkline::smpp::command::{CommandId, CommandStatus};
-use trunkline::smpp::pdu::BindMode;
+use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use trunkline::smpp::pdu::{self, BindMode};
 
 use super::*;
 use crate::habits::EsmeHabit;
@@ -171,4 +171,37 @@ fn goodbyes_may_cross() {
     let esme = &sim.esmes[esme];
     assert!(esme.has(CommandId::UNBIND) && esme.has(CommandId::UNBIND_RESP) && esme.wire.is_none());
     assert_eq!(esme.answers[&tag].0, CommandStatus::RSYSERR);
+}
+
+#[test]
+fn who_never_bound_and_does_not_read_is_not_kept_for() {
+    let mut sim = gateway("", "", ONE);
+    sim.habit.capacity = 2_000;
+    let esme = sim.esme("a0", leaving(BindMode::Transceiver));
+    sim.esmes[esme].is_mute = true;
+    sim.run_for(Duration::from_millis(100));
+    sim.esmes[esme].stalled_until = u64::MAX;
+    let mut enquiries = Vec::new();
+    for sequence in 1..=20_000 {
+        pdu::write_control(CommandId::ENQUIRE_LINK, CommandStatus::ROK, SequenceNumber(sequence), &mut enquiries);
+    }
+    sim.esme_sends(esme, &enquiries);
+    sim.run_for(Duration::from_secs(1));
+    let shard = &mut sim.nodes[0].shard;
+    shard.measure();
+    assert_eq!(shard.counts.unbound, 0);
+}
+
+#[test]
+fn what_has_no_answer_of_its_own_is_nacked() {
+    let mut sim = gateway("", "", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    for (sequence, command) in [(90, CommandId::OUTBIND), (91, CommandId::ALERT_NOTIFICATION)] {
+        let mut octets = Vec::new();
+        pdu::write_control(command, CommandStatus::ROK, SequenceNumber(sequence), &mut octets);
+        sim.esme_sends(esme, &octets);
+    }
+    sim.run_for(Duration::from_millis(100));
+    let received = sim.esmes[esme].received.iter().map(|one| (one.1, one.2)).skip(1).collect::<Vec<_>>();
+    assert_eq!(received, [(CommandId::GENERIC_NACK, CommandStatus::RINVCMDID); 2]);
 }
