@@ -30,6 +30,15 @@ impl Outbox {
         &self.bytes[self.written..]
     }
 
+    /// What may wait for a peer that does not read before we read no more of it, whose every PDU adds an answer.
+    const BACKED_UP: usize = 256 << 10;
+
+    /// Whether too much waits. Only while a writer is at it, whose end is told by `Input::Unblocked`.
+    #[must_use]
+    pub fn is_backed_up(&self) -> bool {
+        self.blocked_since.is_some() && self.unwritten().len() > Self::BACKED_UP
+    }
+
     /// What the kernel took is kept until it is this much, and half of what is here.
     const FORGET_AT: usize = 64 << 10;
 
