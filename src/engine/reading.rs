@@ -99,7 +99,7 @@ impl Shard {
         let mut taken = 0;
         loop {
             let is_ready = matches!(self.connections.get(connection), Some(Connection::Unbound(it)) if it.is_ready());
-            if !is_ready {
+            if !is_ready || out.outbox(connection.slot).is_backed_up() {
                 return Ok(Received { taken, is_paused: true });
             }
             let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };

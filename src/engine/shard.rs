@@ -258,8 +258,8 @@ impl Shard {
                     }
                 }
                 // It may have been read no further while too much waited for it.
-                Some(Connection::Link { .. }) => out.act(Action::Resume { connection }),
-                Some(Connection::Unbound(_) | Connection::Moving { .. }) | None => {}
+                Some(Connection::Link { .. } | Connection::Unbound(_)) => out.act(Action::Resume { connection }),
+                Some(Connection::Moving { .. }) | None => {}
             },
             Input::Batch { batch, .. } => self.handle_batch(batch, now, out),
             Input::Durable { through } => out.durable(through),
