@@ -147,6 +147,15 @@ impl Effects {
         &mut outbox.bytes
     }
 
+    /// The connection is over. A slot's memory serves whoever comes next, but not what piled up for a peer that did not read.
+    pub fn release(&mut self, connection: Key) {
+        if let Some(outbox) = self.outboxes.get_mut(connection.slot as usize)
+            && outbox.bytes.capacity() > Outbox::FORGET_AT
+        {
+            *outbox = Outbox { is_dirty: outbox.is_dirty, ..Outbox::default() };
+        }
+    }
+
     #[must_use]
     pub fn outbox(&self, slot: u32) -> &Outbox {
         &self.outboxes[slot as usize]
@@ -297,5 +306,15 @@ mod tests {
         let second = out.start_commit().unwrap();
         out.durable(second);
         assert_eq!(said(&mut out), [4]);
+    }
+
+    #[test]
+    fn what_piled_up_for_a_peer_that_did_not_read_is_given_back_when_it_ends() {
+        let mut out = Effects::new(ShardId(0), 1);
+        let connection = Key { slot: 0, generation: 0 };
+        out.open(connection);
+        out.write(connection).resize(1 << 20, 0);
+        out.release(connection);
+        assert_eq!(out.outbox(0).bytes.capacity(), 0);
     }
 }
