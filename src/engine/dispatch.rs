@@ -62,6 +62,7 @@ impl Shard {
             }
             None => {}
         }
+        out.release(connection);
     }
 
     pub(super) fn handle_batch(&mut self, batch: &Batch, now: Instant, out: &mut Effects) {

@@ -30,6 +30,15 @@ impl Outbox {
         &self.bytes[self.written..]
     }
 
+    /// What may wait for a peer that does not read before we read no more of it, whose every PDU adds an answer.
+    const BACKED_UP: usize = 256 << 10;
+
+    /// Whether too much waits. Only while a writer is at it, whose end is told by `Input::Unblocked`.
+    #[must_use]
+    pub fn is_backed_up(&self) -> bool {
+        self.blocked_since.is_some() && self.unwritten().len() > Self::BACKED_UP
+    }
+
     /// What the kernel took is kept until it is this much, and half of what is here.
     const FORGET_AT: usize = 64 << 10;
 
@@ -136,6 +145,15 @@ impl Effects {
             self.dirty.push(connection.slot);
         }
         &mut outbox.bytes
+    }
+
+    /// The connection is over. A slot's memory serves whoever comes next, but not what piled up for a peer that did not read.
+    pub fn release(&mut self, connection: Key) {
+        if let Some(outbox) = self.outboxes.get_mut(connection.slot as usize)
+            && outbox.bytes.capacity() > Outbox::FORGET_AT
+        {
+            *outbox = Outbox { is_dirty: outbox.is_dirty, ..Outbox::default() };
+        }
     }
 
     #[must_use]
@@ -288,5 +306,15 @@ mod tests {
         let second = out.start_commit().unwrap();
         out.durable(second);
         assert_eq!(said(&mut out), [4]);
+    }
+
+    #[test]
+    fn what_piled_up_for_a_peer_that_did_not_read_is_given_back_when_it_ends() {
+        let mut out = Effects::new(ShardId(0), 1);
+        let connection = Key { slot: 0, generation: 0 };
+        out.open(connection);
+        out.write(connection).resize(1 << 20, 0);
+        out.release(connection);
+        assert_eq!(out.outbox(0).bytes.capacity(), 0);
     }
 }

@@ -328,6 +328,10 @@ impl Carrier {
             let until = cx.now + Session::LATE_ANSWERS;
             link.late.push_back(LateSubmit { sequence: *sequence, info: pending.info, until });
         }
+        if cx.out.outbox(bound.connection.slot).is_backed_up() {
+            // Not read by our choice: silence says nothing about the peer.
+            bound.liveness.heard(cx.now);
+        }
         let mut check = bound.liveness.on_timeout(&cx.config.smpp.timers, cx.now);
         if bound.unanswered_in_a_row >= 3 && check == Check::Quiet {
             bound.unanswered_in_a_row = 0;

@@ -76,7 +76,11 @@ impl Shard {
         let Some(carrier) = &mut self.carriers[carrier.index()] else { return Ok(Received::nothing()) };
         let cx = context!(self, now, out);
         let mut taken = 0;
-        while let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? {
+        loop {
+            if cx.out.outbox(connection.slot).is_backed_up() {
+                return Ok(Received { taken, is_paused: true });
+            }
+            let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };
             taken += frame.len();
             cx.counts.pdus_in += 1;
             carrier.handle_frame(link, connection, &frame, cx);
@@ -95,7 +99,7 @@ impl Shard {
         let mut taken = 0;
         loop {
             let is_ready = matches!(self.connections.get(connection), Some(Connection::Unbound(it)) if it.is_ready());
-            if !is_ready {
+            if !is_ready || out.outbox(connection.slot).is_backed_up() {
                 return Ok(Received { taken, is_paused: true });
             }
             let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };

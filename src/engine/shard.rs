@@ -11,7 +11,7 @@ use super::bans::Bans;
 use super::carrier::Carrier;
 use super::context::Context;
 use super::effects::Effects;
-use super::event::{AdmittedBind, Input, Notice};
+use super::event::{Action, AdmittedBind, Input, Notice};
 use super::gate::Gate;
 use super::id_source::IdSource;
 use super::link::LinkState;
@@ -256,13 +256,16 @@ impl Shard {
                 }
                 Some(Connection::Moving { .. }) | None => {}
             },
-            Input::Unblocked { connection } => {
-                if let Some(Connection::Session { account, .. }) = self.connections.get(connection)
-                    && let Some(account) = &mut self.accounts[account.index()]
-                {
-                    account.pump_deliveries(context!(self, now, out));
+            Input::Unblocked { connection } => match self.connections.get(connection) {
+                Some(Connection::Session { account, .. }) => {
+                    if let Some(account) = &mut self.accounts[account.index()] {
+                        account.pump_deliveries(context!(self, now, out));
+                    }
                 }
-            }
+                // It may have been read no further while too much waited for it.
+                Some(Connection::Link { .. } | Connection::Unbound(_)) => out.act(Action::Resume { connection }),
+                Some(Connection::Moving { .. }) | None => {}
+            },
             Input::Batch { batch, .. } => self.handle_batch(batch, now, out),
             Input::Durable { through } => out.durable(through),
             Input::Ids { first, end } => self.ids.add_block(first, end),

@@ -1,12 +1,15 @@
 //! Carriers that are down, refuse, fall silent, hang up, or talk nonsense: what was not accepted goes elsewhere or is refused, what
 //! may have been is in doubt, and the link comes back.
 
+use std::io::Write;
+use std::time::Duration;
+
 use trunkline::smpp::command::CommandId;
 use trunkline::smpp::pdu::BindMode;
 
 use crate::carrier::{Carrier, receipt, resp};
 use crate::gateway::{Gateway, free_address};
-use crate::peer::{Pdu, Peer, ROK, plain, with_receipt};
+use crate::peer::{PATIENCE, Pdu, Peer, ROK, plain, with_receipt};
 use crate::receipts::id_of_receipt;
 use crate::world::Scripted;
 
@@ -251,4 +254,30 @@ routes:
         let answer = globex.submit(&with_receipt("flows"));
         assert_eq!(id_of_receipt(&globex.receive()), answer.id());
     }
+}
+
+/// A carrier that sends without reading would otherwise have its answers pile up here until it is taken for dead.
+#[test]
+fn a_carrier_that_reads_no_answers_is_read_no_further_and_goes_on_where_it_stopped() {
+    const CHUNK: usize = 1_000;
+    const ENOUGH: usize = 64 << 20;
+    let mut scripted = Scripted::new();
+    let deliver = Pdu::new(CommandId::DELIVER_SM, ROK, 7, &receipt("nobody", "DELIVRD")).octets();
+    let octets = deliver.repeat(CHUNK);
+    let link = scripted.link();
+    link.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut sent = 0;
+    while let Ok(count) = (&link.stream).write(&octets[sent % octets.len()..]) {
+        sent += count;
+        assert!(sent < ENOUGH, "{sent} octets were taken");
+    }
+    let rest = (deliver.len() - sent % deliver.len()) % deliver.len();
+    let (mut stream, tail) = (link.stream.try_clone().unwrap(), deliver[deliver.len() - rest..].to_vec());
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let sender = std::thread::spawn(move || stream.write_all(&tail).unwrap());
+    for _ in 0..(sent + rest) / deliver.len() {
+        link.expect_answer(CommandId::DELIVER_SM_RESP, ROK, 7);
+    }
+    sender.join().unwrap();
+    link.expect_quiet();
 }

@@ -164,3 +164,18 @@ fn a_customer_who_does_not_read_is_closed_and_the_others_go_on() {
     world.gateway.wait_for_metric("trunkline_sessions_bound{account=\"acme\"}", |count| count == 0.0);
     world.is_well();
 }
+
+/// Nobody need know a password for this.
+#[test]
+fn a_connection_that_has_not_bound_and_does_not_read_is_read_no_further() {
+    let mut world = World::new();
+    let deaf = world.connect();
+    deaf.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let flood = Pdu::new(CommandId::ENQUIRE_LINK, ROK, 1, b"").octets().repeat(4096);
+    let mut sent = 0;
+    while let Ok(count) = (&deaf.stream).write(&flood[sent % flood.len()..]) {
+        sent += count;
+        assert!(sent < 64 << 20, "{sent} octets were taken");
+    }
+    world.is_well();
+}

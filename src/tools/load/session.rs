@@ -64,6 +64,8 @@ pub(super) struct Seat {
 enum State {
     Binding,
     Bound,
+    /// Asked to unbind: it submits no more, and says yes to this number once all is answered.
+    Leaving(SequenceNumber),
     Unbinding,
     Ended,
 }
@@ -135,8 +137,10 @@ impl Session {
                 self.tally.borrow_mut().protocol_errors += 1;
                 break;
             }
-            if self.state == State::Bound {
-                self.go_on(now);
+            match self.state {
+                State::Bound => self.go_on(now),
+                State::Leaving(sequence) => self.leave(sequence, now),
+                State::Binding | State::Unbinding | State::Ended => {}
             }
             self.lane.outbox.hush();
             self.book(now);
@@ -224,6 +228,7 @@ impl Session {
                 }
             }
             CommandId::ENQUIRE_LINK => self.write_control(CommandId::ENQUIRE_LINK_RESP, frame.sequence),
+            CommandId::UNBIND if self.state == State::Bound => self.state = State::Leaving(frame.sequence),
             CommandId::UNBIND => self.write_control(CommandId::UNBIND_RESP, frame.sequence),
             CommandId::UNBIND_RESP if self.state == State::Unbinding => self.state = State::Ended,
             CommandId::GENERIC_NACK => match self.window.take(frame.sequence) {
@@ -254,13 +259,27 @@ impl Session {
             self.state = State::Unbinding;
             return;
         }
+        self.sweep(now);
+        if self.seat.role != Role::Receiver {
+            self.fill_window(now);
+        }
+    }
+
+    fn sweep(&mut self, now: u64) {
         if now.saturating_sub(self.swept_ns) >= SWEEP_NS {
             self.swept_ns = now;
             let timeout = nanos(self.shared.args.response_timeout);
             self.added.lost += self.window.take_if(|submit| submit.sent_ns + timeout <= now).len() as u64;
         }
-        if self.seat.role != Role::Receiver {
-            self.fill_window(now);
+    }
+
+    /// The peer closes when it has our answer, so what is still open would never be answered.
+    fn leave(&mut self, sequence: SequenceNumber, now: u64) {
+        self.lane.next_due_ns.set(u64::MAX);
+        self.sweep(now);
+        if self.window.outstanding() == 0 || self.shared.is_ending() {
+            self.write_control(CommandId::UNBIND_RESP, sequence);
+            self.state = State::Unbinding;
         }
     }
 

@@ -1,9 +1,12 @@
 //! The load against the simulator over loopback, without a gateway between them.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::mpsc;
 
 use super::*;
-use crate::smpp::command::CommandStatus;
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::frame::Frame;
 use crate::tools::from_flags;
 use crate::tools::smsc::{SmscArgs, SmscReport, smsc};
 
@@ -131,6 +134,46 @@ fn a_wrong_password_ends_the_run_with_the_carriers_reason() {
 fn accounts_are_spread_over_the_binds_and_receipts_come_to_their_own() {
     let flags = "--count 2000 --dlr --binds 4 --account one:1 --account two:2";
     expect_clean("--receipt-link other --receipts 2ms", flags);
+}
+
+#[test]
+fn a_session_asked_to_unbind_submits_no_more_and_goes_when_all_is_answered() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut args = load_args("--count 1000 --binds 1 --window 10 --dlr-timeout 200ms");
+    args.connect = listener.local_addr().unwrap();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        expect_pdu(&mut stream, CommandId::BIND_TRANSCEIVER);
+        write_pdu(&mut stream, CommandId::BIND_TRANSCEIVER_RESP, 1, b"x\0");
+        let submits: Vec<u32> = (0..10).map(|_| expect_pdu(&mut stream, CommandId::SUBMIT_SM)).collect();
+        write_pdu(&mut stream, CommandId::UNBIND, 77, b"");
+        for sequence in submits {
+            write_pdu(&mut stream, CommandId::SUBMIT_SM_RESP, sequence, b"id\0");
+        }
+        assert_eq!(expect_pdu(&mut stream, CommandId::UNBIND_RESP), 77);
+    });
+    let report = load(&args, &Arc::default(), &Arc::default()).unwrap();
+    peer.join().unwrap();
+    assert_eq!((report.submitted, report.accepted, report.unanswered), (10, 10, 0), "{report:?}");
+}
+
+fn write_pdu(stream: &mut TcpStream, command: CommandId, sequence: u32, body: &[u8]) {
+    let mut out = Vec::new();
+    Frame { command, status: CommandStatus::ROK, sequence: SequenceNumber(sequence), body }.write(&mut out);
+    stream.write_all(&out).unwrap();
+}
+
+/// The next PDU must be this command; its sequence number.
+fn expect_pdu(stream: &mut TcpStream, command: CommandId) -> u32 {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut octets = vec![0; u32::from_be_bytes(length) as usize];
+    octets[..4].copy_from_slice(&length);
+    stream.read_exact(&mut octets[4..]).unwrap();
+    let frame = Frame::cut(&octets, 1 << 16).unwrap().unwrap();
+    assert_eq!(frame.command, command);
+    frame.sequence.0
 }
 
 #[test]
