@@ -20,7 +20,7 @@ use trunkline::smpp::frame::{Frame, write_header};
 #[path = "common/relay.rs"]
 mod relay;
 
-use relay::{BUFFER_LEN, Failure, MAX_PDU, Relayed, executor, read, turns, write_all};
+use relay::{BUFFER_LEN, Failure, MAX_PDU, Relayed, executor, keep_awake, read, turns, write_all};
 
 #[derive(Parser)]
 #[command(about = "The floor: a bare SMPP relay on glommio, and what it costs per message")]
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
         Some(Mode::Relay { listen, to, cpu }) => relay::run(listen, to, cpu),
         Some(Mode::Sink { listen }) => run_sink(listen),
         Some(Mode::Client { to, count, shape }) => {
-            executor(None).make().map_err(Failure::from).and_then(|ex| ex.run(client(to, count, shape)))
+            executor(None).make().map_err(Failure::from).and_then(|ex| ex.run(run_client(to, count, shape)))
         }
         Some(Mode::Measure { count, shape, runs, cpu }) => measure(count, shape, runs, cpu),
         None => check_itself(),
@@ -116,6 +116,7 @@ fn main() -> ExitCode {
 
 fn run_sink(listen: SocketAddr) -> Result<(), Failure> {
     executor(None).make()?.run(async move {
+        keep_awake()?;
         let listener = TcpListener::bind(listen)?;
         println!("listening {}", listener.local_addr()?);
         sink(listener).await
@@ -142,6 +143,11 @@ async fn answer(stream: RefCell<TcpStream>) {
         |_| (),
     )
     .await;
+}
+
+async fn run_client(to: SocketAddr, count: u64, shape: Shape) -> Result<(), Failure> {
+    keep_awake()?;
+    client(to, count, shape).await
 }
 
 async fn client(to: SocketAddr, count: u64, shape: Shape) -> Result<(), Failure> {
@@ -264,6 +270,7 @@ fn check_itself() -> Result<(), Failure> {
     let relayed = Arc::new(Relayed::default());
     let counted = Arc::clone(&relayed);
     executor(None).make()?.run(async move {
+        keep_awake()?;
         let (sink_side, relay_side) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
         let (sink_at, relay_at) = (sink_side.local_addr()?, relay_side.local_addr()?);
         glommio::spawn_local(async move { sink(sink_side).await.map_err(|e| e.to_string()) }).detach();

@@ -89,6 +89,15 @@ enum Middle {
     },
 }
 
+impl std::fmt::Display for Middle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Relay => f.write_str("relay"),
+            Self::Gateway { shards } => write!(f, "gateway, shards: {shards}"),
+        }
+    }
+}
+
 const GATEWAYS: [Middle; 2] = [Middle::Gateway { shards: 1 }, Middle::Gateway { shards: 2 }];
 
 /// What one run came to.
@@ -151,8 +160,13 @@ impl Row {
     }
 }
 
-/// Carrier, middle and load from start to end; only the middle's CPU time between load's start and end is counted.
 fn run_once(site: &Site, row: &Row, middle: Middle, flags: &str) -> Result<Run, Failure> {
+    run_to_its_end(site, row, middle, flags)
+        .map_err(|error| format!("{} through the {middle}: {error}", row.name).into())
+}
+
+/// Carrier, middle and load from start to end; only the middle's CPU time between load's start and end is counted.
+fn run_to_its_end(site: &Site, row: &Row, middle: Middle, flags: &str) -> Result<Run, Failure> {
     let (carrier, carrier_at) = site.smsc()?;
     let (between, at) = match middle {
         Middle::Relay => site.relay(carrier_at)?,
@@ -218,11 +232,7 @@ fn check_itself() -> Result<(), Failure> {
     let flags = format!("--binds {} --window {} --count {SMALL}", row.binds, row.window);
     for middle in [Middle::Relay, GATEWAYS[0], GATEWAYS[1]] {
         let run = run_once(&site, row, middle, &flags)?;
-        let name = match middle {
-            Middle::Relay => "relay".to_owned(),
-            Middle::Gateway { shards } => format!("gateway, shards: {shards}"),
-        };
-        println!("ratio: {SMALL} full cycles through the {name}, {:.2} us of CPU each", run.us_per_cycle);
+        println!("ratio: {SMALL} full cycles through the {middle}, {:.2} us of CPU each", run.us_per_cycle);
     }
     Ok(())
 }

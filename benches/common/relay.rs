@@ -43,11 +43,24 @@ pub(crate) fn executor(cpu: Option<usize>) -> LocalExecutorBuilder {
         .preempt_timer(Duration::from_millis(5))
 }
 
+/// Wakes this executor ten times a second, as the gateway's shards are (`runtime::pulse` says why).
+pub(crate) fn keep_awake() -> Result<(), Failure> {
+    let pulse = Pulse::start(1, Duration::from_millis(100))?;
+    let wake = async move {
+        loop {
+            pulse.next(0).await;
+        }
+    };
+    glommio::spawn_local(wake).detach();
+    Ok(())
+}
+
 /// Relays until SIGTERM, then prints what it cost as JSON.
 pub(crate) fn run(listen: SocketAddr, to: SocketAddr, cpu: Option<usize>) -> Result<(), Failure> {
     let relayed = Arc::new(Relayed::default());
     report_at_sigterm(Arc::clone(&relayed))?;
     executor(cpu).make()?.run(async move {
+        keep_awake()?;
         let listener = TcpListener::bind(listen)?;
         println!("listening {}", listener.local_addr()?);
         let pulse = Pulse::start(1, Duration::from_millis(50))?;
