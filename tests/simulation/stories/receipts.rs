@@ -169,7 +169,9 @@ fn a_receipt_nobody_asked_for_is_passed_on_only_to_an_account_that_wants_it() {
         sim.end();
         assert_eq!((sim.status(esme, tag), sim.esmes[esme].deliveries.len()), (Some(CommandStatus::ROK), expected));
     }
+}
 
+#[test]
 fn a_receipt_nobody_takes_is_given_up_after_the_retention_and_counted() {
     let mut sim = gateway("", "", ONE);
     let esme = sim.bound("a0", BindMode::Transmitter);
