@@ -1,3 +1,6 @@
 //! The store.
 
+pub mod batch;
+pub mod names;
 pub mod record;
+pub mod segment;
