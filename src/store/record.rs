@@ -185,6 +185,40 @@ impl Begin {
     }
 }
 
+impl<'a, N: Copy> Entry<'a, N> {
+    /// Whether it inserts; the others say that something is gone.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        match self {
+            Self::Correlation { .. } | Self::Early { .. } | Self::Delivery { .. } => true,
+            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => false,
+        }
+    }
+
+    /// The same entry under other names.
+    pub fn map_names<M>(&self, mut name: impl FnMut(NameKind, N) -> M) -> Entry<'a, M> {
+        match *self {
+            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
+                let (carrier, account) = (name(NameKind::Carrier, carrier), name(NameKind::Account, account));
+                Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id }
+            }
+            Self::CorrelationGone { carrier, id } => {
+                Entry::CorrelationGone { carrier: name(NameKind::Carrier, carrier), id }
+            }
+            Self::Early { carrier, key, born, before, body } => {
+                Entry::Early { carrier: name(NameKind::Carrier, carrier), key, born, before, body }
+            }
+            Self::EarlyGone { carrier, key } => Entry::EarlyGone { carrier: name(NameKind::Carrier, carrier), key },
+            Self::Delivery { account, id, key, kind, born, body } => {
+                Entry::Delivery { account: name(NameKind::Account, account), id, key, kind, born, body }
+            }
+            Self::DeliveryGone { account, key } => {
+                Entry::DeliveryGone { account: name(NameKind::Account, account), key }
+            }
+        }
+    }
+}
+
 impl<'a> Entry<'a, NameIndex> {
     fn encode(&self, into: &mut Vec<u8>) {
         match *self {
