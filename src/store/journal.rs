@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::batch::BatchWriter;
 use super::names::Interner;
 use super::record::{Begin, Entry, NameIndex, PreviousEnd, StoreRecord};
-use super::segment::{FORMAT, SegmentName};
+use super::segment::{FORMAT, SegmentName, SegmentState};
 use crate::engine::random::Random;
 
 #[derive(Clone, Copy, Debug)]
@@ -47,16 +47,6 @@ pub enum StoreEffect {
     },
 }
 
-/// A segment as recovery found it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct OldSegment {
-    pub name: SegmentName,
-    pub batches: u64,
-    pub octets: u64,
-    /// Octets of its entries that live and lie in no later segment.
-    pub live: u64,
-}
-
 /// Where an entry lies: kept beside it, for `removed`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
@@ -67,7 +57,7 @@ pub struct Place {
 
 #[derive(Debug)]
 struct Filled {
-    segment: OldSegment,
+    segment: SegmentState,
     /// The commit that says where everything went that lived here.
     emptied_in: u64,
 }
@@ -100,15 +90,14 @@ impl Journal {
 
     /// `old` as recovery found it, in order of sequence. `ids` must come from the system's randomness.
     #[must_use]
-    pub fn new(number: u16, limits: Limits, old: &[OldSegment], ids: Random) -> Self {
-        let end = |old: &OldSegment| PreviousEnd { id: old.name.id, batches: old.batches, end: old.octets };
+    pub fn new(number: u16, limits: Limits, old: &[SegmentState], ids: Random) -> Self {
         Self {
             number,
             limits,
             ids,
             segments: old.iter().map(|segment| Filled { segment: *segment, emptied_in: 0 }).collect(),
             is_filling: false,
-            previous: old.iter().rev().find(|old| old.batches > 0).map(end),
+            previous: old.iter().rev().find(|old| old.batches > 0).map(SegmentState::end),
             next_sequence: old.last().map_or(0, |old| old.name.sequence + 1),
             names: Interner::default(),
             batch: BatchWriter::default(),
@@ -164,7 +153,7 @@ impl Journal {
         let offset = filling.octets;
         filling.batches += 1;
         filling.octets += octets.len() as u64;
-        self.previous = Some(PreviousEnd { id: segment.id, batches: filling.batches, end: filling.octets });
+        self.previous = Some(filling.end());
         self.begun += 1;
         self.is_committing = true;
         let commit = self.begun;
@@ -273,7 +262,8 @@ impl Journal {
         let (journal, sequence, id) = (name.journal, name.sequence, name.id);
         let begin = Begin { format: FORMAT, journal, sequence, id, previous: self.previous };
         StoreRecord::Begin(begin).encode(self.batch.payload());
-        self.segments.push_back(Filled { segment: OldSegment { name, batches: 0, octets: 0, live: 0 }, emptied_in: 0 });
+        self.segments
+            .push_back(Filled { segment: SegmentState { name, batches: 0, octets: 0, live: 0 }, emptied_in: 0 });
     }
 
     fn with_indexes<'a>(&mut self, entry: &Entry<'a, &str>) -> Entry<'a, NameIndex> {

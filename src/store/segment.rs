@@ -43,6 +43,24 @@ impl fmt::Display for SegmentName {
     }
 }
 
+/// A segment of an earlier process, or of this one as far as it is filled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SegmentState {
+    pub name: SegmentName,
+    pub batches: u64,
+    pub octets: u64,
+    /// Octets of its entries that live and lie in no later segment.
+    pub live: u64,
+}
+
+impl SegmentState {
+    /// How the segment after this one describes it.
+    #[must_use]
+    pub fn end(&self) -> PreviousEnd {
+        PreviousEnd { id: self.name.id, batches: self.batches, end: self.octets }
+    }
+}
+
 /// What must not be read past: the operator decides.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Damage {
@@ -153,13 +171,13 @@ pub fn check_journal(segments: &mut [Segment<'_>]) -> Result<(), Damage> {
         }
         let end = segment.previous;
         let previous = before.iter_mut().rev().find(|other| end.is_some_and(|end| end.id == other.name.id));
-        let skipped = last_used.filter(|last| previous.as_ref().is_none_or(|previous| previous.name != *last));
-        if let Some(last) = skipped {
-            return Err(Damage { segment: last, offset: 0, kind: DamageKind::NextMissing });
-        }
+        let previous_name = previous.as_ref().map(|previous| previous.name);
         // With none before it, what was there has been released.
         if let (Some(previous), Some(end)) = (previous, end) {
             previous.ends_at(end)?;
+        }
+        if let Some(last) = last_used.filter(|last| previous_name != Some(*last)) {
+            return Err(Damage { segment: last, offset: 0, kind: DamageKind::NextMissing });
         }
         last_used = Some(segment.name);
     }
@@ -167,10 +185,10 @@ pub fn check_journal(segments: &mut [Segment<'_>]) -> Result<(), Damage> {
 }
 
 impl<'a> Segment<'a> {
-    /// How the segment after this one describes it.
+    /// As the next process's journal holds it, with nothing known to live.
     #[must_use]
-    pub fn as_previous(&self) -> PreviousEnd {
-        PreviousEnd { id: self.name.id, batches: self.batches, end: self.end as u64 }
+    pub fn state(&self) -> SegmentState {
+        SegmentState { name: self.name, batches: self.batches, octets: self.end as u64, live: 0 }
     }
 
     fn ends_at(&mut self, end: PreviousEnd) -> Result<(), Damage> {
@@ -192,6 +210,14 @@ impl<'a> Segment<'a> {
     }
 }
 
+/// A record and where it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRecord<'a> {
+    pub record: StoreRecord<'a>,
+    pub offset: usize,
+    pub octets: usize,
+}
+
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     name: SegmentName,
@@ -200,9 +226,8 @@ pub struct Records<'a> {
     offset: usize,
 }
 
-/// A record and how many octets it takes.
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<(StoreRecord<'a>, usize), Damage>;
+    type Item = Result<ReadRecord<'a>, Damage>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -211,25 +236,15 @@ impl<'a> Iterator for Records<'a> {
             self.payload = batch.payload;
             self.offset = batch.payload_offset(0);
         }
-        let before = self.payload.len();
+        let (before, offset) = (self.payload.len(), self.offset);
         let record = StoreRecord::decode(&mut self.payload);
-        let at = self.offset;
-        self.offset += before - self.payload.len();
-        Some(match record {
-            Ok(record) => Ok((record, before - self.payload.len())),
-            Err(error) => {
-                self.payload = &[];
-                Err(Damage { segment: self.name, offset: at, kind: DamageKind::Record(error) })
-            }
-        })
-    }
-}
-
-impl Records<'_> {
-    /// Where the next record lies.
-    #[must_use]
-    pub fn offset(&self) -> usize {
-        self.offset
+        let octets = before - self.payload.len();
+        self.offset += octets;
+        if record.is_err() {
+            self.payload = &[];
+        }
+        let damage = |error| Damage { segment: self.name, offset, kind: DamageKind::Record(error) };
+        Some(record.map(|record| ReadRecord { record, offset, octets }).map_err(damage))
     }
 }
 
@@ -320,7 +335,7 @@ mod tests {
     #[test]
     fn a_segment_has_as_many_batches_as_the_next_one_says() {
         let old = written(begin(OLD, None), 3);
-        let end = read_segment(&old, OLD).unwrap().as_previous();
+        let end = read_segment(&old, OLD).unwrap().state().end();
         let next_octets = written(begin(NAME, Some(end)), 1);
         let next = read_segment(&next_octets, NAME).unwrap();
 
@@ -343,7 +358,7 @@ mod tests {
     #[test]
     fn only_segments_before_the_oldest_may_be_gone() {
         let old = written(begin(OLD, None), 3);
-        let end = read_segment(&old, OLD).unwrap().as_previous();
+        let end = read_segment(&old, OLD).unwrap().state().end();
         let later = SegmentName { sequence: 7, id: 0xCCCC, ..NAME };
         let octets = written(begin(later, Some(PreviousEnd { id: NAME.id, batches: 1, end: SECTOR as u64 })), 1);
         let last = read_segment(&octets, later).unwrap();

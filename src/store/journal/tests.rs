@@ -164,8 +164,8 @@ fn submits_are_refused_before_the_reserve_is_touched_and_taken_again_when_there_
 #[test]
 fn after_a_start_the_old_segments_are_never_filled_and_the_new_one_says_where_they_end() {
     let name = SegmentName { journal: 1, sequence: 8, id: 5 };
-    let used = OldSegment { name, batches: 3, octets: 2_048, live: 40 };
-    let unused = OldSegment { name: SegmentName { sequence: 9, id: 6, ..name }, batches: 0, octets: 0, live: 0 };
+    let used = SegmentState { name, batches: 3, octets: 2_048, live: 40 };
+    let unused = SegmentState { name: SegmentName { sequence: 9, id: 6, ..name }, batches: 0, octets: 0, live: 0 };
     let mut journal = Journal::new(1, LIMITS, &[used, unused], Random::new(7));
     let place = journal.append(&delivery(1, b"a"));
     assert_eq!(place.segment, 10);
