@@ -72,6 +72,16 @@ impl Recovery {
         }
     }
 
+    /// Makes room for what journals of so many octets can hold, so that nothing grows while they are read.
+    pub fn reserve(&mut self, octets: u64) {
+        let entries = usize::try_from(octets / Self::OCTETS_PER_KEY).unwrap_or(0);
+        let Self { known, keys, .. } = self;
+        known.reserve(entries, |known| keys.hash_one((known.number, known.name)));
+    }
+
+    /// A correlation takes 32; with its removal, 42.
+    const OCTETS_PER_KEY: u64 = 40;
+
     /// Takes in a segment that was checked with its journal's others.
     pub fn read(&mut self, segment: &Segment<'_>) -> Result<(), Damage> {
         let source = self.segments.len() as u32;

@@ -1,5 +1,7 @@
 //! One journal on a disk in memory beside a model of what lives: it inserts, removes, rewrites, crashes and starts again.
 
+#![expect(clippy::unwrap_used, reason = "a model that is wrong ends the test")]
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
