@@ -98,7 +98,6 @@ fn run(live: u64) {
     let checked = check_journal(&mut segments);
     let check_ns = watch.elapsed().as_nanos() as f64;
     let mut recovery = Recovery::new(0);
-    recovery.reserve(octets as u64);
     for segment in &segments {
         recovery.read(segment).expect("it was just written");
     }

@@ -162,16 +162,14 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
-    /// Where `push` will put the next one. A journal of 2^32 entries would not fit any memory.
-    pub(super) fn next_slot(&self) -> u32 {
-        self.free.last().copied().unwrap_or(self.slots.len() as u32)
-    }
-
-    pub(super) fn push(&mut self, value: T) {
-        match self.free.pop() {
-            Some(slot) => self.slots[slot as usize] = Some(value),
-            None => self.slots.push(Some(value)),
+    /// Returns its slot. A journal of 2^32 entries would not fit any memory.
+    pub(super) fn push(&mut self, value: T) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = Some(value);
+            return slot;
         }
+        self.slots.push(Some(value));
+        (self.slots.len() - 1) as u32
     }
 
     pub(super) fn remove(&mut self, slot: u32) {

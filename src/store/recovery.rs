@@ -34,9 +34,24 @@ impl Known {
     const GONE: u32 = u32::MAX;
     const EXPIRED: u32 = u32::MAX - 1;
 
-    fn is_kept(&self) -> bool {
+    fn is_kept(self) -> bool {
         self.slot < Self::EXPIRED
     }
+
+    fn class(self) -> Class {
+        match self.name & 3 {
+            0 => Class::Correlation,
+            1 => Class::Early,
+            _ => Class::Delivery,
+        }
+    }
+}
+
+/// The keys of one part, and what was read under them since: merged together, while the part lies in a core's cache.
+#[derive(Debug, Default)]
+struct Part {
+    known: HashTable<Known>,
+    waiting: Vec<Known>,
 }
 
 #[derive(Debug)]
@@ -44,7 +59,9 @@ pub struct Recovery {
     oldest: u64,
     names: Names,
     keys: RandomState,
-    known: HashTable<Known>,
+    parts: Vec<Part>,
+    /// How much waits in all parts.
+    waiting: usize,
     correlations: Kept<Correlation>,
     early: Kept<Early>,
     deliveries: Kept<Delivery>,
@@ -54,6 +71,10 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    const PARTS: usize = 256;
+    /// Records that wait, of 16 octets each.
+    const MERGE_AT: usize = 4 << 20;
+
     /// What was born before `oldest`, in Unix seconds, is beyond retention.
     #[must_use]
     pub fn new(oldest: u64) -> Self {
@@ -62,7 +83,8 @@ impl Recovery {
             names: Names::default(),
             // Keys are numbers of ours: nobody chooses what collides.
             keys: RandomState::with_seeds(1, 2, 3, 4),
-            known: HashTable::new(),
+            parts: (0..Self::PARTS).map(|_| Part::default()).collect(),
+            waiting: 0,
             correlations: Kept::default(),
             early: Kept::default(),
             deliveries: Kept::default(),
@@ -71,16 +93,6 @@ impl Recovery {
             records: 0,
         }
     }
-
-    /// Makes room for what journals of so many octets can hold, so that nothing grows while they are read.
-    pub fn reserve(&mut self, octets: u64) {
-        let entries = usize::try_from(octets / Self::OCTETS_PER_KEY).unwrap_or(0);
-        let Self { known, keys, .. } = self;
-        known.reserve(entries, |known| keys.hash_one((known.number, known.name)));
-    }
-
-    /// A correlation takes 32; with its removal, 42.
-    const OCTETS_PER_KEY: u64 = 40;
 
     /// Takes in a segment that was checked with its journal's others.
     pub fn read(&mut self, segment: &Segment<'_>) -> Result<(), Damage> {
@@ -112,6 +124,7 @@ impl Recovery {
     /// What lives, once everything was read.
     #[must_use]
     pub fn finish(mut self) -> Recovered {
+        self.merge();
         let sources = (self.correlations.iter().map(|kept| kept.source))
             .chain(self.early.iter().map(|kept| kept.source))
             .chain(self.deliveries.iter().map(|kept| kept.source));
@@ -124,7 +137,8 @@ impl Recovery {
         Recovered {
             names: self.names,
             records: self.records,
-            expired: self.known.iter().filter(|known| known.slot == Known::EXPIRED).count() as u64,
+            expired: self.parts.iter().flat_map(|part| &part.known).filter(|known| known.slot == Known::EXPIRED).count()
+                as u64,
             segments: self.segments,
             correlations: self.correlations,
             early: self.early,
@@ -149,89 +163,117 @@ impl Recovery {
     fn take(&mut self, entry: &Entry<'_, NameId>, source: Source) {
         match *entry {
             Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
-                if self.admit(Class::Correlation, carrier, id.bits(), born, source) {
+                let slot = if born < self.oldest {
+                    Known::EXPIRED
+                } else {
                     let (born, carrier_id) = (seconds(born), self.keep(carrier_id));
                     let kept = Correlation { id, carrier_id, carrier, account, destination, born, source, is_muted };
-                    self.correlations.push(kept);
-                }
+                    self.correlations.push(kept)
+                };
+                self.wait(Class::Correlation, carrier, id.bits(), slot);
             }
             Entry::Early { carrier, key, born, before, body } => {
-                if self.admit(Class::Early, carrier, key, born, source) {
+                let slot = if born < self.oldest {
+                    Known::EXPIRED
+                } else {
                     let (born, body) = (seconds(born), self.keep(body));
-                    self.early.push(Early { carrier, key, born, before, body, source });
-                }
+                    self.early.push(Early { carrier, key, born, before, body, source })
+                };
+                self.wait(Class::Early, carrier, key, slot);
             }
             Entry::Delivery { account, id, key, kind, born, body } => {
-                if self.admit(Class::Delivery, account, key, born, source) {
+                let slot = if born < self.oldest {
+                    Known::EXPIRED
+                } else {
                     let (born, body) = (seconds(born), self.keep(body));
-                    self.deliveries.push(Delivery { account, id, key, kind, born, body, source });
-                }
+                    self.deliveries.push(Delivery { account, id, key, kind, born, body, source })
+                };
+                self.wait(Class::Delivery, account, key, slot);
             }
-            Entry::CorrelationGone { carrier, id } => self.forget(Class::Correlation, carrier, id.bits()),
-            Entry::EarlyGone { carrier, key } => self.forget(Class::Early, carrier, key),
-            Entry::DeliveryGone { account, key } => self.forget(Class::Delivery, account, key),
+            Entry::CorrelationGone { carrier, id } => {
+                self.wait(Class::Correlation, carrier, id.bits(), Known::GONE);
+            }
+            Entry::EarlyGone { carrier, key } => self.wait(Class::Early, carrier, key, Known::GONE),
+            Entry::DeliveryGone { account, key } => self.wait(Class::Delivery, account, key, Known::GONE),
         }
     }
 
-    /// Whether the entry is to be kept, in the next slot of its class. A copy of a kept one says only where it lies now.
+    /// Sorts what was read to the part its key belongs to.
     #[inline]
-    fn admit(&mut self, class: Class, name: NameId, number: u64, born: u64, source: Source) -> bool {
-        let next = match class {
-            Class::Correlation => self.correlations.next_slot(),
-            Class::Early => self.early.next_slot(),
-            Class::Delivery => self.deliveries.next_slot(),
-        };
-        let name = name.0 << 2 | class as u32;
-        match place(&mut self.known, &self.keys, number, name) {
+    fn wait(&mut self, class: Class, name: NameId, number: u64, slot: u32) {
+        let read = Known { number, name: name.0 << 2 | class as u32, slot };
+        let part = (self.keys.hash_one((read.number, read.name)) >> 40) as usize % Self::PARTS;
+        self.parts[part].waiting.push(read);
+        self.waiting += 1;
+        if self.waiting >= Self::MERGE_AT {
+            self.merge();
+        }
+    }
+
+    fn merge(&mut self) {
+        self.waiting = 0;
+        for part in 0..Self::PARTS {
+            let mut waiting = std::mem::take(&mut self.parts[part].waiting);
+            for read in waiting.drain(..) {
+                self.merge_one(part, read);
+            }
+            self.parts[part].waiting = waiting;
+        }
+    }
+
+    fn merge_one(&mut self, part: usize, read: Known) {
+        let keys = &self.keys;
+        let hash = |known: &Known| keys.hash_one((known.number, known.name));
+        let same = |known: &Known| known.number == read.number && known.name == read.name;
+        let known = match self.parts[part].known.entry(hash(&read), same, hash) {
             Place::Vacant(vacant) => {
-                let is_kept = born >= self.oldest;
-                vacant.insert(Known { number, name, slot: if is_kept { next } else { Known::EXPIRED } });
-                is_kept
+                vacant.insert(read);
+                return;
             }
-            Place::Occupied(occupied) => {
-                let known = *occupied.get();
-                if known.is_kept() {
-                    self.moved(class, known.slot, source);
-                }
-                false
+            Place::Occupied(occupied) => occupied.into_mut(),
+        };
+        let before = *known;
+        if read.slot == Known::GONE {
+            known.slot = Known::GONE;
+            self.drop_kept(before);
+        } else if before.is_kept() && read.is_kept() {
+            self.moved(before, read);
+            self.drop_kept(read);
+        } else {
+            self.drop_kept(read);
+        }
+    }
+
+    fn drop_kept(&mut self, known: Known) {
+        if known.is_kept() {
+            match known.class() {
+                Class::Correlation => self.correlations.remove(known.slot),
+                Class::Early => self.early.remove(known.slot),
+                Class::Delivery => self.deliveries.remove(known.slot),
             }
+        }
+    }
+
+    fn source(&mut self, known: Known) -> Option<&mut Source> {
+        match known.class() {
+            Class::Correlation => self.correlations.slot_mut(known.slot).map(|kept| &mut kept.source),
+            Class::Early => self.early.slot_mut(known.slot).map(|kept| &mut kept.source),
+            Class::Delivery => self.deliveries.slot_mut(known.slot).map(|kept| &mut kept.source),
         }
     }
 
     /// The latest copy is the one that lives: the earlier ones go with their segments.
-    fn moved(&mut self, class: Class, slot: u32, to: Source) {
-        let at = match class {
-            Class::Correlation => self.correlations.slot_mut(slot).map(|kept| &mut kept.source),
-            Class::Early => self.early.slot_mut(slot).map(|kept| &mut kept.source),
-            Class::Delivery => self.deliveries.slot_mut(slot).map(|kept| &mut kept.source),
-        };
+    fn moved(&mut self, known: Known, copy: Known) {
+        let Some(to) = self.source(copy).copied() else { return };
+        let Some(from) = self.source(known).copied() else { return };
         let order = |source: Source| {
             let name = self.segments[source.segment as usize].name;
             (name.sequence, name.journal)
         };
-        if let Some(at) = at.filter(|at| order(to) > order(**at)) {
+        if order(to) > order(from)
+            && let Some(at) = self.source(known)
+        {
             *at = to;
-        }
-    }
-
-    #[inline]
-    fn forget(&mut self, class: Class, name: NameId, number: u64) {
-        let name = name.0 << 2 | class as u32;
-        match place(&mut self.known, &self.keys, number, name) {
-            Place::Vacant(vacant) => {
-                vacant.insert(Known { number, name, slot: Known::GONE });
-            }
-            Place::Occupied(mut occupied) => {
-                let known = std::mem::replace(&mut occupied.get_mut().slot, Known::GONE);
-                if known >= Known::EXPIRED {
-                    return;
-                }
-                match class {
-                    Class::Correlation => self.correlations.remove(known),
-                    Class::Early => self.early.remove(known),
-                    Class::Delivery => self.deliveries.remove(known),
-                }
-            }
         }
     }
 
@@ -240,13 +282,6 @@ impl Recovery {
         self.arena.extend_from_slice(octets);
         Span { at, len: octets.len() as u32 }
     }
-}
-
-#[inline]
-fn place<'a>(known: &'a mut HashTable<Known>, keys: &RandomState, number: u64, name: u32) -> Place<'a, Known> {
-    let hash = |known: &Known| keys.hash_one((known.number, known.name));
-    let same = |known: &Known| known.number == number && known.name == name;
-    known.entry(keys.hash_one((number, name)), same, hash)
 }
 
 fn seconds(born: u64) -> u32 {

@@ -107,9 +107,9 @@ fn deliveries_come_account_by_account_and_oldest_first() {
     let removed = Entry::DeliveryGone { account: "bolt", key: 1 };
     let entries = [delivery("acme", 7), delivery("bolt", 2), delivery("acme", 3), delivery("bolt", 1), removed];
     let recovered = recover(written(0, &[&entries]).iter(), 0);
-    let order = |live: crate::store::recovered::Live<'_>| match live.entry {
-        Entry::Delivery { account, key, .. } => (recovered.names.name(account).to_owned(), key),
-        other => panic!("{other:?}"),
+    let order = |live: crate::store::recovered::Live<'_>| {
+        let Entry::Delivery { account, key, .. } = live.entry else { panic!("{live:?}") };
+        (recovered.names.name(account).to_owned(), key)
     };
     let order: Vec<_> = recovered.deliveries().map(order).collect();
     let expected = [("acme", 3), ("acme", 7), ("bolt", 2)];
