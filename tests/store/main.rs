@@ -152,10 +152,22 @@ impl World {
 
     /// One commit and what follows it, to the end.
     fn commit(&mut self) {
+        self.commit_amid(0);
+    }
+
+    /// So many steps, and perhaps a rewrite, come while the commit is under way.
+    fn commit_amid(&mut self, steps: usize) {
         let mut effects = Vec::new();
         let Some(commit) = self.journal.commit(&mut effects) else { return };
         for effect in effects.drain(..) {
             self.act(effect);
+        }
+        self.journal.rewrite(&mut effects);
+        for effect in effects.drain(..) {
+            self.act(effect);
+        }
+        for _ in 0..steps {
+            self.step();
         }
         assert!(self.journal.synced(commit, &mut effects));
         self.journal.rewrite(&mut effects);
@@ -264,7 +276,8 @@ impl World {
             if self.below(15) == 0 {
                 self.crash(seed);
             } else {
-                self.commit();
+                let steps = self.below(4);
+                self.commit_amid(steps);
             }
         }
     }
