@@ -60,4 +60,5 @@ pub mod engine;
 pub mod metrics;
 pub mod runtime;
 pub mod smpp;
+pub mod store;
 pub mod tools;

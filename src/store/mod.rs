@@ -1,0 +1,57 @@
+//! The store: a journal per shard of what must outlive the process, as octets and decisions. Pure; nothing uses it yet.
+//!
+//! Correlations, parked early receipts and deliveries are inserted once, removed once, and expire by age. So they are records
+//! in an append-only journal of segments (files); what lives is held in memory, and found again by reading everything.
+//!
+//! # The format, version 1
+//!
+//! A segment's file is named `journal-sequence-id`; the id is random and new at each use of a file. It holds batches, one per
+//! commit, each padded with zeros to a multiple of 512 octets. All fixed numbers are little-endian.
+//!
+//! | a batch | octets |
+//! | --- | --- |
+//! | `TKL`, version of this header | 4 |
+//! | segment id | 8 |
+//! | batch number, from 0 | 8 |
+//! | length of the records | 4 |
+//! | crc32c of the above and the records, seeded with the segment id | 4 |
+//!
+//! | record | type | then (n: LEB128; text and octets: length n, then they) |
+//! | --- | --- | --- |
+//! | begin | 1 | format n, journal n, sequence n, id 8, 0 or 1 and the previous segment's id 8, batches n, end n |
+//! | account's, carrier's name | 2, 3 | index n, text |
+//! | correlation, muted one | 4, 5 | carrier n, account n, our id 8, destination's hash 4, born n, carrier's id as octets |
+//! | correlation gone | 6 | carrier n, our id 8 |
+//! | early receipt | 7 | carrier n, key n, born n, before n, body as octets |
+//! | early receipt gone | 8 | carrier n, key n |
+//! | final receipt, intermediate one, MO | 9, 10, 11 | account n, key n, our id 8, born n, body as octets |
+//! | delivery gone | 12 | account n, key n |
+//!
+//! # The rules
+//!
+//! - Batch n+1 is not written before n is synced. So only the last batch may be *torn*: invalid, with none of its segment behind
+//!   it. It was never acknowledged, and is passed over. An invalid batch before a whole one, or fewer batches than the next
+//!   segment's first record says, is *damage*: named with its offset, and nothing is read past it. What a disk loses at the
+//!   very end after syncing it looks like a torn tail; no reader can tell.
+//! - After a start an old segment is never appended to.
+//! - Segments are released *strictly oldest first*: a removal lies in the segment of what it removes or a later one, so it is
+//!   forgotten with it or after it, and nothing removed comes back. One entry that lives for days would hold the whole journal;
+//!   so when the journal is larger than twice what lives, the live entries of the oldest segment are *appended again*, under
+//!   the same keys, and it goes once that commit is durable.
+//! - No key is ever used twice: a removal wins wherever it is read. An entry leaves a journal for another only with all the old
+//!   segments it lies in; a removal record in the old one would remove it from both.
+//!
+//! # Who does what
+//!
+//! The engine's records become [`Entry`](record::Entry)s with names; a [`Journal`](journal::Journal) puts them into
+//! [batches](batch) and tells the disk in [`StoreEffect`](journal::StoreEffect)s, which `runtime/disk.rs` is to do, in order.
+//! At a start each file is [read and checked](segment), and [`Recovery`](recovery::Recovery) merges all of them into
+//! [`Recovered`](recovered::Recovered), for the engine's tables and for `store inspect`.
+
+pub mod batch;
+pub mod journal;
+pub mod names;
+pub mod record;
+pub mod recovered;
+pub mod recovery;
+pub mod segment;

@@ -1,0 +1,128 @@
+//! The merge keeps what lives, whatever the order, and where each lies.
+
+use super::*;
+use crate::engine::message::DeliveryKind;
+use crate::engine::random::Random;
+use crate::smpp::message_id::MessageId;
+use crate::store::journal::{Journal, Limits, StoreEffect};
+use crate::store::segment::{SegmentName, read_segment};
+
+type Named = Entry<'static, &'static str>;
+
+const LIMITS: Limits = Limits { segment_octets: 512, segments: 100 };
+
+fn correlation(id: u64) -> Named {
+    let (id, carrier_id) = (MessageId::new(id), b"77".as_slice());
+    let (carrier, account) = ("north", "acme");
+    Entry::Correlation { carrier, account, id, destination: 5, born: 1_000, is_muted: true, carrier_id }
+}
+
+fn delivery(account: &'static str, key: u64) -> Named {
+    let kind = DeliveryKind::IntermediateReceipt;
+    Entry::Delivery { account, id: MessageId::new(9), key, kind, born: 1_000, body: b"body" }
+}
+
+fn gone(id: u64) -> Named {
+    Entry::CorrelationGone { carrier: "north", id: MessageId::new(id) }
+}
+
+/// Segments of one batch each.
+fn written(journal: u16, batches: &[&[Named]]) -> Vec<(SegmentName, Vec<u8>)> {
+    let mut writer = Journal::new(journal, LIMITS, &[], Random::new(journal.into()));
+    let (mut effects, mut files) = (Vec::new(), Vec::new());
+    for entries in batches {
+        for entry in *entries {
+            writer.append(entry);
+        }
+        let commit = writer.commit(&mut effects).unwrap();
+        for effect in effects.drain(..) {
+            if let StoreEffect::Write { segment, octets, .. } = effect {
+                files.push((segment, octets));
+            }
+        }
+        assert!(writer.synced(commit, &mut effects));
+        effects.clear();
+    }
+    files
+}
+
+fn recover<'a>(files: impl Iterator<Item = &'a (SegmentName, Vec<u8>)>, oldest: u64) -> Recovered {
+    let mut recovery = Recovery::new(oldest);
+    for (name, octets) in files {
+        recovery.read(&read_segment(octets, *name).unwrap()).unwrap();
+    }
+    recovery.finish()
+}
+
+fn ids(recovered: &Recovered) -> Vec<u64> {
+    let mut ids: Vec<_> = recovered.correlations.iter().map(|kept| kept.id.bits()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn an_entry_comes_back_as_it_was_written_with_its_names_and_place() {
+    let files = written(3, &[&[correlation(1)]]);
+    let recovered = recover(files.iter(), 0);
+    let live = recovered.correlations().next().unwrap();
+    assert_eq!(live.entry.map_names(|_, name| recovered.names.name(name)), correlation(1));
+    assert_eq!(live.segment, files[0].0);
+    assert_eq!(recovered.segments()[0].live, u64::from(live.octets));
+    assert!(recovered.counts().iter().all(|counts| counts.correlations == 1));
+}
+
+#[test]
+fn a_removal_wins_wherever_it_is_read_and_reading_twice_changes_nothing() {
+    let mut files = written(0, &[&[correlation(1), correlation(2)], &[gone(1)]]);
+    files.extend(written(1, &[&[correlation(1), correlation(3)]]));
+    let forward = recover(files.iter(), 0);
+    assert_eq!(ids(&forward), [2, 3]);
+    assert_eq!(ids(&recover(files.iter().rev(), 0)), [2, 3]);
+    let twice = recover(files.iter().chain(&files), 0);
+    assert_eq!(ids(&twice), [2, 3]);
+    assert_eq!(twice.segments().iter().map(|segment| segment.live).sum::<u64>(), 2 * 20);
+}
+
+#[test]
+fn of_several_copies_the_latest_lives() {
+    let files = written(0, &[&[correlation(1)], &[correlation(2)], &[correlation(1)]]);
+    for recovered in [recover(files.iter(), 0), recover(files.iter().rev(), 0)] {
+        let mut live: Vec<_> =
+            recovered.segments().iter().map(|segment| (segment.name.sequence, segment.live)).collect();
+        live.sort_unstable();
+        assert_eq!(live, [(0, 0), (1, 20), (2, 20)]);
+    }
+}
+
+#[test]
+fn what_is_beyond_retention_is_dropped_and_counted_once() {
+    let files = written(0, &[&[correlation(1), correlation(2)], &[gone(2)]]);
+    assert_eq!(ids(&recover(files.iter(), 1_000)), [1,]);
+    let expired = recover(files.iter().chain(&files), 1_001);
+    assert_eq!((ids(&expired), expired.expired), (vec![], 1));
+}
+
+#[test]
+fn deliveries_come_account_by_account_and_oldest_first() {
+    let removed = Entry::DeliveryGone { account: "bolt", key: 1 };
+    let entries = [delivery("acme", 7), delivery("bolt", 2), delivery("acme", 3), delivery("bolt", 1), removed];
+    let recovered = recover(written(0, &[&entries]).iter(), 0);
+    let order = |live: crate::store::recovered::Live<'_>| {
+        let Entry::Delivery { account, key, .. } = live.entry else { panic!("{live:?}") };
+        (recovered.names.name(account).to_owned(), key)
+    };
+    let order: Vec<_> = recovered.deliveries().map(order).collect();
+    let expected = [("acme", 3), ("acme", 7), ("bolt", 2)];
+    assert_eq!(order, expected.map(|(account, key)| (account.to_owned(), key)));
+    assert_eq!(recovered.counts().iter().map(|counts| counts.deliveries).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
+fn a_carrier_and_an_account_of_one_name_and_one_key_are_told_apart() {
+    let early = Entry::Early { carrier: "acme", key: 4, born: 1_000, before: 3, body: b"early" };
+    let entries = [early, delivery("acme", 4), Entry::DeliveryGone { account: "acme", key: 4 }];
+    let recovered = recover(written(0, &[&entries]).iter(), 0);
+    let early_again = recovered.early().next().unwrap();
+    assert_eq!(early_again.entry.map_names(|_, name| recovered.names.name(name)), early);
+    assert_eq!(recovered.deliveries().count(), 0);
+}
