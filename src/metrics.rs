@@ -176,7 +176,6 @@ family! {
         withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";
         receipts_delivered = "trunkline_receipts_delivered_total", "Receipts the account acknowledged.";
         receipts_retried = "trunkline_receipts_retried_total", "Receipts offered to the account once more.";
-        receipts_expired = "trunkline_receipts_expired_total", "Receipts given up after the retention.";
         mo_delivered = "trunkline_mo_delivered_total", "Mobile originated messages the account acknowledged.";
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
@@ -232,15 +231,12 @@ family! {
     counters {
         accepted = "trunkline_connections_total", "Connections accepted.";
         pdus_in = "trunkline_pdus_read_total", "PDUs read from sessions and links.";
-        pdus_out = "trunkline_pdus_written_total", "PDUs written to sessions and links.";
         bytes_in = "trunkline_read_bytes_total", "Octets read from sessions and links.";
         bytes_out = "trunkline_written_bytes_total", "Octets written to sessions and links.";
         turns = "trunkline_turns_total", "Turns of the shard's loop.";
         protocol_errors = "trunkline_protocol_errors_total", "Malformed, misdirected or unknown PDUs.";
         unsolicited = "trunkline_unsolicited_answers_total", "Answers to requests that were never sent.";
         panics = "trunkline_panics_total", "Panics caught; each ended one connection.";
-        slow_peers = "trunkline_slow_peers_total", "Connections closed because the peer did not read.";
-        mesh_refusals = "trunkline_mesh_refusals_total", "Messages another shard had no room for.";
     }
     by_status {
         binds_refused: BindRefusal = "trunkline_binds_refused_total", "Binds refused, by why.";
