@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::context::Context;
-use super::correlation::{Correlations, seconds};
+use super::correlation::Correlations;
 use super::early::{EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
@@ -103,6 +103,9 @@ impl Carrier {
         let config = cx.config.carrier(self.id);
         if config.state != CarrierState::Active || !self.links.iter().any(Link::may_submit) {
             return self.give_back(&info, ReturnReason::NotBound, body, cx);
+        }
+        if !cx.has_room {
+            return self.give_back(&info, ReturnReason::QueueFull, body, cx);
         }
         if self.queue.is_empty()
             && let Some(link) = self.link_with_room(info.affinity)
@@ -206,7 +209,10 @@ impl Carrier {
         self.retry_refused(cx);
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
-            self.correlations.sweep(cx.config.store.retention, now);
+            if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
+                let left = &mut cx.out.left;
+                self.counts.correlations_expired += self.correlations.sweep(oldest, |place| left.push(place)) as u64;
+            }
         }
         self.pump(cx);
         self.arm(cx);
@@ -279,8 +285,8 @@ impl Carrier {
 
     /// Whether a correlation is so young that its answer may still be unwritten at the account's home.
     #[must_use]
-    pub fn is_fresh(born_seconds: u32, now: Instant) -> bool {
-        seconds(now).saturating_sub(born_seconds) < 60
+    pub fn is_fresh(born: u32, cx: &Context<'_>) -> bool {
+        cx.unix_seconds().saturating_sub(born) < 60 || !cx.wall.is_steady(cx.now)
     }
 
     fn pending(&mut self, info: SubmitInfo, body: &[u8], queued_until: Instant) -> Pending {

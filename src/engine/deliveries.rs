@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 
+use super::event::Place;
 use super::message::DeliveryKind;
 use super::slab::{Key, Slab};
 use super::time::Instant;
@@ -19,11 +20,28 @@ pub struct Delivery {
     pub body: Vec<u8>,
     pub state: DeliveryState,
     pub attempts: u32,
-    born: Instant,
+    pub kept: Kept,
     /// The turn in which it arrived, while the answer with its id may still be on its way to another session.
     pub behind_turn: Option<u64>,
     /// A later receipt of the same id, which waits for this one.
     successor: Option<Key>,
+}
+
+/// What a delivery's record says and where it lies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Kept {
+    pub key: u64,
+    /// Unix seconds.
+    pub born: u32,
+    pub place: Place,
+}
+
+/// What became of a delivery that was queued.
+#[derive(Clone, Copy, Debug)]
+pub struct Pushed {
+    pub key: Key,
+    /// The record of an earlier receipt of the same id that it supersedes.
+    pub superseded: Option<Kept>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,8 +107,8 @@ impl Deliveries {
         id: MessageId,
         body: &[u8],
         behind_turn: Option<u64>,
-        now: Instant,
-    ) -> Key {
+        kept: Kept,
+    ) -> Pushed {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
         let key = self.entries.insert(Delivery {
@@ -99,22 +117,22 @@ impl Deliveries {
             body: octets,
             state: DeliveryState::Waiting,
             attempts: 0,
-            born: now,
+            kept,
             behind_turn,
             successor: None,
         });
         let earlier = if self.intermediates.is_empty() { None } else { self.intermediates.remove(&id) };
-        let key = match earlier.filter(|_| kind != DeliveryKind::Mo) {
+        let pushed = match earlier.filter(|_| kind != DeliveryKind::Mo) {
             Some(earlier) => self.queue_behind(earlier, key),
             None => {
                 self.waiting.push_back(key);
-                key
+                Pushed { key, superseded: None }
             }
         };
         if kind == DeliveryKind::IntermediateReceipt {
-            self.intermediates.insert(id, key);
+            self.intermediates.insert(id, pushed.key);
         }
-        key
+        pushed
     }
 
     /// The next to send, if it may be sent in this turn.
@@ -138,6 +156,17 @@ impl Deliveries {
         }
     }
 
+    /// Slots there are, used or free, for `at_mut`.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.entries.slots()
+    }
+
+    /// The delivery in a slot.
+    pub fn at_mut(&mut self, slot: usize) -> Option<&mut Delivery> {
+        self.entries.at_mut(slot)
+    }
+
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&Delivery> {
         self.entries.get(key)
@@ -153,7 +182,7 @@ impl Deliveries {
     }
 
     /// The customer has it, or will not have it: forget it.
-    pub fn done(&mut self, key: Key) -> Option<(MessageId, DeliveryKind)> {
+    pub fn done(&mut self, key: Key) -> Option<(DeliveryKind, Kept)> {
         let delivery = self.entries.remove(key)?;
         if matches!(delivery.state, DeliveryState::Outstanding { .. }) {
             self.outstanding -= 1;
@@ -169,27 +198,24 @@ impl Deliveries {
             body.clear();
             self.spare.push(body);
         }
-        Some((delivery.id, delivery.kind))
+        Some((delivery.kind, delivery.kept))
     }
 
-    /// Forgets what nobody has taken within `retention`, of the next few; returns their keys. Called every `SWEEP_EVERY`, it sees
-    /// everything within the hour. What was sent and may yet be acknowledged is left for another time.
-    pub fn sweep(&mut self, retention: Duration, now: Instant) -> Vec<Key> {
+    /// Forgets what was born before `oldest` and nobody has taken, of the next few; says where it was kept. Called every
+    /// `SWEEP_EVERY`, it sees everything within the hour. What was sent and may yet be acknowledged is left for another time.
+    pub fn sweep(&mut self, oldest: u32) -> Vec<Kept> {
         let slots = self.entries.slots();
         let mut over = Vec::new();
         for _ in 0..slots.div_ceil(Self::SWEEPS) {
             self.swept = (self.swept + 1) % slots;
             if let Some((key, delivery)) = self.entries.at(self.swept)
-                && now.since(delivery.born) >= retention
+                && delivery.kept.born < oldest
                 && !matches!(delivery.state, DeliveryState::Outstanding { .. })
             {
                 over.push(key);
             }
         }
-        for key in &over {
-            self.done(*key);
-        }
-        over
+        over.into_iter().filter_map(|key| self.done(key)).map(|(_, kept)| kept).collect()
     }
 
     /// Its session ended: it goes first at the next chance.
@@ -244,25 +270,26 @@ impl Deliveries {
     }
 
     /// A later receipt of an id supersedes an intermediate that only waits, and waits for one that was sent.
-    /// Returns the key it goes by.
-    fn queue_behind(&mut self, earlier: Key, key: Key) -> Key {
+    fn queue_behind(&mut self, earlier: Key, key: Key) -> Pushed {
         let Some(before) = self.entries.get_mut(earlier) else {
             self.waiting.push_back(key);
-            return key;
+            return Pushed { key, superseded: None };
         };
         // One that was sent once may still be acknowledged late, and that must not count for the later one.
         if matches!(before.state, DeliveryState::Waiting | DeliveryState::Behind) && before.attempts == 0 {
-            let Some(later) = self.entries.remove(key) else { return key };
-            if let Some(before) = self.entries.get_mut(earlier) {
-                (before.kind, before.body, before.attempts) = (later.kind, later.body, 0);
+            let superseded = Some(before.kept);
+            if let Some(later) = self.entries.remove(key)
+                && let Some(before) = self.entries.get_mut(earlier)
+            {
+                (before.kind, before.body, before.kept) = (later.kind, later.body, later.kept);
             }
-            return earlier;
+            return Pushed { key: earlier, superseded };
         }
         before.successor = Some(key);
         if let Some(delivery) = self.entries.get_mut(key) {
             delivery.state = DeliveryState::Behind;
         }
-        key
+        Pushed { key, superseded: None }
     }
 }
 
@@ -278,6 +305,10 @@ mod tests {
         Instant::ZERO + Duration::from_secs(seconds)
     }
 
+    fn kept(born: u32) -> Kept {
+        Kept { key: born.into(), born, place: Place { segment: 0, octets: 24 } }
+    }
+
     fn front_body(queue: &mut Deliveries) -> Option<&[u8]> {
         queue.front().map(|(_, delivery)| &delivery.body[..])
     }
@@ -285,18 +316,20 @@ mod tests {
     #[test]
     fn a_final_receipt_supersedes_an_intermediate_that_waits() {
         let mut queue = Deliveries::default();
-        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
+        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0));
+        let pushed = queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(1));
+        assert_eq!(pushed.superseded, Some(kept(0)));
         assert_eq!((front_body(&mut queue).map(<[u8]>::to_vec), queue.len()), (Some(b"delivrd".to_vec()), 1));
+        assert_eq!(queue.done(pushed.key), Some((FINAL, kept(1))));
     }
 
     #[test]
     fn a_final_receipt_waits_for_an_intermediate_that_was_sent() {
         let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0)).key;
         queue.sent(SESSION, at(0));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
-        queue.push(FINAL, MessageId::new(2), b"other", None, at(0));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(0));
+        queue.push(FINAL, MessageId::new(2), b"other", None, kept(0));
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"other".to_vec()));
         queue.done(first);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
@@ -305,10 +338,10 @@ mod tests {
     #[test]
     fn a_final_receipt_supersedes_an_intermediate_that_waits_behind_another() {
         let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"acceptd", None, at(0));
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"acceptd", None, kept(0)).key;
         queue.sent(SESSION, at(0));
-        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
+        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(0));
         assert!(front_body(&mut queue).is_none() && queue.len() == 2);
         queue.done(first);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
@@ -317,11 +350,11 @@ mod tests {
     #[test]
     fn a_late_answer_to_an_intermediate_does_not_take_the_final_receipt_with_it() {
         let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, at(0));
+        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0)).key;
         queue.sent(SESSION, at(0));
         queue.retry_later(first, at(20));
         queue.take_due(at(21));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None, at(0));
+        queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(0));
         queue.done(first);
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
     }
@@ -329,7 +362,7 @@ mod tests {
     #[test]
     fn a_refused_delivery_comes_back_later_each_time_and_an_unsent_one_at_once() {
         let mut queue = Deliveries::default();
-        let key = queue.push(FINAL, MessageId::new(1), b"a", None, at(0));
+        let key = queue.push(FINAL, MessageId::new(1), b"a", None, kept(0)).key;
         queue.sent(SESSION, at(0));
         queue.retry_later(key, at(0));
         assert_eq!((queue.take_due(at(0)), queue.next_retry()), (0, Some(at(1))));
@@ -348,15 +381,15 @@ mod tests {
     #[test]
     fn what_nobody_takes_within_retention_is_forgotten_unless_it_was_just_sent() {
         let mut queue = Deliveries::default();
-        let sent = queue.push(FINAL, MessageId::new(1), b"sent", None, at(0));
+        let sent = queue.push(FINAL, MessageId::new(1), b"sent", None, kept(0)).key;
         queue.sent(SESSION, at(99));
-        let old = queue.push(FINAL, MessageId::new(2), b"old", None, at(0));
-        queue.push(FINAL, MessageId::new(3), b"young", None, at(50));
+        queue.push(FINAL, MessageId::new(2), b"old", None, kept(1));
+        queue.push(FINAL, MessageId::new(3), b"young", None, kept(50));
         let mut over = Vec::new();
         for _ in 0..queue.entries.slots() {
-            over.append(&mut queue.sweep(Duration::from_secs(100), at(100)));
+            over.append(&mut queue.sweep(10));
         }
-        assert_eq!((over, queue.len()), (vec![old], 2));
+        assert_eq!((over, queue.len()), (vec![kept(1)], 2));
         assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"young".to_vec()));
         assert!(queue.done(sent).is_some());
     }

@@ -100,6 +100,9 @@ impl Account {
         if session.state != SessionState::Open {
             return Err(SubmitError::WrongBindMode);
         }
+        if !cx.has_room {
+            return Err(SubmitError::StoreFull);
+        }
         let view = SmView::submit(frame.body).map_err(SubmitError::Malformed)?;
         check_policy(config, &view)?;
         let segments = segment::count_segments(&view);

@@ -145,7 +145,7 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
     let mut waiting = Vec::new();
     for (index, ends) in mesh::ends(shards).into_iter().enumerate() {
         let failed = |error: String| Failure::new(EXIT_STORE, error);
-        let seeds = Seeds { random: draw()?, id_key: shared.ids.key(), ids: shared.ids.reserve().map_err(failed)? };
+        let seeds = Seeds { random: draw()?, id_key: shared.ids.key(), ids: shared.ids.reserve().map_err(failed)?, first_key: 0, unix_seconds: 0 };
         let id = ShardId(index as u16);
         let shard = Shard::new(id, Arc::clone(&shared.config), placement.clone(), &seeds);
         let listeners = if index == 0 { listeners.take().unwrap_or_default() } else { Vec::new() };

@@ -125,6 +125,31 @@ pub fn terminate(child: &std::process::Child) -> io::Result<()> {
 }
 
 /// Sets up the smallest ring there is, makes the other two calls on it, and drops it again; `Err` is the errno.
+/// Allocates the file's first octets, so that writing them cannot run out of room. File systems that cannot are left as they are.
+pub fn allocate(file: &std::fs::File, octets: u64) -> io::Result<()> {
+    let octets = libc::off_t::try_from(octets).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    // SAFETY: the descriptor is open as long as `file` is borrowed; the call touches no memory.
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, octets) };
+    let error = io::Error::last_os_error();
+    if result == 0 || error.kind() == io::ErrorKind::Unsupported {
+        return Ok(());
+    }
+    Err(error)
+}
+
+/// How long the file system of this directory is.
+pub fn file_system_octets(directory: &std::path::Path) -> io::Result<u64> {
+    let directory = std::fs::File::open(directory)?;
+    let mut stats = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the descriptor is open, and the kernel fills the structure when it says 0.
+    if unsafe { libc::fstatvfs(directory.as_raw_fd(), stats.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: filled by the call above.
+    let stats = unsafe { stats.assume_init() };
+    Ok(stats.f_blocks.saturating_mul(stats.f_frsize))
+}
+
 fn probe_ring() -> Result<(), i32> {
     // struct io_uring_params is 120 octets and all zero asks for nothing special.
     let mut params = [0u64; 15];

@@ -49,9 +49,12 @@
 //! [`Recovered`](recovered::Recovered), for the engine's tables and for `store inspect`.
 
 pub mod batch;
+pub mod foreign;
 pub mod journal;
 pub mod names;
 pub mod record;
 pub mod recovered;
 pub mod recovery;
+pub mod rewriting;
 pub mod segment;
+pub mod shard_store;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::engine::event::Place;
 use crate::engine::message::DeliveryKind;
 use crate::smpp::message_id::MessageId;
 
@@ -192,6 +193,16 @@ impl<'a, N: Copy> Entry<'a, N> {
         match self {
             Self::Correlation { .. } | Self::Early { .. } | Self::Delivery { .. } => true,
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => false,
+        }
+    }
+
+    /// What it is reckoned for in its segment while it lives (`Place`).
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        match self {
+            Self::Correlation { carrier_id, .. } => Place::reckon_correlation(carrier_id.len()),
+            Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len()),
+            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
         }
     }
 
