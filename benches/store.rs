@@ -97,7 +97,7 @@ fn run(live: u64) {
         files.iter().map(|(name, octets)| read_segment(octets, *name).expect("it was just written")).collect();
     let checked = check_journal(&mut segments);
     let check_ns = watch.elapsed().as_nanos() as f64;
-    let mut recovery = Recovery::new(0);
+    let mut recovery = Recovery::new();
     for segment in &segments {
         recovery.read(segment).expect("it was just written");
     }

@@ -20,5 +20,6 @@ pub mod serve;
 pub mod shard_loop;
 pub mod signals;
 pub mod socket;
+pub mod store_files;
 pub mod sys;
 pub mod wakeup;

@@ -26,6 +26,7 @@
 //! | early receipt gone | 8 | carrier n, key n |
 //! | final receipt, intermediate one, MO | 9, 10, 11 | account n, key n, our id 8, born n, body as octets |
 //! | delivery gone | 12 | account n, key n |
+//! | stands for (a repaired segment) | 13 | the damaged segment's id 8, batches of this one n |
 //!
 //! # The rules
 //!
@@ -55,3 +56,4 @@ pub mod record;
 pub mod recovered;
 pub mod recovery;
 pub mod segment;
+pub mod sorted;

@@ -14,6 +14,7 @@ use trunkline::store::recovered::Recovered;
 use trunkline::store::recovery::Recovery;
 use trunkline::store::segment::{Damage, SegmentName, check_journal, read_segment};
 
+mod files;
 mod replay;
 mod torn;
 
@@ -96,7 +97,7 @@ fn recover(files: &Files) -> Result<Recovered, Damage> {
         segments.push(read_segment(octets, *name)?);
     }
     check_journal(&mut segments)?;
-    let mut recovery = Recovery::new(0);
+    let mut recovery = Recovery::new();
     segments.iter().try_for_each(|segment| recovery.read(segment))?;
     Ok(recovery.finish())
 }
