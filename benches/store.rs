@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use trunkline::engine::random::Random;
 use trunkline::smpp::message_id::MessageId;
-use trunkline::store::journal::{Journal, Limits, StoreEffect};
+use trunkline::store::journal::{Journal, StoreEffect};
 use trunkline::store::record::Entry;
 use trunkline::store::recovery::Recovery;
 use trunkline::store::segment::{SegmentName, check_journal, read_segment};
@@ -20,7 +20,7 @@ use watch::Watch;
 
 /// Records of one commit.
 const COMMIT: u64 = 1_000;
-const LIMITS: Limits = Limits { segment_octets: 64 << 20, segments: usize::MAX };
+const SEGMENT_OCTETS: u64 = 64 << 20;
 
 fn main() {
     let is_large = std::env::args().any(|argument| argument == "large");
@@ -38,7 +38,7 @@ fn id(number: u64) -> MessageId {
 /// A journal in memory with `live` correlations, and as many again that came and went. Returns its files and the time a
 /// record took.
 fn write(live: u64) -> (Vec<(SegmentName, Vec<u8>)>, f64) {
-    let mut journal = Journal::new(0, LIMITS, &[], Random::new(1));
+    let mut journal = Journal::new(0, SEGMENT_OCTETS, &[], Random::new(1));
     let mut files: Vec<(SegmentName, Vec<u8>)> = Vec::new();
     let (mut effects, mut ns) = (Vec::new(), 0);
     for from in (0..2 * live).step_by(COMMIT as usize) {
@@ -97,7 +97,7 @@ fn run(live: u64) {
         files.iter().map(|(name, octets)| read_segment(octets, *name).expect("it was just written")).collect();
     let checked = check_journal(&mut segments);
     let check_ns = watch.elapsed().as_nanos() as f64;
-    let mut recovery = Recovery::new(0);
+    let mut recovery = Recovery::new();
     for segment in &segments {
         recovery.read(segment).expect("it was just written");
     }

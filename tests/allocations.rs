@@ -16,6 +16,7 @@ use trunkline::engine::effects::Effects;
 use trunkline::engine::event::{Action, Input};
 use trunkline::engine::message::{Batch, ShardId};
 use trunkline::engine::placement::Placement;
+use trunkline::engine::random::Random;
 use trunkline::engine::shard::{Seeds, Shard};
 use trunkline::engine::slab::Key;
 use trunkline::engine::time::Instant;
@@ -23,6 +24,8 @@ use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::frame::{Frame, write_header};
 use trunkline::smpp::pdu::{self, Bind, BindMode, ShortMessage};
 use trunkline::smpp::view::Address;
+use trunkline::store::journal::StoreEffect;
+use trunkline::store::shard_store::ShardStore;
 
 struct Counting;
 
@@ -121,6 +124,7 @@ const ID_LEN: usize = 12;
 /// Two shards, a customer and a carrier, and the octets between them.
 struct Stage {
     nodes: [(Shard, Effects); 2],
+    stores: [MemoryStore; 2],
     customer: (usize, Key),
     link: (usize, Key),
     now: Instant,
@@ -137,12 +141,49 @@ struct Stage {
     batch: Batch,
 }
 
+/// A shard's store on a disk that is done at once and keeps nothing.
+struct MemoryStore {
+    store: ShardStore,
+    effects: Vec<StoreEffect>,
+}
+
+impl MemoryStore {
+    fn new(number: u16, config: &Arc<Config>) -> Self {
+        let store = ShardStore::new(number, Arc::clone(config), 64 << 20, &[], Random::new(1));
+        Self { store, effects: Vec::new() }
+    }
+
+    /// Commits what was appended until nothing is left.
+    fn commit(&mut self, shard: &mut Shard, now: Instant, out: &mut Effects) {
+        loop {
+            self.store.commit(shard, now, out, &mut self.effects);
+            let mut begun = None;
+            for effect in self.effects.drain(..) {
+                match effect {
+                    StoreEffect::Write { octets, .. } => self.store.recycle(octets),
+                    StoreEffect::Sync { commit, .. } => begun = Some(commit),
+                    StoreEffect::Create { .. }
+                    | StoreEffect::SyncDirectory
+                    | StoreEffect::Read { .. }
+                    | StoreEffect::Delete { .. } => {}
+                }
+            }
+            let Some(commit) = begun else { return };
+            if let Some(through) = self.store.synced(commit, shard, now, &mut self.effects) {
+                shard.handle(Input::Durable { through }, now, out);
+            }
+            shard.settle(now, out);
+        }
+    }
+}
+
 impl Stage {
     fn new(account_home: u16, carrier_home: u16, sessions: usize) -> Self {
         let config = Arc::new(configuration(account_home, carrier_home));
         let placement = Placement::new(&config, 2);
         let node = |index: u16| {
-            let seeds = Seeds { random: 7, id_key: [9; 16], ids: (u64::from(index) << 40, u64::from(index + 1) << 40) };
+            let ids = (u64::from(index) << 40, u64::from(index + 1) << 40);
+            let seeds = Seeds { random: 7, id_key: [9; 16], ids, first_key: 0, unix_seconds: 1_800_000_000 };
             let shard = Shard::new(ShardId(index), Arc::clone(&config), placement.clone(), &seeds);
             (shard, Effects::new(ShardId(index), 2))
         };
@@ -161,6 +202,7 @@ impl Stage {
         let receipt_id_at = bodies.1.windows(3).position(|window| window == b"id:").unwrap() + 3;
         let mut stage = Self {
             nodes: [node(0), node(1)],
+            stores: [MemoryStore::new(0, &config), MemoryStore::new(1, &config)],
             customer: (usize::from(account_home), nobody),
             link: (usize::from(carrier_home), nobody),
             now: Instant::ZERO + Duration::from_secs(1),
@@ -316,12 +358,7 @@ impl Stage {
                 }
                 shard.next_turn(now, out);
                 shard.settle(now, out);
-                while let Some(through) = out.start_commit() {
-                    out.records.clear();
-                    out.record_bytes.clear();
-                    shard.handle(Input::Durable { through }, now, out);
-                    shard.settle(now, out);
-                }
+                self.stores[node].commit(shard, now, out);
                 is_quiet &= !out.wants_next_turn();
                 out.take_dirty(&mut self.dirty);
                 self.dirty.clear();

@@ -15,9 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 24] = [
-    ("store.durability", Needs::Any, "the journal is not built yet: all state is in memory and ends with the process"),
-    ("store.segment", Needs::Any, "the journal is not built yet: all state is in memory"),
+const UNBUILT: [(&str, Needs, &str); 22] = [
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),

@@ -77,7 +77,8 @@ impl Carrier {
         let carrier_id = cx.out.record_bytes.add(id);
         let (carrier, account, id, destination, born) =
             (self.id, info.account, info.id, info.destination, cx.unix_seconds());
-        let place = cx.out.append(Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id });
+        let place =
+            cx.out.append(Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id });
         let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted).at(place);
         self.correlations.insert(entry);
         entry

@@ -150,14 +150,14 @@ impl Correlations {
         }
     }
 
-    /// Removes exactly this entry.
-    pub fn remove(&mut self, entry: &Correlation) -> bool {
+    /// Removes this entry, whose record may lie elsewhere by now: as it was.
+    pub fn remove(&mut self, entry: &Correlation) -> Option<Correlation> {
         let table = self.table(entry.fingerprint);
         let same = |other: &Correlation| other.fingerprint == entry.fingerprint && other.id == entry.id;
-        let Ok(occupied) = table.find_entry(entry.fingerprint, same) else { return false };
-        occupied.remove();
+        let occupied = table.find_entry(entry.fingerprint, same).ok()?;
+        let (removed, _) = occupied.remove();
         self.live -= 1;
-        true
+        Some(removed)
     }
 
     /// Drops what was born before `oldest` from the next few sub-tables, and says where it lay. Called every `SWEEP_EVERY`, it
@@ -247,8 +247,11 @@ mod tests {
         let one = entry(&table, b"a", 1, 10, 0);
         table.insert(one);
         assert_eq!(table.find(one.fingerprint, 99), Found::One(one));
-        assert!(table.remove(&one));
-        assert!(!table.remove(&one));
+        let place = Place { segment: 7, octets: 30 };
+        *table.find_in(one.fingerprint, one.id, 0).unwrap() = one.at(place);
+        assert_eq!(table.find_in(one.fingerprint, one.id, 0), None);
+        assert_eq!(table.remove(&one).map(|entry| entry.place()), Some(place));
+        assert_eq!(table.remove(&one), None);
         assert_eq!(table.find(one.fingerprint, 10), Found::None);
         assert!(table.is_empty());
     }
@@ -262,7 +265,7 @@ mod tests {
         assert_eq!(table.find(old.fingerprint, 10), Found::One(old));
         assert_eq!(table.find(old.fingerprint, 20), Found::One(new));
         assert_eq!(table.find(old.fingerprint, 30), Found::Ambiguous(new));
-        assert!(table.remove(&new));
+        assert_eq!(table.remove(&new), Some(new));
         assert_eq!(table.find(old.fingerprint, 30), Found::One(old));
     }
 
@@ -286,7 +289,7 @@ mod tests {
         }
         assert!(table.tables.len() > 40 && table.tables.iter().all(|part| part.len() < 4 * Correlations::PER_TABLE));
         assert!(entries.iter().all(|entry| table.find(entry.fingerprint, 0) == Found::One(*entry)));
-        assert!(entries.iter().all(|entry| table.remove(entry)));
+        assert!(entries.iter().all(|entry| table.remove(entry).is_some()));
         assert!(table.is_empty() && table.tables.iter().all(HashTable::is_empty));
     }
 }

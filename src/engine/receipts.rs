@@ -235,9 +235,8 @@ impl Carrier {
         let Some((receipt, view)) = read else { return self.forget_early(*early, cx) };
         let is_final = receipt.state.is_final();
         // A second final one, parked beside the first: the customer has been told.
-        if is_final && !self.correlations.remove(&entry) {
-            return self.forget_early(*early, cx);
-        }
+        let entry = if is_final { self.correlations.remove(&entry) } else { Some(entry) };
+        let Some(entry) = entry else { return self.forget_early(*early, cx) };
         let in_hand = self.in_hand.insert(InHand { from: From::Parked(early), entry: Some(entry), is_final });
         self.send_receipt(in_hand, entry, is_final, true, (&body, &view, &receipt), cx);
     }

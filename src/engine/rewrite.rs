@@ -71,13 +71,7 @@ impl Carrier {
     fn rewrite_correlation(&mut self, carrier_id: &[u8], id: MessageId, segment: u16, cx: &mut Context<'_>) {
         let format = cx.config.carrier(self.id).message_id.response;
         let fingerprint = self.correlations.fingerprint(normalize(carrier_id, format));
-        let is_it = |entry: &Correlation| entry.id == id && entry.place().segment == segment;
-        // One whose account has no room for its receipt is not in the table.
-        let entry = match self.correlations.find_in(fingerprint, id, segment) {
-            Some(entry) => Some(entry),
-            None => self.refused.iter_mut().map(|refused| &mut refused.entry).find(|entry| is_it(entry)),
-        };
-        let Some(entry) = entry else { return };
+        let Some(entry) = self.correlations.find_in(fingerprint, id, segment) else { return };
         let Correlation { account, destination, born, is_muted, .. } = *entry;
         let octets = cx.out.record_bytes.add(carrier_id);
         cx.out.left.push(entry.place());

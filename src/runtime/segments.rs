@@ -122,6 +122,19 @@ impl SegmentFiles {
     }
 }
 
+/// Removes the spare files of journals that no shard has any more.
+pub fn remove_surplus(directory: &Path, shards: usize) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let journal = name.to_str().and_then(|name| name.split_once("-spare-")?.0.parse::<usize>().ok());
+        if journal.is_some_and(|journal| journal >= shards) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a batch where it belongs. It may be tried again: it is the same octets at the same place.
 pub fn write(file: &File, octets: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(octets, offset)

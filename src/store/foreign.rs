@@ -77,7 +77,7 @@ impl ForeignEntry {
                     let name = |_: NameKind, index: NameIndex| names.get(index.0 as usize).copied().unwrap_or("");
                     return Some(journal.append(&entry.map_names(name)));
                 }
-                Ok(StoreRecord::Begin(_)) | Err(_) => break,
+                Ok(StoreRecord::Begin(_) | StoreRecord::StandsFor(_)) | Err(_) => break,
             }
         }
         None

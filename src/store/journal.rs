@@ -204,6 +204,16 @@ impl Journal {
         self.tried = self.rewriting.take().map(|segment| (segment, self.next_sequence));
     }
 
+    /// Removes the oldest segments in which nothing lives, before the first commit.
+    pub fn release_unused(&mut self, out: &mut Vec<StoreEffect>) {
+        self.release(out);
+    }
+
+    /// What is appended next begins another segment.
+    pub fn close_segment(&mut self) {
+        self.is_filling = false;
+    }
+
     #[must_use]
     pub fn is_committing(&self) -> bool {
         self.is_committing

@@ -26,6 +26,7 @@
 //! | early receipt gone | 8 | carrier n, key n |
 //! | final receipt, intermediate one, MO | 9, 10, 11 | account n, key n, our id 8, born n, body as octets |
 //! | delivery gone | 12 | account n, key n |
+//! | stands for (a repaired segment) | 13 | the damaged segment's id 8, batches of this one n |
 //!
 //! # The rules
 //!
@@ -50,6 +51,7 @@
 
 pub mod batch;
 pub mod foreign;
+pub mod homes;
 pub mod journal;
 pub mod names;
 pub mod record;
@@ -58,3 +60,4 @@ pub mod recovery;
 pub mod rewriting;
 pub mod segment;
 pub mod shard_store;
+pub mod sorted;

@@ -56,7 +56,7 @@ impl Rewriting {
                             shard.rewrite_correlation((carrier, carrier_id, id), segment, now, out);
                         }
                     }
-                    Ok(StoreRecord::Begin(_)) => {}
+                    Ok(StoreRecord::Begin(_) | StoreRecord::StandsFor(_)) => {}
                     // Nothing is lost: what was not appended again keeps the segment.
                     Err(_) => return true,
                 }

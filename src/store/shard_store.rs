@@ -61,6 +61,17 @@ impl ShardStore {
         self.foreign.add(entry, place);
     }
 
+    /// Removes the oldest segments in which nothing lives, once everything was restored.
+    pub fn release_unused(&mut self, effects: &mut Vec<StoreEffect>) {
+        self.journal.release_unused(effects);
+    }
+
+    /// What is appended next begins another segment.
+    pub fn close_segment(&mut self, out: &mut Effects) {
+        self.journal.close_segment();
+        out.segment = self.journal.next_segment();
+    }
+
     /// Begins a commit when something waits and none is under way. What was appended lies in `out`.
     pub fn commit(&mut self, shard: &mut Shard, now: Instant, out: &mut Effects, effects: &mut Vec<StoreEffect>) {
         if self.journal.is_committing() {
@@ -115,6 +126,17 @@ impl ShardStore {
             self.journal.removed(place);
         }
         self.rewriting = Some(Rewriting::new(segment, octets));
+    }
+
+    /// The last record of the commit under way.
+    #[must_use]
+    pub fn committing(&self) -> Option<u64> {
+        self.committing.map(|(through, _)| through)
+    }
+
+    #[must_use]
+    pub fn is_committing(&self) -> bool {
+        self.journal.is_committing()
     }
 
     /// The memory of a batch that was written.

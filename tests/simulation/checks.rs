@@ -86,7 +86,7 @@ impl Sim {
             return Some("batches between shards".to_owned());
         }
         for node in &mut self.nodes {
-            if node.commit.is_some() || !node.inbox.is_empty() {
+            if node.store.is_committing() || !node.inbox.is_empty() {
                 return Some("a commit, or inputs".to_owned());
             }
             for account in node.shard.accounts() {

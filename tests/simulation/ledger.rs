@@ -74,6 +74,7 @@ pub(crate) struct Ledger {
     pub(crate) hindered: BTreeSet<WireId>,
     durable_ids: BTreeSet<u64>,
     durable_items: BTreeSet<u32>,
+    waiting: BTreeMap<usize, (Vec<u64>, Vec<u32>)>,
     committing: BTreeMap<(usize, u64), (Vec<u64>, Vec<u32>)>,
     next_tag: u32,
     next_item: u32,
@@ -133,9 +134,9 @@ impl Ledger {
         tag
     }
 
-    /// A commit began: these records will be durable together.
-    pub(crate) fn committing(&mut self, shard: usize, through: u64, records: &[Record], octets: &Batch) {
-        let (mut ids, mut items) = (Vec::new(), Vec::new());
+    /// The next commit will make these records durable.
+    pub(crate) fn appended(&mut self, shard: usize, records: &[Record], octets: &Batch) {
+        let (ids, items) = self.waiting.entry(shard).or_default();
         for record in records {
             match record {
                 Record::Correlation { id, .. } => ids.push(id.bits()),
@@ -145,7 +146,12 @@ impl Ledger {
                 Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::DeliveryGone { .. } => {}
             }
         }
-        self.committing.insert((shard, through), (ids, items));
+    }
+
+    /// A commit began: what was appended will be durable together.
+    pub(crate) fn committing(&mut self, shard: usize, through: u64) {
+        let waiting = self.waiting.remove(&shard).unwrap_or_default();
+        self.committing.insert((shard, through), waiting);
     }
 
     pub(crate) fn durable(&mut self, shard: usize, through: u64) {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod checks;
+mod disk;
 mod esme;
 mod habits;
 mod ledger;

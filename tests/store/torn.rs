@@ -100,7 +100,7 @@ fn a_missing_segment_between_others_is_damage() {
         let mut files = world.files.clone();
         files.remove(&between);
         let damage = recover(&files).err().map(|damage| damage.kind);
-        assert_eq!(damage, Some(DamageKind::NextMissing), "seed {seed}");
+        assert!(matches!(damage, Some(DamageKind::NextMissing { .. })), "seed {seed}: {damage:?}");
         found += 1;
     }
     assert!(found > 10);

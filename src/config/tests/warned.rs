@@ -82,8 +82,6 @@ fn what_is_not_built_yet_is_told() {
     }
     let hash = "{ argon2id: \"$argon2id$v=19$m=1$a$b\" }";
     for (text, path) in [
-        ("store: { durability: fsync }", "store.durability"),
-        ("store: { segment: auto }", "store.segment"),
         ("smpp: { tls: { certificate: c, key: k } }", "smpp.tls"),
         ("smpp: { proxy_protocol: true }", "smpp.proxy_protocol"),
         ("http: {}", "http"),

@@ -1,0 +1,90 @@
+//! The same journals as files in a directory: read by several threads, with what is in the way left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use trunkline::runtime::store_files::{read_store, sync_store};
+
+/// A directory of this test's own, gone with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("trunkline-store-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn write(&self, files: &Files) {
+        for (name, octets) in files.values() {
+            fs::write(self.0.join(name.to_string()), octets).unwrap();
+        }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// A journal of at least three segments.
+fn lived(first_seed: u64) -> World {
+    let lived = |seed| {
+        let mut world = World::new(seed);
+        world.live(60, seed);
+        world.commit();
+        world
+    };
+    (first_seed..).map(lived).find(|world| world.files.len() >= 3).unwrap()
+}
+
+#[test]
+fn a_directory_is_read_as_its_files_are_and_other_files_are_left_alone() {
+    let directory = Directory::new("read");
+    let world = lived(7);
+    directory.write(&world.files);
+    fs::write(directory.path().join("message-ids"), "key").unwrap();
+    fs::write(directory.path().join("003-0000000001-000000000000bbbb.journal.damaged"), "no segment").unwrap();
+    let recovered = read_store(directory.path()).unwrap();
+    let expected = recover(&world.files).unwrap();
+    assert_eq!(state_of(&recovered), state_of(&expected));
+    assert_eq!(recovered.segments(), expected.segments());
+    assert_eq!((recovered.next_key, recovered.newest_born), (expected.next_key, expected.newest_born));
+    assert!(recovered.segments().len() >= 3, "the order of the segments matters");
+    sync_store(directory.path(), &recovered).unwrap();
+}
+
+#[test]
+fn no_directory_is_an_empty_store() {
+    let path = std::env::temp_dir().join("trunkline-store-that-is-not-there");
+    let recovered = read_store(&path).unwrap();
+    assert_eq!((recovered.segments().len(), recovered.correlations().count(), recovered.next_key), (0, 0, 0));
+    sync_store(&path, &recovered).unwrap();
+}
+
+#[test]
+fn damage_is_one_line_that_names_file_and_offset_and_what_to_do() {
+    let directory = Directory::new("damage");
+    let world = lived(8);
+    directory.write(&world.files);
+    let batch = &world.written[1];
+    let path = directory.path().join(batch.segment.to_string());
+    let mut octets = fs::read(&path).unwrap();
+    octets[batch.offset + 40] ^= 1;
+    fs::write(&path, &octets).unwrap();
+    let error = read_store(directory.path()).unwrap_err().to_string();
+    assert!(error.contains(&format!("{} at offset {}: ", batch.segment, batch.offset)), "{error}");
+    assert!(error.contains("`trunkline store repair "), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+
+    octets[3] = 2;
+    fs::write(&path, &octets).unwrap();
+    let newer = read_store(directory.path()).unwrap_err().to_string();
+    assert!(newer.contains("is newer than this program's") && !newer.contains("repair"), "{newer}");
+}
