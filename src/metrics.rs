@@ -202,6 +202,7 @@ family! {
         submits_sent = "trunkline_carrier_submits_total", "Submits written to the carrier's links.";
         timeouts = "trunkline_carrier_timeouts_total", "Submits the carrier did not answer in time.";
         in_doubt = "trunkline_carrier_in_doubt_total", "Submits whose outcome was never learnt.";
+        retried_in_doubt = "trunkline_carrier_retried_in_doubt_total", "Submits put back to be sent again although the carrier may have accepted them.";
         rerouted = "trunkline_carrier_rerouted_total", "Submits that moved on to the next carrier.";
         late_answers = "trunkline_carrier_late_answers_total", "Answers that came after our timeout.";
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";

@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 24] = [
+const UNBUILT: [(&str, Needs, &str); 23] = [
     ("store.durability", Needs::Any, "the journal is not built yet: all state is in memory and ends with the process"),
     ("store.segment", Needs::Any, "the journal is not built yet: all state is in memory"),
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
@@ -38,7 +38,6 @@ const UNBUILT: [(&str, Needs, &str); 24] = [
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
     ("carriers.*.tls", Needs::AllBut("false"), "TLS is not built yet: this carrier cannot be reached"),
-    ("carriers.*.in_doubt", Needs::Value("retry"), "retrying is not built yet"),
     ("carriers.*.profile", Needs::AllBut("default"), "profiles are not built yet: only `default` has effect"),
 ];
 

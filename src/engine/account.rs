@@ -45,6 +45,8 @@ pub struct Submit {
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
     pub info: SubmitInfo,
+    /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
+    pub is_doubtful: bool,
 }
 
 impl Account {
@@ -164,26 +166,28 @@ impl Account {
         &mut self,
         submit: Key,
         deadline: Instant,
-        reason: ReturnReason,
+        (reason, is_doubtful): (ReturnReason, bool),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
+        entry.is_doubtful |= is_doubtful;
         let next = cx.routes.next_carrier(&mut entry.choice);
         let has_session = self.sessions.get(entry.info.session).is_some();
         if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
-            let info = entry.info;
+            let (info, is_doubtful) = (entry.info, entry.is_doubtful);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful, body });
             return;
         }
+        let is_doubtful = entry.is_doubtful;
         let outcome = match reason {
             ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.submit_done(submit, outcome, cx);
+        self.submit_done(submit, outcome.given(is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
@@ -198,7 +202,7 @@ impl Account {
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful: false, body });
         Ok(())
     }
 

@@ -160,7 +160,7 @@ mod tests {
             priority,
             wants_receipt: false,
         };
-        Pending { info, body: Vec::new(), queued_until: Instant::NEVER, stream_at: 0, written: 0 }
+        Pending { info, is_doubtful: false, body: Vec::new(), queued_until: Instant::NEVER, stream_at: 0, written: 0 }
     }
 
     fn drain(queue: &mut SubmitQueue) -> Vec<u64> {

@@ -170,6 +170,9 @@ impl Sim {
         if let Some(wire) = socket.wire {
             self.wires[wire].home = None;
             self.ledger.dead.insert(wire);
+            if let Peer::Smsc(carrier) = self.wires[wire].peer {
+                self.ledger.link_lost(wire, carrier);
+            }
             self.hang_up(wire, Toward::Proxy);
         }
     }
@@ -258,6 +261,7 @@ impl Sim {
     }
 
     fn act(&mut self, at: usize) -> Vec<Key> {
+        self.see_closes(at);
         let mut closes = Vec::new();
         for action in std::mem::take(&mut self.nodes[at].out.actions) {
             match action {
@@ -280,6 +284,19 @@ impl Sim {
             }
         }
         closes
+    }
+
+    /// Links the engine has given up: what was out on them may be sent again in this same turn.
+    pub(crate) fn see_closes(&mut self, at: usize) {
+        for action in &self.nodes[at].out.actions {
+            if let Action::Close { connection } = action
+                && let Some(socket) = self.nodes[at].sockets.get(&connection.slot)
+                && let (true, Some(wire)) = (socket.key == *connection, socket.wire)
+                && let Peer::Smsc(carrier) = self.wires[wire].peer
+            {
+                self.ledger.link_lost(wire, carrier);
+            }
+        }
     }
 
     fn resume(&mut self, at: usize, key: Key) {
