@@ -177,6 +177,7 @@ family! {
         receipts_delivered = "trunkline_receipts_delivered_total", "Receipts the account acknowledged.";
         receipts_retried = "trunkline_receipts_retried_total", "Receipts offered to the account once more.";
         mo_delivered = "trunkline_mo_delivered_total", "Mobile originated messages the account acknowledged.";
+        deliveries_replayed = "trunkline_deliveries_replayed_total", "Receipts and MO sent that had waited for the account to bind.";
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";

@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 23] = [
+const UNBUILT: [(&str, Needs, &str); 22] = [
     ("store.durability", Needs::Any, "the journal is not built yet: all state is in memory and ends with the process"),
     ("store.segment", Needs::Any, "the journal is not built yet: all state is in memory"),
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
@@ -33,7 +33,6 @@ const UNBUILT: [(&str, Needs, &str); 23] = [
     ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),
     ("accounts.*.receipt_text", Needs::Value("standard"), "rebuilding receipts is not built yet"),
     ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),
-    ("accounts.*.delivery_rate", Needs::Any, "pacing the replay after a bind is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
 use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::replay::Replay;
 use super::router::RouteChoice;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
 use super::slab::{Key, Slab};
@@ -58,7 +59,7 @@ impl Account {
             submits: Slab::default(),
             throttle: config.rate.map(Throttle::new),
             paused: Vec::new(),
-            deliveries: Deliveries::default(),
+            deliveries: Deliveries::new(Replay::new(config)),
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,
@@ -109,6 +110,9 @@ impl Account {
         self.counts.binds += 1;
         cx.out.notice(Notice::SessionBound { account: self.id, mode: bind.mode, address: bind.address });
         self.arm_session(session, cx);
+        if bind.mode.may_receive() {
+            self.deliveries.replay.customer_came();
+        }
         self.pump_deliveries(cx);
         Ok(session)
     }
@@ -224,6 +228,9 @@ impl Account {
             let why = EndReason::PeerClosed;
             cx.out.notice(Notice::SessionEnded { account: self.id, address: session.address, why });
         }
+        if !self.sessions.iter().any(|(_, session)| session.mode.may_receive()) {
+            self.deliveries.customer_left();
+        }
         // Put back newest first, so that the oldest stands at the head.
         for delivery in session.window.drain().into_iter().rev() {
             self.deliveries.unsent(delivery);
@@ -240,6 +247,7 @@ impl Account {
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
     /// True once no session is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deliveries.replay.stop();
         self.pump_deliveries(cx);
         let has_receiver = self.sessions.iter().any(|(_, session)| session.may_receive());
         let is_delivering = has_receiver && (self.deliveries.has_waiting() || self.deliveries.outstanding() > 0);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ahash::AHashMap;
 
 use super::message::DeliveryKind;
+use super::replay::Replay;
 use super::slab::{Key, Slab};
 use super::time::Instant;
 use crate::smpp::message_id::MessageId;
@@ -44,7 +45,9 @@ pub enum DeliveryState {
 #[derive(Debug, Default)]
 pub struct Deliveries {
     entries: Slab<Delivery>,
+    /// What came while a receiver was bound; the rest is backlog.
     waiting: VecDeque<Key>,
+    pub replay: Replay,
     /// When each refused one is due, earliest first; one that was acknowledged late is skipped then.
     retries: BinaryHeap<Reverse<(Instant, u32, u32)>>,
     /// Ids whose last queued receipt is intermediate: a final one must not overtake it.
@@ -63,6 +66,11 @@ impl Deliveries {
     pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::SWEEPS as u64);
 
     #[must_use]
+    pub fn new(replay: Replay) -> Self {
+        Self { replay, ..Self::default() }
+    }
+
+    #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -72,10 +80,15 @@ impl Deliveries {
         self.entries.is_empty()
     }
 
-    /// Whether something waits for a session with room, rather than for its next try.
+    /// Whether something waits for a session with room, rather than for its next try or its pace.
     #[must_use]
     pub fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.replay.is_unpaced()
+    }
+
+    /// The last receiver or transceiver has gone.
+    pub fn customer_left(&mut self) {
+        self.replay.customer_left(&mut self.waiting);
     }
 
     #[must_use]
@@ -107,7 +120,7 @@ impl Deliveries {
         let key = match earlier.filter(|_| kind != DeliveryKind::Mo) {
             Some(earlier) => self.queue_behind(earlier, key),
             None => {
-                self.waiting.push_back(key);
+                self.replay.queue(&mut self.waiting).push_back(key);
                 key
             }
         };
@@ -118,24 +131,33 @@ impl Deliveries {
     }
 
     /// The next to send, if it may be sent in this turn.
-    pub fn front(&mut self) -> Option<(Key, &Delivery)> {
+    pub fn front(&mut self, now: Instant) -> Option<(Key, &Delivery)> {
         // One that was acknowledged late while it waited for another try has left its key behind.
         while self.waiting.front().is_some_and(|key| self.entries.get(*key).is_none()) {
             self.waiting.pop_front();
         }
-        let key = *self.waiting.front()?;
+        let is_replayed = self.is_replay_next(now);
+        let key = if is_replayed { self.replay.front()? } else { *self.waiting.front()? };
         Some((key, self.entries.get(key)?))
     }
 
-    /// The front was sent on `session`.
-    pub fn sent(&mut self, session: Key, now: Instant) {
-        if let Some(key) = self.waiting.pop_front()
+    /// The front was sent on `session`. True when it was of the backlog.
+    pub fn sent(&mut self, session: Key, now: Instant) -> bool {
+        let is_replayed = self.is_replay_next(now);
+        let key = if is_replayed { self.replay.pop(now) } else { self.waiting.pop_front() };
+        self.replay.sent(is_replayed);
+        if let Some(key) = key
             && let Some(delivery) = self.entries.get_mut(key)
         {
             delivery.state = DeliveryState::Outstanding { session, sent: now };
             delivery.attempts += 1;
             self.outstanding += 1;
         }
+        is_replayed
+    }
+
+    fn is_replay_next(&mut self, now: Instant) -> bool {
+        self.replay.is_next(&self.waiting, |key| self.entries.get(key).is_none(), now)
     }
 
     #[must_use]
@@ -239,7 +261,7 @@ impl Deliveries {
         if let Some(delivery) = self.entries.get_mut(key) {
             delivery.state = state;
             delivery.behind_turn = None;
-            self.waiting.push_front(key);
+            self.replay.queue(&mut self.waiting).push_front(key);
         }
     }
 
@@ -247,7 +269,7 @@ impl Deliveries {
     /// Returns the key it goes by.
     fn queue_behind(&mut self, earlier: Key, key: Key) -> Key {
         let Some(before) = self.entries.get_mut(earlier) else {
-            self.waiting.push_back(key);
+            self.replay.queue(&mut self.waiting).push_back(key);
             return key;
         };
         // One that was sent once may still be acknowledged late, and that must not count for the later one.
@@ -279,7 +301,7 @@ mod tests {
     }
 
     fn front_body(queue: &mut Deliveries) -> Option<&[u8]> {
-        queue.front().map(|(_, delivery)| &delivery.body[..])
+        queue.front(at(0)).map(|(_, delivery)| &delivery.body[..])
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod queue;
 pub mod random;
 pub mod reading;
 pub mod receipts;
+pub mod replay;
 pub mod router;
 pub mod session;
 pub mod shard;

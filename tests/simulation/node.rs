@@ -10,6 +10,7 @@ use trunkline::engine::shard::Shard;
 use trunkline::engine::slab::Key;
 use trunkline::smpp::frame::Frame;
 
+use crate::checks::Rated;
 use crate::net::{Peer, Toward, WireId};
 use crate::sim::{Event, Sim};
 
@@ -26,9 +27,9 @@ pub(crate) struct Node {
     pub(crate) notices: Vec<Notice>,
     pub(crate) carriers_drained: bool,
     pub(crate) sessions_drained: bool,
-    /// Submits counted per carrier and account, with the time, for the rates.
-    pub(crate) sent: BTreeMap<(bool, usize), VecDeque<(u64, u64)>>,
-    pub(crate) seen: BTreeMap<(bool, usize), u64>,
+    /// What passed lately, with the time, for the rates.
+    pub(crate) sent: BTreeMap<Rated, VecDeque<(u64, u64)>>,
+    pub(crate) seen: BTreeMap<Rated, u64>,
 }
 
 /// The proxy's end of a connection.

@@ -177,10 +177,11 @@ fn draw_config(rng: &mut Rng, shards: usize) -> (String, Vec<bool>) {
         let window = rng.pick(&[2, 20, 1_000]);
         let rate = rng.pick(&["", "", ", rate: 20, burst: 5", ", rate: 200, burst: 50"]);
         let queue = rng.pick(&[5, 1_000, 1_000_000]);
+        let replay = rng.pick(&["", "", ", delivery_rate: 20", ", delivery_rate: 500"]);
         let (id, delivery_window) = (rng.pick(&["hex", "decimal"]), rng.pick(&[1, 10]));
         let _ = writeln!(
             text,
-            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}, \
+            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}{replay}, \
              message_id: {id}, delivery_window: {delivery_window} }}"
         );
     }

@@ -48,7 +48,7 @@ fn what_is_meant_is_not_warned_of() {
     let with_defaults = QUIET.to_owned()
         + "smpp: { proxy_protocol: false }\nunrouted_mo: keep\nprofiles:\nmo:\nstore: { retention: 1h, path: x }\n";
     let explicit = "accounts: { a: { password: [eightchr], tls: optional, over_rate: reject, accept: relay, receipts: each, \
-                    unrequested_receipts: pass, receipt_text: as_is, status: off, deliver: smpp, callback_override: false, tokens: [] } }\n\
+                    unrequested_receipts: pass, receipt_text: as_is, delivery_rate: 5, status: off, deliver: smpp, callback_override: false, tokens: [] } }\n\
                     carriers: { c: { connect: \"h:1\", system_id: u, password: eightchr, tls: false, in_doubt: retry, \
                     profile: default, queue_wait: 15s } }\nroutes: [{ to: c }]\n";
     for text in [QUIET, &base, &with_defaults, explicit] {
@@ -67,7 +67,6 @@ fn what_is_not_built_yet_is_told() {
         ("receipts: last", "receipts"),
         ("receipts: all", "receipts"),
         ("receipt_text: standard", "receipt_text"),
-        ("delivery_rate: 5", "delivery_rate"),
         ("status: 24h", "status"),
         ("callback: { url: \"https://h/\" }", "callback"),
         ("callback: { url: \"https://h/\" }, deliver: http", "deliver"),
