@@ -53,6 +53,8 @@ pub struct Pending {
     pub info: SubmitInfo,
     /// An earlier sending may have been accepted: its link was lost before the answer came.
     pub is_doubtful: bool,
+    /// Its session ended while it was outstanding: nobody waits for another sending.
+    pub is_withdrawn: bool,
     pub body: Vec<u8>,
     /// It waits no longer than this.
     pub queued_until: Instant,
@@ -143,8 +145,14 @@ impl Carrier {
         }
     }
 
-    /// A session ended: what no link was given yet is not sent.
+    /// A session ended: what no link was given yet is not sent, and what a link has is not sent again.
     pub fn withdraw(&mut self, account: AccountId, session: Key, cx: &mut Context<'_>) {
+        for link in &mut self.links {
+            let LinkState::Bound(bound) = &mut link.state else { continue };
+            for pending in bound.window.iter_mut() {
+                pending.is_withdrawn |= (pending.info.account, pending.info.session) == (account, session);
+            }
+        }
         for pending in self.queue.withdraw(account, session) {
             self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
         }
@@ -175,7 +183,9 @@ impl Carrier {
 
     /// The carrier could not take it just now: it waits at the head. When no link is left, `return_queue` follows.
     pub fn put_back(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
-        if must_not_leave(&pending.info, cx) {
+        if pending.is_withdrawn {
+            self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
+        } else if must_not_leave(&pending.info, cx) {
             self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
         } else {
             pending.queued_until = pending.queued_until.max(cx.now + cx.config.carrier(self.id).queue_wait);
@@ -288,7 +298,7 @@ impl Carrier {
     fn pending(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], queued_until: Instant) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        Pending { info, is_doubtful, body: octets, queued_until, stream_at: 0, written: 0 }
+        Pending { info, is_doubtful, is_withdrawn: false, body: octets, queued_until, stream_at: 0, written: 0 }
     }
 
     fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {

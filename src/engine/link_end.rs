@@ -80,8 +80,9 @@ impl Carrier {
         // The next connection counts from 1 again: its answers are not theirs.
         self.links[at].late.clear();
         let retries = cx.config.carrier(self.id).in_doubt == InDoubt::Retry;
-        let (again, in_doubt): (Vec<_>, Vec<_>) =
-            in_doubt.into_iter().partition(|pending| retries && !must_not_leave(&pending.info, cx));
+        let (again, in_doubt): (Vec<_>, Vec<_>) = in_doubt
+            .into_iter()
+            .partition(|pending| retries && !pending.is_withdrawn && !must_not_leave(&pending.info, cx));
         for pending in in_doubt {
             self.doubt(pending, cx);
         }

@@ -135,5 +135,4 @@ fn a_drain_leaves_a_paced_backlog_and_waits_for_what_is_live() {
         sim.esmes[receiver].deliveries.iter().filter_map(|body| item_number(body)).filter(|number| *number > 500);
     assert_eq!(live.count(), 20);
     assert!(waiting(&mut sim) > 350);
-    assert!(sim.esmes[receiver].ended_at.len() == 1);
 }

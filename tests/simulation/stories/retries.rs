@@ -128,9 +128,26 @@ fn an_early_receipt_of_the_first_sending_is_neither_claimed_nor_kept() {
 
 #[test]
 fn a_session_that_ends_takes_back_what_waits_to_be_sent_again() {
-    let (mut sim, esme, tags) = link_dies(", links: 2, window: 5, in_doubt: retry, rate: 1, burst: 5", ONE);
+    let (mut sim, esme, tags) = link_dies(", links: 2, in_doubt: retry, rate: 1, burst: 5", ONE);
+    sim.run_for(Duration::from_millis(20));
+    assert_eq!(counts(&mut sim, 0).retried_in_doubt, 5);
     sim.esme_aborts(esme);
     sim.end();
-    assert!(sim.seen_by(0).len() < 2 * tags.len());
-    assert_eq!(counts(&mut sim, 0).retried_in_doubt, 5);
+    assert_eq!(sim.seen_by(0), tags);
+}
+
+#[test]
+fn nothing_is_sent_again_for_a_session_that_ended_before_its_link() {
+    let mut sim = gateway("", ", links: 2, in_doubt: retry", BOTH);
+    sim.smscs[0].habit.latency_ms = (1_000, 1_000);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tags = sim.submit_many(esme, 5);
+    sim.run_for(Duration::from_millis(200));
+    sim.esme_aborts(esme);
+    sim.run_for(Duration::from_millis(50));
+    let wire = sim.smscs[0].submits[0].1;
+    sim.smsc_breaks(0, wire);
+    sim.end();
+    assert_eq!((sim.seen_by(0), sim.seen_by(1)), (tags, Vec::new()));
+    assert_eq!(counts(&mut sim, 0).retried_in_doubt, 0);
 }
