@@ -118,11 +118,14 @@ impl Sim {
         });
         let nodes: Vec<_> = nodes.collect();
         let smscs = (0..config.carriers.len()).map(|at| Smsc::new(at, CarrierHabit::default())).collect();
+        let mut ledger = Ledger::new(seed, config.smpp.timers.response);
+        let retries = |at: &usize| config.carriers[*at].in_doubt == config::InDoubt::Retry;
+        ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
         let mesh = (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect();
         let mut sim = Self {
             now: 1_000,
             rng,
-            ledger: Ledger::new(seed, config.smpp.timers.response),
+            ledger,
             config,
             placement,
             nodes,
