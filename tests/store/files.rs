@@ -1,5 +1,7 @@
 //! The same journals as files in a directory: read by several threads, with what is in the way left alone.
 
+#![expect(clippy::disallowed_methods, reason = "these tests write a store's files and spoil them")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
