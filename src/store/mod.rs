@@ -55,5 +55,6 @@ pub mod names;
 pub mod record;
 pub mod recovered;
 pub mod recovery;
+pub mod salvage;
 pub mod segment;
 pub mod sorted;

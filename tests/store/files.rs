@@ -9,23 +9,33 @@ use super::*;
 use trunkline::runtime::store_files::{read_store, sync_store};
 
 /// A directory of this test's own, gone with it.
-struct Directory(PathBuf);
+pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("trunkline-store-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.0
     }
 
-    fn write(&self, files: &Files) {
+    pub(super) fn write(&self, files: &Files) {
         for (name, octets) in files.values() {
             fs::write(self.0.join(name.to_string()), octets).unwrap();
         }
+    }
+}
+
+impl Directory {
+    /// The segments there are now.
+    pub(super) fn segments(&self) -> Files {
+        let entries = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap());
+        let named = |entry: &fs::DirEntry| SegmentName::parse(entry.file_name().to_str().unwrap());
+        let segments = entries.filter_map(|entry| Some((named(&entry)?, fs::read(entry.path()).unwrap())));
+        segments.map(|(name, octets)| (name.sequence, (name, octets))).collect()
     }
 }
 
@@ -36,7 +46,7 @@ impl Drop for Directory {
 }
 
 /// A journal of at least three segments.
-fn lived(first_seed: u64) -> World {
+pub(super) fn lived(first_seed: u64) -> World {
     let lived = |seed| {
         let mut world = World::new(seed);
         world.live(60, seed);
