@@ -128,7 +128,7 @@ fn go_on(world: &mut World, recovered: &Recovered, directory: &Directory, seed: 
 
 /// A store whose oldest segment has a damaged batch, which is not its first.
 fn damaged(directory: &Directory) -> (World, Files, SegmentName) {
-    let is_found = |world: &World| world.written.windows(3).any(|three| is_amid(three));
+    let is_found = |world: &World| world.written.windows(3).any(is_amid);
     let world = (0..).map(|seed| lived(1_000 * seed)).find(is_found).unwrap();
     let batch = &world.written.windows(3).find(|three| is_amid(three)).unwrap()[1];
     let mut files = world.files.clone();
