@@ -73,6 +73,20 @@ fn a_directory_is_read_as_its_files_are_and_other_files_are_left_alone() {
 }
 
 #[test]
+fn what_the_disk_no_longer_has_is_found_before_anything_relies_on_it() {
+    let directory = Directory::new("lost");
+    let world = lived(9);
+    directory.write(&world.files);
+    let recovered = read_store(directory.path()).unwrap();
+    let batch = world.written.last().unwrap();
+    let path = directory.path().join(batch.segment.to_string());
+    let octets = fs::read(&path).unwrap();
+    fs::write(&path, &octets[..batch.offset]).unwrap();
+    let error = sync_store(directory.path(), &recovered).unwrap_err().to_string();
+    assert!(error.contains(&batch.segment.to_string()) && error.contains("start again"), "{error}");
+}
+
+#[test]
 fn no_directory_is_an_empty_store() {
     let path = std::env::temp_dir().join("trunkline-store-that-is-not-there");
     let recovered = read_store(&path).unwrap();
