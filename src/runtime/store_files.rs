@@ -20,9 +20,9 @@ use crate::store::sorted::Sorted;
 
 /// More would hold more segments at once, and the disk and the memory's bandwidth are the limit.
 const MOST_THREADS: usize = 8;
-/// A segment that is written while it is read may look damaged, half of it being older than the other half. What is still seen
-/// at another look is damage.
-const READ_TRIES: u32 = 3;
+/// A segment that is written while it is read may look damaged, half of it being older than the other half. What another look
+/// sees again is damage.
+const MORE_LOOKS: u32 = 10;
 
 /// Why a store cannot be read, in one line.
 #[derive(Debug)]
@@ -69,15 +69,19 @@ pub fn read_store(directory: &Path) -> Result<Recovered, StoreError> {
 
 /// Reads all that can be read, also beside a process that writes it.
 pub fn inspect_store(directory: &Path) -> Result<StoreReading, StoreError> {
-    let mut seen = Vec::new();
-    for _ in 1..READ_TRIES {
-        let reading = read_tolerant(directory)?;
-        if reading.damage == seen {
-            return Ok(reading);
+    let mut reading = read_tolerant(directory)?;
+    for _ in 0..MORE_LOOKS {
+        if reading.damage.is_empty() {
+            break;
         }
-        seen = reading.damage;
+        let seen = std::mem::replace(&mut reading, read_tolerant(directory)?).damage;
+        let found = reading.damage.len();
+        reading.damage.retain(|damage| seen.contains(damage));
+        if reading.damage.len() == found {
+            break;
+        }
     }
-    read_tolerant(directory)
+    Ok(reading)
 }
 
 fn read_tolerant(directory: &Path) -> Result<StoreReading, StoreError> {

@@ -3,10 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "these tests write a store's files and spoil them")]
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use trunkline::runtime::store_files::{read_store, sync_store};
+use trunkline::runtime::store_files::{inspect_store, read_store, sync_store};
 
 /// A directory of this test's own, gone with it.
 pub(super) struct Directory(PathBuf);
@@ -113,4 +114,54 @@ fn damage_is_one_line_that_names_file_and_offset_and_what_to_do() {
     fs::write(&path, &octets).unwrap();
     let newer = read_store(directory.path()).unwrap_err().to_string();
     assert!(newer.contains("is newer than this program's") && !newer.contains("repair"), "{newer}");
+}
+
+#[test]
+fn a_look_beside_the_process_that_writes_sees_no_damage() {
+    let directory = Directory::new("beside");
+    let path = directory.path().to_owned();
+    let looks = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| write_and_release(&path));
+        let mut looks = 0;
+        while !writer.is_finished() {
+            let reading = inspect_store(&path).unwrap();
+            assert_eq!(reading.damage, [], "after {looks} looks");
+            looks += 1;
+        }
+        writer.join().unwrap();
+        looks
+    });
+    assert!(looks > 0);
+    assert!(directory.segments().len() < 10, "segments were released meanwhile");
+}
+
+/// A journal whose entries are soon removed, written as the disk does it.
+fn write_and_release(directory: &Path) {
+    let limits = Limits { segment_octets: 200_000, segments: 1_000 };
+    let mut journal = Journal::new(0, limits, &[], Random::new(1));
+    let (mut effects, mut places) = (Vec::new(), std::collections::VecDeque::new());
+    for number in 0..6_000 {
+        places.push_back((number, journal.append(&entry((2, number), true, &[b'x'; 300]))));
+        if places.len() > 1_000 {
+            let (number, place) = places.pop_front().unwrap();
+            journal.append(&entry((2, number), false, &[b'x'; 300]));
+            journal.removed(place);
+        }
+        let commit = journal.commit(&mut effects).unwrap();
+        assert!(journal.synced(commit, &mut effects));
+        for effect in effects.drain(..) {
+            match effect {
+                StoreEffect::Write { segment, offset, octets } => {
+                    let file = fs::OpenOptions::new().write(true).open(directory.join(segment.to_string())).unwrap();
+                    file.write_all_at(&octets, offset).unwrap();
+                }
+                StoreEffect::Create { segment } => {
+                    let file = fs::File::create(directory.join(segment.to_string())).unwrap();
+                    file.set_len(limits.segment_octets + 4_096).unwrap();
+                }
+                StoreEffect::Delete { segment } => fs::remove_file(directory.join(segment.to_string())).unwrap(),
+                StoreEffect::SyncDirectory | StoreEffect::Sync { .. } | StoreEffect::Read { .. } => {}
+            }
+        }
+    }
 }
