@@ -1,4 +1,5 @@
-//! The tools: an SMSC simulator, a load generator, and a demonstration that puts the gateway between the two.
+//! The tools: an SMSC simulator, a load generator, a demonstration that puts the gateway between the two, and a look into a
+//! gateway's store.
 //!
 //! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
 
@@ -9,6 +10,7 @@ pub mod load;
 pub mod report;
 pub mod ring;
 pub mod smsc;
+pub mod store;
 pub mod values;
 pub mod wire;
 

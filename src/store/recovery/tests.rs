@@ -85,6 +85,18 @@ fn a_removal_wins_wherever_it_is_read_and_reading_twice_changes_nothing() {
 }
 
 #[test]
+fn what_was_removed_leaves_its_place_to_another_entry_for_good() {
+    let gone = Entry::DeliveryGone { account: "acme", key: 1 };
+    let files = written(0, &[&[delivery("acme", 1)], &[gone], &[delivery("acme", 2)]]);
+    let recovered = recover(files.iter().chain(&files[1..2]).chain(&files[..1]));
+    let keys = recovered.deliveries().map(|live| match live.entry {
+        Entry::Delivery { key, .. } => key,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(keys.collect::<Vec<_>>(), [2]);
+}
+
+#[test]
 fn of_several_copies_the_latest_lives() {
     let files = written(0, &[&[correlation(1)], &[correlation(2)], &[correlation(1)]]);
     for recovered in [recover(files.iter()), recover(files.iter().rev())] {
