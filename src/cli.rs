@@ -10,6 +10,7 @@ use crate::runtime::serve::{self, Failure};
 use crate::runtime::{files, logging};
 use crate::tools::demo::{self, DemoArgs};
 use crate::tools::load::{self, LoadArgs};
+use crate::tools::reconcile::{self, ReconcileArgs};
 use crate::tools::smsc::{self, SmscArgs};
 
 /// Bad configuration (DESIGN section 5).
@@ -34,6 +35,8 @@ enum Command {
     Smsc(Box<SmscArgs>),
     /// Generate load: ESMEs that bind, submit, and match every receipt
     Load(Box<LoadArgs>),
+    /// Check the ledgers of a load and of its carriers against what is promised
+    Reconcile(ReconcileArgs),
 }
 
 #[derive(Args)]
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check_command(&args),
         Command::Smsc(args) => smsc::run(&args).map_err(failed),
         Command::Load(args) => load::run(&args).map_err(failed),
+        Command::Reconcile(args) => reconcile::run(&args).map_err(failed),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,11 +1,14 @@
-//! The tools: an SMSC simulator, a load generator, and a demonstration that puts the gateway between the two.
+//! The tools: an SMSC simulator, a load generator, the check of their ledgers, and a demonstration that puts the gateway
+//! between the two.
 //!
 //! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
 
 pub mod clock;
 pub mod demo;
 pub mod ids;
+pub mod ledger;
 pub mod load;
+pub mod reconcile;
 pub mod report;
 pub mod ring;
 pub mod smsc;
