@@ -107,9 +107,10 @@ impl Books {
 
     /// I6, for each account.
     fn never_answered(&self, bounds: &Bounds) -> Vec<Row> {
-        let mut found = vec![(0, Offenders::default()); self.accounts.len()];
+        let mut found: Vec<_> = self.accounts.iter().map(|name| (name, 0, Offenders::default())).collect();
         for (tag, message) in &self.messages {
-            let Some((submitted, unanswered)) = message.account.and_then(|account| found.get_mut(usize::from(account)))
+            let Some((_, submitted, unanswered)) =
+                message.account.and_then(|account| found.get_mut(usize::from(account)))
             else {
                 continue;
             };
@@ -118,12 +119,11 @@ impl Books {
                 unanswered.add(tag.to_string());
             }
         }
-        let promise = "accepted and never answered, within an account's window";
-        let row = |(submitted, offenders)| Row {
-            allowed: bounds.crashes * bounds.window,
-            ..Row::new("I6", promise, submitted, offenders)
+        let row = |(name, submitted, offenders)| {
+            let promise = format!("accepted and never answered, within the window of {name}");
+            Row { allowed: bounds.crashes * bounds.window, ..Row::new("I6", &promise, submitted, offenders) }
         };
-        found.into_iter().filter(|(submitted, _)| *submitted > 0).map(row).collect()
+        found.into_iter().filter(|(_, submitted, _)| *submitted > 0).map(row).collect()
     }
 
     /// I7.

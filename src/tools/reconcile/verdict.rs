@@ -29,7 +29,7 @@ impl Offenders {
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     pub invariant: &'static str,
-    pub promise: &'static str,
+    pub promise: String,
     /// How many there were to look at.
     pub checked: u64,
     /// How many were found; more than `allowed` break the promise.
@@ -39,9 +39,9 @@ pub struct Row {
 }
 
 impl Row {
-    pub(super) fn new(invariant: &'static str, promise: &'static str, checked: u64, offenders: Offenders) -> Self {
+    pub(super) fn new(invariant: &'static str, promise: &str, checked: u64, offenders: Offenders) -> Self {
         let Offenders { count, first } = offenders;
-        Self { invariant, promise, checked, found: count, allowed: 0, first }
+        Self { invariant, promise: promise.to_owned(), checked, found: count, allowed: 0, first }
     }
 
     #[must_use]
