@@ -3,8 +3,13 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use crate::process::wait_for;
 use crate::stage::Directory;
+
+/// Time for the files of a killed process to be closed.
+const RELEASE: Duration = Duration::from_secs(10);
 
 const IMAGE_OCTETS: u64 = 512 << 20;
 
@@ -51,7 +56,10 @@ impl Disk {
 
     /// Mounts it again as after a power loss: the kernel replays its log.
     pub fn power_on(&mut self) {
-        run("umount", &[&self.path()]).unwrap();
+        // The rings of a killed process may hold its files a little longer than it lived.
+        let mut told = String::new();
+        let unmounted = wait_for(RELEASE, || run("umount", &[&self.path()]).map_err(|error| told = error).ok());
+        assert!(unmounted.is_some(), "{told}");
         self.mounted = false;
         self.mount().unwrap();
     }

@@ -96,9 +96,7 @@ impl Carrier {
         let number = self.next_id;
         self.next_id += 1;
         let owed = self.receipt_wanted(&view);
-        self.id_text.clear();
-        self.args.id_format.write(number, &mut self.id_text);
-        self.entries.accepted(peer.key, &view, &self.id_text, owed);
+        self.entries.accepted(peer.key, &view, (self.args.id_format, number), owed);
         let Some(state) = owed else {
             return self.answer(peer, frame.sequence, Ok(number), answer_at, now);
         };
@@ -107,12 +105,12 @@ impl Carrier {
             Receipts::Before => {
                 let mut answer = self.buffer();
                 self.write_answer(frame.sequence, Ok(number), &mut answer);
-                self.send_receipts(peer, &accepted, Some(answer), answer_at, now);
+                self.send_receipts(peer, &accepted, Some(answer), [answer_at; 2], now);
             }
             Receipts::After(delay) => {
                 self.answer(peer, frame.sequence, Ok(number), answer_at, now);
                 let due = answer_at + delay.draw_ns(&mut self.dice);
-                self.send_receipts(peer, &accepted, None, due, now);
+                self.send_receipts(peer, &accepted, None, [answer_at, due], now);
             }
             Receipts::None => {}
         }
@@ -257,15 +255,23 @@ impl Carrier {
         }
     }
 
-    fn send_receipts(&mut self, peer: &Peer, accepted: &Accepted<'_>, behind: Option<Vec<u8>>, due: u64, now: u64) {
+    /// An intermediate receipt, when the flags want one, at the first of these times; the final one at the second.
+    fn send_receipts(
+        &mut self,
+        peer: &Peer,
+        accepted: &Accepted<'_>,
+        behind: Option<Vec<u8>>,
+        dues: [u64; 2],
+        now: u64,
+    ) {
         if self.args.intermediate {
             let parcel = self.receipt(Kind::Intermediate, accepted, State::Enroute);
-            self.deliver_at(peer, parcel, due, now);
+            self.deliver_at(peer, parcel, dues[0], now);
         }
         let mut parcel = self.receipt(Kind::Final, accepted, accepted.state);
         parcel.then = behind.map(|answer| (peer.key, answer));
         self.finals += 1;
-        self.deliver_at(peer, parcel, due, now);
+        self.deliver_at(peer, parcel, dues[1], now);
     }
 
     fn receipt(&mut self, kind: Kind, accepted: &Accepted<'_>, state: State) -> Parcel {

@@ -7,6 +7,7 @@ use super::receipt::State;
 use crate::smpp::command::CommandStatus;
 use crate::smpp::view::SmView;
 use crate::tools::clock::since_unix_epoch;
+use crate::tools::ids::IdFormat;
 use crate::tools::ledger::{Lines, SmscLine, Tag, word};
 
 /// Whose receipt a parcel is.
@@ -38,10 +39,18 @@ impl Entries {
         self.add(&SmscLine::Ended { connection: peer.key.serial, at_ms: now_ms() });
     }
 
-    pub(super) fn accepted(&mut self, to: PeerKey, submit: &SmView<'_>, id: &[u8], owed: Option<State>) {
+    pub(super) fn accepted(
+        &mut self,
+        to: PeerKey,
+        submit: &SmView<'_>,
+        (format, number): (IdFormat, u64),
+        owed: Option<State>,
+    ) {
         if self.0.is_some() {
+            let mut id = Vec::new();
+            format.write(number, &mut id);
             let (connection, tag) = (to.serial, Tag::begins(submit.text()));
-            self.add(&SmscLine::Accepted { connection, tag, id: &word(id), owed: owed.map_or("-", State::text) });
+            self.add(&SmscLine::Accepted { connection, tag, id: &word(&id), owed: owed.map_or("-", State::text) });
         }
     }
 

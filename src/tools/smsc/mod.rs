@@ -83,7 +83,7 @@ pub struct SmscArgs {
     /// Final states, in percent: DELIVRD=95,UNDELIV=5; what is left is DELIVRD
     #[arg(long, default_value = "", value_parser = |text: &str| Mix::parse(text, str::parse::<State>))]
     receipt_states: Mix<State>,
-    /// Send an ENROUTE receipt before the final one
+    /// Send an ENROUTE receipt when the submit is answered, before the final one
     #[arg(long)]
     pub intermediate: bool,
     /// Ids in submit_sm_resp: counter-decimal, hex, HEX, uuid; zero-padded as in hex:8

@@ -55,7 +55,7 @@ fn a_quiet_run_reconciles_with_every_habit_of_a_carrier() {
 #[test]
 fn a_load_that_reconnects_goes_on_to_its_count_and_what_its_connections_lost_is_in_doubt() {
     let directory = Directory::new("reconnect");
-    let smsc_flags = format!("--close-after 150 --receipts 0..50ms {}", directory.flag("smsc"));
+    let smsc_flags = format!("--close-after 150 {}", directory.flag("smsc"));
     let flags = format!("--count 2000 --dlr --reconnect --binds 2 --window 20 {}", directory.flag("load"));
     let (report, smsc_report) = run_both(&smsc_flags, &flags);
     let report = report.unwrap();
