@@ -11,17 +11,29 @@
 mod process;
 mod stage;
 
+use std::time::Duration;
+
 use stage::{Directory, Plan, Stage, seed, setting};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 fn plan(crashes: u64) -> Plan {
-    Plan { seed: seed(), crashes, rate: setting("KILL_RATE", 1_000) as f64, durability: "fsync" }
+    Plan { seed: seed(), crashes, rate: setting("KILL_RATE", 1_000) as f64, south: "", durability: "fsync" }
 }
 
 #[test]
 fn without_a_kill_the_ledgers_agree() {
     let store = Directory::new("whole");
-    let verdict = Stage::new(plan(0), &store.0).reconcile();
+    let verdict = Stage::new(plan(0), &store.0).reconcile(SECOND);
     assert!(verdict.is_clean() && verdict.in_doubt == 0);
+}
+
+#[test]
+fn of_a_carrier_that_hangs_up_again_and_again_nothing_is_lost_and_nothing_sent_twice() {
+    let store = Directory::new("flapping");
+    let flapping = Plan { south: "--close-after 60", ..plan(0) };
+    let verdict = Stage::new(flapping, &store.0).reconcile(SECOND * 3);
+    assert!(verdict.is_clean() && verdict.receipts_offered_again > 0);
 }
 
 #[test]
@@ -30,5 +42,5 @@ fn after_every_kill_nothing_is_lost_misrouted_or_repeated_by_us() {
     let store = Directory::new("kill");
     let mut stage = Stage::new(plan(setting("KILL_CYCLES", 3)), &store.0);
     stage.crash_with(process::Process::kill);
-    assert!(stage.reconcile().is_clean());
+    assert!(stage.reconcile(SECOND).is_clean());
 }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub crashes: u64,
     /// Submits a second, of two accounts together.
     pub rate: f64,
+    /// More habits of the carrier `south`.
+    pub south: &'static str,
     /// `fsync` or `process`.
     pub durability: &'static str,
 }
@@ -61,11 +63,11 @@ impl Stage {
         let mut carriers = Vec::new();
         let mut addresses = Vec::new();
         // Late and on another link; and before the answer. Both send intermediate ones as well.
-        for (name, flags) in [
-            ("north", "--receipts 0..2s --receipt-link other --intermediate --receipt-states UNDELIV=10"),
-            ("south", "--receipts before --intermediate --receipt-states EXPIRED=10"),
+        for (name, flags, more) in [
+            ("north", "--receipts 0..2s --receipt-link other --intermediate --receipt-states UNDELIV=10", ""),
+            ("south", "--receipts before --intermediate --receipt-states EXPIRED=10", plan.south),
         ] {
-            let flags = format!("{flags} --latency 0..30ms --seed {}", plan.seed);
+            let flags = format!("{flags} {more} --latency 0..30ms --seed {}", plan.seed);
             let (carrier, address) = start_carrier(&directory.0, name, &flags);
             carriers.push(carrier);
             addresses.push(address);
@@ -96,9 +98,9 @@ impl Stage {
         }
     }
 
-    /// Lets everything drain and ends it all; what the ledgers come to.
-    pub fn reconcile(mut self) -> Verdict {
-        let_pass(Duration::from_secs(1));
+    /// Lets the load go on for so long, drains, and ends it all; what the ledgers come to.
+    pub fn reconcile(mut self, after: Duration) -> Verdict {
+        let_pass(after);
         // Asked to end, a load submits no more, waits for its receipts and leaves. What is missing the ledgers tell.
         let mut customers = std::mem::take(&mut self.customers);
         customers.iter_mut().for_each(Process::ask_to_end);

@@ -16,6 +16,7 @@ mod process;
 mod stage;
 
 use std::fs;
+use std::time::Duration;
 
 use disk::{Disk, is_mounted};
 use stage::{Plan, Stage, seed, setting};
@@ -30,14 +31,14 @@ fn lose_power(crashes: u64, durability: &'static str) -> Option<Verdict> {
             return None;
         }
     };
-    let plan = Plan { seed: seed(), crashes, rate: setting("KILL_RATE", 1_000) as f64, durability };
+    let plan = Plan { seed: seed(), crashes, rate: setting("KILL_RATE", 1_000) as f64, south: "", durability };
     let mut stage = Stage::new(plan, &disk.root.join("store"));
     stage.crash_with(|gateway| {
         disk.lose_power();
         gateway.kill();
         disk.power_on();
     });
-    Some(stage.reconcile())
+    Some(stage.reconcile(Duration::from_secs(1)))
 }
 
 #[test]
