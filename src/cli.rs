@@ -10,6 +10,7 @@ use crate::runtime::serve::{self, Failure};
 use crate::runtime::{files, logging};
 use crate::tools::demo::{self, DemoArgs};
 use crate::tools::load::{self, LoadArgs};
+use crate::tools::reconcile::{self, ReconcileArgs};
 use crate::tools::smsc::{self, SmscArgs};
 use crate::tools::store::{self, StoreCommand};
 
@@ -38,6 +39,8 @@ enum Command {
     /// Look into a store, or repair it
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Check the ledgers of a load and of its carriers against what is promised
+    Reconcile(ReconcileArgs),
 }
 
 #[derive(Args)]
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Smsc(args) => smsc::run(&args).map_err(failed),
         Command::Load(args) => load::run(&args).map_err(failed),
         Command::Store(command) => store::run(&command),
+        Command::Reconcile(args) => reconcile::run(&args).map_err(failed),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
