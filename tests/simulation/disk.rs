@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use trunkline::store::journal::StoreEffect;
-use trunkline::store::segment::SegmentName;
 
 use crate::node::In;
 use crate::sim::{Event, Sim};
@@ -16,7 +15,6 @@ pub(crate) struct Disk {
 
 #[derive(Debug)]
 pub(crate) struct SimFile {
-    pub(crate) name: SegmentName,
     pub(crate) octets: Vec<u8>,
 }
 
@@ -27,7 +25,7 @@ impl Sim {
             let files = &mut self.nodes[at].disk.files;
             match effect {
                 StoreEffect::Create { segment } => {
-                    files.insert(segment.to_string(), SimFile { name: segment, octets: Vec::new() });
+                    files.insert(segment.to_string(), SimFile { octets: Vec::new() });
                 }
                 StoreEffect::Write { segment, offset, octets } => {
                     let Some(file) = files.get_mut(&segment.to_string()) else {
