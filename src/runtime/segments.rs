@@ -82,8 +82,12 @@ impl SegmentFiles {
             return fs::remove_file(self.path(name));
         }
         let spare = self.spare(&mut spares);
-        fs::rename(self.path(name), &spare)?;
-        spares.paths.push(spare);
+        match fs::rename(self.path(name), &spare) {
+            Ok(()) => spares.paths.push(spare),
+            // Not even for a name.
+            Err(error) if is_full(&error) => fs::remove_file(self.path(name))?,
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -105,7 +109,7 @@ impl SegmentFiles {
 
     fn allocate(&self, path: &Path) -> io::Result<File> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        let allocated = sys::allocate(&file, self.octets).and_then(|()| file.sync_all());
+        let allocated = fill(&file, self.octets).and_then(|()| file.sync_all());
         if let Err(error) = allocated {
             // What was allocated of it is worth more to the segment that is being filled.
             let _ = fs::remove_file(path);
@@ -135,6 +139,21 @@ pub fn remove_surplus(directory: &Path, shards: usize) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn fill(file: &File, octets: u64) -> io::Result<()> {
+    if !sys::allocate(file, octets)? {
+        let zeros = [0; 64 << 10];
+        for offset in (0..octets).step_by(zeros.len()) {
+            file.write_all_at(&zeros, offset)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the disk has no room, or its owner may have no more of it: that may change.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Writes a batch where it belongs. It may be tried again: it is the same octets at the same place.
