@@ -368,5 +368,6 @@ impl Shard {
     pub fn measure(&mut self) {
         self.counts.connections = u64::from(self.gate.connections());
         self.counts.unbound = u64::from(self.gate.unbound());
+        self.counts.store_has_room = u64::from(self.has_room);
     }
 }

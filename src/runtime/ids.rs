@@ -29,6 +29,8 @@ pub struct IdStore {
 }
 
 impl IdStore {
+    const DAMAGED: &str = "it is damaged; without that file they begin anew, under another key";
+
     /// Opens the store's directory, which is made when there is none.
     pub fn open(directory: &Path) -> Result<Self, String> {
         let failed = |doing: &str, error: &dyn std::fmt::Display| {
@@ -39,7 +41,7 @@ impl IdStore {
         take_lock(&lock).map_err(|error| failed("lock it", &error))?;
         let path = directory.join("message-ids");
         let (key, next) = match files::read_text(&path) {
-            Ok(text) => parse(&text).ok_or_else(|| failed("read message-ids", &"it is damaged"))?,
+            Ok(text) => parse(&text).ok_or_else(|| failed("read message-ids", &Self::DAMAGED))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut key = [0; 16];
                 getrandom::fill(&mut key).map_err(|error| failed("draw a key", &error))?;

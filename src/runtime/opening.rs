@@ -22,6 +22,7 @@ use crate::runtime::segments::{self, SegmentFiles};
 use crate::runtime::store_files::{StoreError, read_store, sync_store};
 use crate::store::homes::Homes;
 use crate::store::journal::StoreEffect;
+use crate::store::record::NameKind;
 use crate::store::recovered::Recovered;
 use crate::store::segment::SegmentName;
 use crate::store::shard_store::ShardStore;
@@ -59,6 +60,19 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
         let (records, is_moved) = (homes.recovered.records, homes.is_moved);
         let (correlations, deliveries) = (homes.recovered.correlations().count(), homes.recovered.deliveries().count());
         tracing::info!(records, correlations, deliveries, is_moved, "store recovered");
+    }
+    for (kind, name, counts) in homes.unconfigured() {
+        let kind = match kind {
+            NameKind::Account => "account",
+            NameKind::Carrier => "carrier",
+        };
+        let entries = counts.correlations + counts.early + counts.deliveries;
+        tracing::warn!(
+            kind,
+            name,
+            entries,
+            "not configured: what the store has of it waits until retention for it to come back"
+        );
     }
     let opened = shards.into_iter().map(Opening::finish).collect::<io::Result<_>>();
     opened.map_err(|error| StoreError::io(directory, "allocate in", error))

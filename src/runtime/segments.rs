@@ -4,7 +4,7 @@
 //! already promised still has somewhere to go. A released segment becomes a spare again: overwriting what is allocated and
 //! written costs a sync less than half of what fresh blocks do.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -36,18 +36,16 @@ impl SegmentFiles {
     /// Finds the spare files of an earlier process. `octets` is a segment's length; some more is allocated, for a segment ends
     /// with the batch that fills it.
     pub fn open(directory: &Path, journal: u16, octets: u64) -> io::Result<Self> {
-        let prefix = format!("{journal:03}-spare-");
-        let mut spares = Spares::default();
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if let Some(number) = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u64>().ok()) {
+        let files = Self { directory: directory.into(), journal, octets: octets + octets / 4, spares: Arc::default() };
+        let mut spares = files.spares();
+        for (of, number, entry) in spares_in(directory)? {
+            if of == usize::from(journal) {
                 spares.next = spares.next.max(number + 1);
-                spares.paths.push(entry.path());
+                spares.paths.extend(files.keep_if_of_use(&entry.path())?.then(|| entry.path()));
             }
         }
-        let octets = octets + octets / 4;
-        Ok(Self { directory: directory.into(), journal, octets, spares: Arc::new(Mutex::new(spares)) })
+        drop(spares);
+        Ok(files)
     }
 
     /// Makes the file of a segment that begins, from a spare one if there is any.
@@ -81,6 +79,9 @@ impl SegmentFiles {
         if spares.paths.len() >= Self::RESERVE {
             return fs::remove_file(self.path(name));
         }
+        if !self.keep_if_of_use(&self.path(name))? {
+            return Ok(());
+        }
         let spare = self.spare(&mut spares);
         match fs::rename(self.path(name), &spare) {
             Ok(()) => spares.paths.push(spare),
@@ -107,6 +108,18 @@ impl SegmentFiles {
         self.directory.join(name.to_string())
     }
 
+    /// Whether a file can be a reserve: one that was cut, or made for shorter segments, is removed.
+    fn keep_if_of_use(&self, path: &Path) -> io::Result<bool> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        let length = file.metadata()?.len();
+        if length < self.octets {
+            fs::remove_file(path)?;
+        } else if length > self.octets {
+            file.set_len(self.octets)?;
+        }
+        Ok(length >= self.octets)
+    }
+
     fn allocate(&self, path: &Path) -> io::Result<File> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
         let allocated = fill(&file, self.octets).and_then(|()| file.sync_all());
@@ -130,15 +143,29 @@ impl SegmentFiles {
 
 /// Removes the spare files of journals that no shard has any more.
 pub fn remove_surplus(directory: &Path, shards: usize) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let journal = name.to_str().and_then(|name| name.split_once("-spare-")?.0.parse::<usize>().ok());
-        if journal.is_some_and(|journal| journal >= shards) {
+    for (journal, _, entry) in spares_in(directory)? {
+        if journal >= shards {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// The spare files of all journals: whose, and their numbers.
+fn spares_in(directory: &Path) -> io::Result<Vec<(usize, u64, DirEntry)>> {
+    let mut spares = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let parts = name.to_str().and_then(|name| name.split_once("-spare-"));
+        let numbers = parts.and_then(|(journal, number)| Some((journal.parse().ok()?, number.parse().ok()?)));
+        if let Some((journal, number)) = numbers
+            && entry.file_type()?.is_file()
+        {
+            spares.push((journal, number, entry));
+        }
+    }
+    Ok(spares)
 }
 
 fn fill(file: &File, octets: u64) -> io::Result<()> {
@@ -203,6 +230,30 @@ mod tests {
         assert!(again.has_reserve());
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
         assert!(!SegmentFiles::open(&path, 2, 1 << 20).unwrap().has_reserve());
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn what_was_cut_or_is_no_file_is_no_reserve_and_what_is_longer_is_cut() {
+        let path = directory("useless");
+        let make = |name: &str, octets| File::create(path.join(name)).unwrap().set_len(octets).unwrap();
+        let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
+        // An old segment, of which what was never written was given back.
+        make(&name(0).to_string(), 512);
+        files.delete(name(0)).unwrap();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        make("001-spare-0", 512);
+        fs::create_dir(path.join("001-spare-1")).unwrap();
+        fs::create_dir(path.join("009-spare-0")).unwrap();
+        make("009-spare-parts", 512);
+        make("001-spare-2", 4 << 20);
+        remove_surplus(&path, 2).unwrap();
+        let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
+        assert!(!files.has_reserve());
+        files.refill().unwrap();
+        let lengths = ["001-spare-2", "001-spare-3"].map(|name| fs::metadata(path.join(name)).unwrap().len());
+        assert_eq!(lengths, [5 << 18; 2]);
+        assert!(!path.join("001-spare-0").exists() && path.join("009-spare-parts").exists());
         fs::remove_dir_all(&path).unwrap();
     }
 

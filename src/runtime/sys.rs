@@ -144,11 +144,10 @@ pub fn allocate(file: &std::fs::File, octets: u64) -> io::Result<bool> {
     // SAFETY: the descriptor is open as long as `file` is borrowed; the call touches no memory.
     let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, octets) };
     let error = io::Error::last_os_error();
-    match error.kind() {
-        _ if result == 0 => Ok(true),
-        io::ErrorKind::Unsupported => Ok(false),
-        _ => Err(error),
+    if result == 0 {
+        return Ok(true);
     }
+    if error.kind() == io::ErrorKind::Unsupported { Ok(false) } else { Err(error) }
 }
 
 /// Lets two files take each other's names, which needs no room on the disk. False where the file system cannot.
@@ -159,11 +158,11 @@ pub fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
     // SAFETY: both names end with a NUL and live until the call returns.
     let result = unsafe { libc::renameat2(here, one.as_ptr(), here, other.as_ptr(), libc::RENAME_EXCHANGE) };
     let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        _ if result == 0 => Ok(true),
-        Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP) => Ok(false),
-        _ => Err(error),
+    if result == 0 {
+        return Ok(true);
     }
+    let cannot = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP));
+    if cannot { Ok(false) } else { Err(error) }
 }
 
 /// How long the file system of this directory is.

@@ -41,13 +41,13 @@ pub struct Plan {
 
 pub struct Stage {
     // In this order they are dropped: the gateway first.
-    gateway: Option<Process>,
+    pub gateway: Option<Process>,
     customers: Vec<Process>,
     carriers: Vec<Process>,
     plan: Plan,
     dice: Dice,
     smpp: SocketAddr,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     slowest_start: Duration,
     directory: Directory,
 }
@@ -132,18 +132,28 @@ impl Stage {
     }
 
     fn start_gateway(&mut self) -> Duration {
+        self.start_gateway_until(|answer| answer.starts_with("HTTP/1.1 200"))
+    }
+
+    /// Starts it, and waits until `/readyz` says this.
+    pub fn start_gateway_until(&mut self, is_said: impl Fn(&str) -> bool) -> Duration {
         let file = self.directory.0.join("trunkline.yaml");
         let started = Instant::now();
         let mut gateway = Process::start(&self.directory.0, "gateway", &["serve", "--config", file.to_str().unwrap()]);
         let is_ready = wait_for(PATIENCE, || {
             assert!(gateway.is_running(), "the gateway did not start:\n{}", gateway.log());
-            answers_ok(self.admin, "/readyz").then_some(())
+            self.readiness().filter(|answer| is_said(answer))
         });
-        assert!(is_ready.is_some(), "not ready after {PATIENCE:?}:\n{}", gateway.log());
+        assert!(is_ready.is_some(), "not started after {PATIENCE:?}:\n{}", gateway.log());
         let took = started.elapsed();
         self.slowest_start = self.slowest_start.max(took);
         self.gateway = Some(gateway);
         took
+    }
+
+    /// What `/readyz` answers.
+    pub fn readiness(&self) -> Option<String> {
+        get(self.admin, "/readyz")
     }
 
     /// Two accounts that are always there, and one that only submits.
@@ -213,14 +223,14 @@ routes:
     )
 }
 
-/// Whether a GET is answered with 200.
-fn answers_ok(address: SocketAddr, path: &str) -> bool {
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else { return false };
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
-    let mut answer = Vec::new();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").is_ok()
-        && stream.read_to_end(&mut answer).is_ok()
-        && answer.starts_with(b"HTTP/1.1 200")
+/// The whole answer to a GET.
+pub fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 fn free_address() -> SocketAddr {
