@@ -366,6 +366,7 @@ impl Shard {
 
     /// Copies what is a level rather than a count into the counts. Connections are known to shard 0 alone.
     pub fn measure(&mut self) {
+        self.counts.store_has_room = self.has_room.into();
         self.counts.connections = u64::from(self.gate.connections());
         self.counts.unbound = u64::from(self.gate.unbound());
     }

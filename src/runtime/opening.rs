@@ -42,7 +42,7 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
     segments::remove_surplus(directory, placement.shards()).map_err(failed)?;
     let octets = match config.store.segment {
         Some(octets) => octets,
-        None => segments::automatic_length(directory).map_err(failed)?,
+        None => segments::automatic_length(directory, placement.shards()).map_err(failed)?,
     };
     let homes = Homes::new(config, placement, recovered);
     let shards = thread::scope(|scope| {

@@ -5,7 +5,7 @@
 //! written costs a sync less than half of what fresh blocks do.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,7 @@ impl SegmentFiles {
                 spares.paths.push(entry.path());
             }
         }
-        let octets = octets + octets / 4;
+        let octets = octets + octets / 8;
         Ok(Self { directory: directory.into(), journal, octets, spares: Arc::new(Mutex::new(spares)) })
     }
 
@@ -87,9 +87,17 @@ impl SegmentFiles {
         Ok(())
     }
 
-    pub fn read(&self, name: SegmentName) -> io::Result<Vec<u8>> {
-        let mut octets = Vec::new();
-        File::open(self.path(name))?.read_to_end(&mut octets)?;
+    /// Fills `octets` from `offset` on, as far as the file goes.
+    pub fn read(&self, name: SegmentName, offset: u64, mut octets: Vec<u8>) -> io::Result<Vec<u8>> {
+        let file = File::open(self.path(name))?;
+        let mut filled = 0;
+        while filled < octets.len() {
+            match file.read_at(&mut octets[filled..], offset + filled as u64)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        octets.truncate(filled);
         Ok(octets)
     }
 
@@ -142,11 +150,12 @@ pub fn write(file: &File, octets: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(octets, offset)
 }
 
-/// Octets of a segment when the configuration leaves them to us: 64 MiB, or 1/16 of the file system where that is less.
-pub fn automatic_length(directory: &Path) -> io::Result<u64> {
+/// Octets of a segment when the configuration leaves them to us: 64 MiB, or 1/16 of a shard's share of the file system where that
+/// is less.
+pub fn automatic_length(directory: &Path, shards: usize) -> io::Result<u64> {
     const LONGEST: u64 = 64 << 20;
     const SHORTEST: u64 = 1 << 20;
-    Ok((sys::file_system_octets(directory)? / 16).clamp(SHORTEST, LONGEST))
+    Ok((sys::file_system_octets(directory)? / shards as u64 / 16).clamp(SHORTEST, LONGEST))
 }
 
 #[cfg(test)]
@@ -175,7 +184,8 @@ mod tests {
         write(&files.create(name(1)).unwrap(), b"batch", 0).unwrap();
         // Without a spare one it is allocated on the spot.
         files.create(name(2)).unwrap();
-        assert_eq!(&files.read(name(1)).unwrap()[..5], b"batch");
+        assert_eq!(files.read(name(1), 1, vec![0; 4]).unwrap(), b"atch");
+        assert_eq!(files.read(name(1), 1 << 30, vec![0; 4]).unwrap(), b"");
         for sequence in 0..3 {
             files.delete(name(sequence)).unwrap();
         }
@@ -189,6 +199,6 @@ mod tests {
 
     #[test]
     fn a_segment_is_no_longer_than_a_sixteenth_of_the_file_system() {
-        assert!((1 << 20..=64 << 20).contains(&automatic_length(Path::new("/")).unwrap()));
+        assert!((1 << 20..=64 << 20).contains(&automatic_length(Path::new("/"), 2).unwrap()));
     }
 }

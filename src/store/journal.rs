@@ -30,9 +30,11 @@ pub enum StoreEffect {
         segment: SegmentName,
         commit: u64,
     },
-    /// Hand all its octets to whoever appends its live entries again.
+    /// Fill `octets` from there, as far as the file goes, and hand them back.
     Read {
         segment: SegmentName,
+        offset: u64,
+        octets: Vec<u8>,
     },
     /// Remove the file, or keep it as a spare under another name.
     Delete {
@@ -180,23 +182,17 @@ impl Journal {
         self.has_failed = true;
     }
 
-    /// Asks for the oldest segment when the journal is larger than twice what lives in it. Who gets the octets appends
-    /// again what lives there.
-    pub fn rewrite(&mut self, out: &mut Vec<StoreEffect>) {
-        if let Some(segment) = self.wants_rewrite() {
-            self.rewriting = Some(segment.sequence);
-            out.push(StoreEffect::Read { segment });
-        }
-    }
-
-    #[must_use]
-    pub fn wants_rewrite(&self) -> Option<SegmentName> {
+    /// The oldest segment, when what lives there is to be appended again: the journal is larger than twice what lives in it, and
+    /// than two segments more. What comes and goes within those would have been gone by itself.
+    pub fn begin_rewrite(&mut self) -> Option<SegmentState> {
         let oldest = self.oldest_released_next()?;
         let is_wanted = self.rewriting.is_none()
             && oldest.segment.live > 0
             && self.tried != Some((oldest.segment.name.sequence, self.next_sequence))
-            && self.octets() > 2 * self.live_octets();
-        is_wanted.then_some(oldest.segment.name)
+            && self.octets() > 2 * (self.live_octets() + self.segment_octets);
+        let segment = is_wanted.then_some(oldest.segment)?;
+        self.rewriting = Some(segment.name.sequence);
+        Some(segment)
     }
 
     /// All that lived in the segment was appended again, but for what was on its way somewhere; and it is durable.
@@ -212,6 +208,12 @@ impl Journal {
     /// What is appended next begins another segment.
     pub fn close_segment(&mut self) {
         self.is_filling = false;
+    }
+
+    /// Whether a segment is being emptied that is not released yet.
+    #[must_use]
+    pub fn is_rewriting(&self) -> bool {
+        self.rewriting.is_some()
     }
 
     #[must_use]
