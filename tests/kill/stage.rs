@@ -10,7 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use trunkline::tools::reconcile::{Bounds, Verdict, reconcile};
+use trunkline::tools::from_flags;
+use trunkline::tools::reconcile::{ReconcileArgs, Verdict, reconcile};
 use trunkline::tools::values::Dice;
 
 use crate::process::{Process, let_pass, wait_for};
@@ -80,22 +81,24 @@ impl Stage {
         let dice = Dice::new(plan.seed);
         let (gateway, customers, slowest_start) = (None, Vec::new(), Duration::ZERO);
         let mut stage = Self { gateway, customers, carriers, plan, dice, smpp, admin, slowest_start, directory };
-        stage.start_gateway();
+        stage.start_gateway().unwrap();
         stage.start_customers();
         stage
     }
 
-    /// Crashes the gateway again and again under load, each time after 0.3 to 2 seconds; `crash` does it and clears up.
-    pub fn crash_with(&mut self, mut crash: impl FnMut(&mut Process)) {
+    /// Crashes the gateway again and again under load, each time after 0.3 to 2 seconds; `crash` does it and clears up. The
+    /// error is the log of a gateway that did not start again.
+    pub fn crash_with(&mut self, mut crash: impl FnMut(&mut Process)) -> Result<(), String> {
         for cycle in 1..=self.plan.crashes {
             let_pass(Duration::from_millis(300 + self.dice.below(1_701)));
             let mut gateway = self.gateway.take().unwrap();
             assert!(gateway.is_running(), "the gateway ended by itself:\n{}", gateway.log());
             crash(&mut gateway);
             drop(gateway);
-            let took = self.start_gateway();
+            let took = self.start_gateway()?;
             println!("crash {cycle}: serving again after {took:?}");
         }
+        Ok(())
     }
 
     /// Lets the load go on for so long, drains, and ends it all; what the ledgers come to.
@@ -116,34 +119,46 @@ impl Stage {
         let mut gateway = self.gateway.take().unwrap();
         gateway.ask_to_end();
         assert_eq!(gateway.wait(PATIENCE), 0, "the gateway did not drain:\n{}", gateway.log());
-        let paths = |names: &[&str]| -> Vec<PathBuf> { names.iter().map(|name| self.ledger(name)).collect() };
-        let bounds = Bounds {
-            crashes: self.plan.crashes,
-            window: WINDOW,
-            delivery_window: DELIVERY_WINDOW,
-            sessions: SESSIONS,
-            open_commit: (self.plan.rate * OPEN_COMMIT_SECONDS) as u64,
-            in_doubt_status: trunkline::smpp::command::CommandStatus::RUNKNOWNERR,
-        };
-        let customers = paths(&["present", "absent", "late"]);
-        let verdict = reconcile(&customers, &paths(&["north", "south"]), &bounds).unwrap();
+        let verdict = self.verdict();
         println!("slowest start {:?}\n{}", self.slowest_start, verdict.table());
         verdict
     }
 
-    fn start_gateway(&mut self) -> Duration {
+    /// What the ledgers come to; the command must end with the same.
+    fn verdict(&self) -> Verdict {
+        let ledger = |name: &str| self.ledger(name).display().to_string();
+        let (crashes, open_commit) = (self.plan.crashes, (self.plan.rate * OPEN_COMMIT_SECONDS) as u64);
+        let flags = format!(
+            "--load {} {} {} --smsc {} {} --crashes {crashes} --window {WINDOW} --delivery-window {DELIVERY_WINDOW} \
+             --sessions {SESSIONS} --open-commit {open_commit}",
+            ledger("present"),
+            ledger("absent"),
+            ledger("late"),
+            ledger("north"),
+            ledger("south")
+        );
+        let args: ReconcileArgs = from_flags(&flags).unwrap();
+        let verdict = reconcile(&args.load, &args.smsc, &args.bounds).unwrap();
+        let words: Vec<&str> = ["reconcile"].into_iter().chain(flags.split_whitespace()).collect();
+        let exit_code = Process::start(&self.directory.0, "reconcile", &words).wait(PATIENCE);
+        assert_eq!(exit_code, i32::from(!verdict.is_clean()));
+        verdict
+    }
+
+    /// Returns the time until it was ready, or the log of one that never was.
+    fn start_gateway(&mut self) -> Result<Duration, String> {
         let file = self.directory.0.join("trunkline.yaml");
         let started = Instant::now();
         let mut gateway = Process::start(&self.directory.0, "gateway", &["serve", "--config", file.to_str().unwrap()]);
-        let is_ready = wait_for(PATIENCE, || {
-            assert!(gateway.is_running(), "the gateway did not start:\n{}", gateway.log());
-            answers_ok(self.admin, "/readyz").then_some(())
-        });
-        assert!(is_ready.is_some(), "not ready after {PATIENCE:?}:\n{}", gateway.log());
+        let is_ready = || answers_ok(self.admin, "/readyz");
+        let ended_or_ready = wait_for(PATIENCE, || (!gateway.is_running() || is_ready()).then_some(()));
+        if ended_or_ready.is_none() || !gateway.is_running() {
+            return Err(gateway.log());
+        }
         let took = started.elapsed();
         self.slowest_start = self.slowest_start.max(took);
         self.gateway = Some(gateway);
-        took
+        Ok(took)
     }
 
     /// Two accounts that are always there, and one that only submits.
