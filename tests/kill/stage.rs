@@ -17,7 +17,7 @@ use trunkline::tools::values::Dice;
 use crate::process::{Process, let_pass, wait_for};
 
 /// Every wait for a process or a port ends after this, with the test.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Submits outstanding for each account, and deliver_sm for each session: what a crash may cost (GUARANTEES A3, A5).
 const WINDOW: u64 = 100;
