@@ -47,6 +47,7 @@ pub struct Stage {
     carriers: Vec<Process>,
     plan: Plan,
     dice: Dice,
+    crashes: u64,
     smpp: SocketAddr,
     admin: SocketAddr,
     slowest_start: Duration,
@@ -79,22 +80,38 @@ impl Stage {
         fs::write(&file, yaml).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         let dice = Dice::new(plan.seed);
-        let (gateway, customers, slowest_start) = (None, Vec::new(), Duration::ZERO);
-        let mut stage = Self { gateway, customers, carriers, plan, dice, smpp, admin, slowest_start, directory };
+        let mut stage = Self {
+            gateway: None,
+            customers: Vec::new(),
+            carriers,
+            plan,
+            dice,
+            crashes: 0,
+            smpp,
+            admin,
+            slowest_start: Duration::ZERO,
+            directory,
+        };
         stage.start_gateway().unwrap();
         stage.start_customers();
         stage
     }
 
-    /// Crashes the gateway again and again under load, each time after 0.3 to 2 seconds; `crash` does it and clears up. The
-    /// error is the log of a gateway that did not start again.
+    /// Crashes the gateway again and again under load, each time after 0.3 to 2 seconds, and now and then once more while it
+    /// starts; `crash` does it and clears up. The error is the log of a gateway that did not start again.
     pub fn crash_with(&mut self, mut crash: impl FnMut(&mut Process)) -> Result<(), String> {
         for cycle in 1..=self.plan.crashes {
             let_pass(Duration::from_millis(300 + self.dice.below(1_701)));
             let mut gateway = self.gateway.take().unwrap();
             assert!(gateway.is_running(), "the gateway ended by itself:\n{}", gateway.log());
+            self.crashes += 1;
             crash(&mut gateway);
-            drop(gateway);
+            if self.dice.below(4) == 0 {
+                let mut starting = self.spawn_gateway();
+                let_pass(Duration::from_millis(self.dice.below(200)));
+                self.crashes += 1;
+                crash(&mut starting);
+            }
             let took = self.start_gateway()?;
             println!("crash {cycle}: serving again after {took:?}");
         }
@@ -120,14 +137,14 @@ impl Stage {
         gateway.ask_to_end();
         assert_eq!(gateway.wait(PATIENCE), 0, "the gateway did not drain:\n{}", gateway.log());
         let verdict = self.verdict();
-        println!("slowest start {:?}\n{}", self.slowest_start, verdict.table());
+        println!("{} crashes, slowest start {:?}\n{}", self.crashes, self.slowest_start, verdict.table());
         verdict
     }
 
     /// What the ledgers come to; the command must end with the same.
     fn verdict(&self) -> Verdict {
         let ledger = |name: &str| self.ledger(name).display().to_string();
-        let (crashes, open_commit) = (self.plan.crashes, (self.plan.rate * OPEN_COMMIT_SECONDS) as u64);
+        let (crashes, open_commit) = (self.crashes, (self.plan.rate * OPEN_COMMIT_SECONDS) as u64);
         let flags = format!(
             "--load {} {} {} --smsc {} {} --crashes {crashes} --window {WINDOW} --delivery-window {DELIVERY_WINDOW} \
              --sessions {SESSIONS} --open-commit {open_commit}",
@@ -147,9 +164,8 @@ impl Stage {
 
     /// Returns the time until it was ready, or the log of one that never was.
     fn start_gateway(&mut self) -> Result<Duration, String> {
-        let file = self.directory.0.join("trunkline.yaml");
         let started = Instant::now();
-        let mut gateway = Process::start(&self.directory.0, "gateway", &["serve", "--config", file.to_str().unwrap()]);
+        let mut gateway = self.spawn_gateway();
         let is_ready = || answers_ok(self.admin, "/readyz");
         let ended_or_ready = wait_for(PATIENCE, || (!gateway.is_running() || is_ready()).then_some(()));
         if ended_or_ready.is_none() || !gateway.is_running() {
@@ -161,11 +177,16 @@ impl Stage {
         Ok(took)
     }
 
+    fn spawn_gateway(&self) -> Process {
+        let file = self.directory.0.join("trunkline.yaml");
+        Process::start(&self.directory.0, "gateway", &["serve", "--config", file.to_str().unwrap()])
+    }
+
     /// Two accounts that are always there, and one that only submits.
     fn start_customers(&mut self) {
         let rate = self.plan.rate;
         let present = format!("--binds 4 --account acme:pw --account globex:pw --rate {rate} --dlr-timeout 5s");
-        let absent = format!("--binds 1 --account absent:pw --rate {} --mode transmitter", rate / 10.0);
+        let absent = format!("--binds 1 --account absent:pw --rate {} --mode transmitter", rate / 4.0);
         for (name, flags) in [("present", present), ("absent", absent)] {
             let customer = self.start_load(name, &format!("{flags} --dlr --duration 1h --window {WINDOW}"));
             self.customers.push(customer);
