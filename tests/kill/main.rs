@@ -18,7 +18,8 @@ use stage::{Directory, Plan, Stage, seed, setting};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn plan(crashes: u64) -> Plan {
-    Plan { seed: seed(), crashes, rate: setting("KILL_RATE", 1_000) as f64, south: "", durability: "fsync" }
+    let rate = setting("KILL_RATE", 1_000) as f64;
+    Plan { seed: seed(), crashes, rate, south: "", durability: "fsync", expects_loss: false }
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct Plan {
     pub south: &'static str,
     /// `fsync` or `process`.
     pub durability: &'static str,
+    /// Whether a broken promise is what the test is about; otherwise its ledgers and logs are kept.
+    pub expects_loss: bool,
 }
 
 pub struct Stage {
@@ -138,6 +140,10 @@ impl Stage {
         assert_eq!(gateway.wait(PATIENCE), 0, "the gateway did not drain:\n{}", gateway.log());
         let verdict = self.verdict();
         println!("{} crashes, slowest start {:?}\n{}", self.crashes, self.slowest_start, verdict.table());
+        if !verdict.is_clean() && !self.plan.expects_loss {
+            println!("ledgers and logs are kept in {}", self.directory.0.display());
+            self.directory.0 = PathBuf::new();
+        }
         verdict
     }
 
