@@ -141,8 +141,7 @@ impl Stage {
         let verdict = self.verdict();
         println!("{} crashes, slowest start {:?}\n{}", self.crashes, self.slowest_start, verdict.table());
         if !verdict.is_clean() && !self.plan.expects_loss {
-            println!("ledgers and logs are kept in {}", self.directory.0.display());
-            self.directory.0 = PathBuf::new();
+            println!("ledgers and logs are kept in {}", self.directory.keep().display());
         }
         verdict
     }
@@ -292,8 +291,16 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Where it stays.
+    fn keep(&mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
+}
+
 impl Drop for Directory {
     fn drop(&mut self) {
+        // One that is kept has no path any more.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
