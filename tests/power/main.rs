@@ -38,7 +38,7 @@ fn lose_power(crashes: u64, durability: &'static str) -> Option<Result<Verdict, 
     let plan = Plan { seed: seed(), crashes, rate, south: "", durability, expects_loss };
     let mut stage = Stage::new(plan, &disk.root.join("store"));
     let outcome = stage.crash_with(|gateway| {
-        disk.lose_power();
+        disk.lose_power(gateway.id());
         gateway.kill();
         disk.power_on();
     });
@@ -83,7 +83,7 @@ fn the_disk_keeps_what_was_synced_and_forgets_the_rest() {
     };
     write("synced", true);
     write("unsynced", false);
-    disk.lose_power();
+    disk.lose_power(None);
     assert!(fs::File::create(disk.root.join("later")).is_err(), "the power is off");
     disk.power_on();
     let length = |name: &str| fs::metadata(disk.root.join(name)).map_or(0, |metadata| metadata.len());
