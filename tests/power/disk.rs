@@ -16,13 +16,25 @@ const IMAGE_OCTETS: u64 = 512 << 20;
 /// EXT4_IOC_SHUTDOWN with NOLOGFLUSH: nothing that was not synced reaches the disk any more. In Perl, since the tests know no
 /// `unsafe`.
 ///
-/// Who writes stops in the same moment, as it would without power: a sync that is under way when its file system is shut down may
-/// be told that it succeeded, although nothing was written.
+/// Who writes is stopped first, and has stopped (its io_uring workers apart, who only carry out): a sync that is under way when
+/// its file system is shut down may be told that it succeeded, although nothing was written, and nobody may act on that.
 const SHUTDOWN: &str = r#"
     my ($path, $writer) = @ARGV;
     open(my $root, "<", $path) or die "open: $!";
     my $flag = pack("L", 2);
-    if ($writer) { kill("STOP", $writer) or die "stop: $!"; }
+    sub runs {
+        for my $file (glob("/proc/$writer/task/*/stat")) {
+            open(my $stat, "<", $file) or next;
+            my ($name, $state) = (<$stat> // "") =~ /\((.*)\) (\S)/ or next;
+            return 1 if $name !~ /^iou-/ and $state !~ /[tTZX]/;
+        }
+        return 0;
+    }
+    if ($writer) {
+        kill("STOP", $writer) or die "stop: $!";
+        my $looks = 0;
+        while (runs()) { $looks++ < 10_000 or die "it does not stop"; }
+    }
     ioctl($root, 0x8004587D, $flag) or die "ioctl: $!";
     if ($writer) { kill("KILL", $writer); }
 "#;
