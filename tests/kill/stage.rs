@@ -192,7 +192,7 @@ impl Stage {
     fn start_customers(&mut self) {
         let rate = self.plan.rate;
         let present = format!("--binds 4 --account acme:pw --account globex:pw --rate {rate} --dlr-timeout 5s");
-        let absent = format!("--binds 1 --account absent:pw --rate {} --mode transmitter", rate / 4.0);
+        let absent = format!("--binds 1 --account absent:pw --rate {} --mode transmitter", rate / 2.0);
         for (name, flags) in [("present", present), ("absent", absent)] {
             let customer = self.start_load(name, &format!("{flags} --dlr --duration 1h --window {WINDOW}"));
             self.customers.push(customer);
