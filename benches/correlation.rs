@@ -92,20 +92,13 @@ fn run(live: u64, growths: u32) {
 /// As a carrier's answer has it inserted: the id read, normalised, and fingerprinted.
 fn insert(table: &mut Correlations, number: u64) {
     let fingerprint = fingerprint(table, number);
-    table.insert(Correlation {
-        fingerprint,
-        id: MessageId::new(number),
-        destination: DESTINATION,
-        born_seconds: 0,
-        account: AccountId(0),
-        is_muted: false,
-    });
+    table.insert(Correlation::new(fingerprint, MessageId::new(number), DESTINATION, 0, AccountId(0), false));
 }
 
 /// As a final receipt has it taken.
 fn take(table: &mut Correlations, number: u64) -> bool {
     match table.find(fingerprint(table, number), DESTINATION) {
-        Found::One(entry) => entry.id == MessageId::new(number) && table.remove(&entry),
+        Found::One(entry) => entry.id == MessageId::new(number) && table.remove(&entry).is_some(),
         Found::None | Found::Ambiguous(_) => false,
     }
 }

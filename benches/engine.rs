@@ -9,6 +9,8 @@ use std::time::Duration;
 mod configuration;
 #[path = "common/counting.rs"]
 mod counting;
+#[path = "common/memory_store.rs"]
+mod memory_store;
 #[path = "common/peer.rs"]
 mod peer;
 #[path = "common/watch.rs"]

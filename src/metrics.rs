@@ -177,6 +177,7 @@ family! {
         receipts_delivered = "trunkline_receipts_delivered_total", "Receipts the account acknowledged.";
         receipts_retried = "trunkline_receipts_retried_total", "Receipts offered to the account once more.";
         mo_delivered = "trunkline_mo_delivered_total", "Mobile originated messages the account acknowledged.";
+        deliveries_replayed = "trunkline_deliveries_replayed_total", "Receipts and MO sent that had waited for the account to bind.";
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";
@@ -202,11 +203,13 @@ family! {
         submits_sent = "trunkline_carrier_submits_total", "Submits written to the carrier's links.";
         timeouts = "trunkline_carrier_timeouts_total", "Submits the carrier did not answer in time.";
         in_doubt = "trunkline_carrier_in_doubt_total", "Submits whose outcome was never learnt.";
+        retried_in_doubt = "trunkline_carrier_retried_in_doubt_total", "Submits put back to be sent again although the carrier may have accepted them.";
         rerouted = "trunkline_carrier_rerouted_total", "Submits that moved on to the next carrier.";
         late_answers = "trunkline_carrier_late_answers_total", "Answers that came after our timeout.";
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
         mo_unrouted = "trunkline_carrier_mo_unrouted_total", "Mobile originated messages no rule sends to an account.";
+        correlations_expired = "trunkline_correlations_expired_total", "Submits whose receipt did not come within the retention.";
         link_ups = "trunkline_link_binds_total", "Binds the carrier accepted.";
         link_failures = "trunkline_link_failures_total", "Connections or binds to the carrier that failed, and links that broke.";
     }
@@ -237,12 +240,20 @@ family! {
         protocol_errors = "trunkline_protocol_errors_total", "Malformed, misdirected or unknown PDUs.";
         unsolicited = "trunkline_unsolicited_answers_total", "Answers to requests that were never sent.";
         panics = "trunkline_panics_total", "Panics caught; each ended one connection.";
+        records = "trunkline_store_records_total", "Records appended to the journal.";
+        commits = "trunkline_store_commits_total", "Commits made durable.";
+        commit_us = "trunkline_store_commit_microseconds_total", "Time from a commit's start until it was durable, summed.";
+        clock_jumps = "trunkline_clock_jumps_total", "Jumps of the wall clock by more than a minute.";
     }
     by_status {
         binds_refused: BindRefusal = "trunkline_binds_refused_total", "Binds refused, by why.";
         connections_refused: ConnectionRefusal = "trunkline_connections_refused_total", "Connections closed at accept, by why.";
     }
     gauges {
+        store_octets = "trunkline_store_bytes", "Octets written to the journal's segments.";
+        store_live = "trunkline_store_live_bytes", "Octets of them that are still needed, about.";
+        store_segments = "trunkline_store_segments", "Segments of the journal.";
+        store_has_room = "trunkline_store_has_room", "1 while the journal has room beyond its reserve.";
         connections = "trunkline_connections", "Connections open.";
         unbound = "trunkline_connections_unbound", "Connections open that have not bound yet.";
     }

@@ -24,6 +24,11 @@ use trunkline::smpp::frame::{Frame, write_header};
 use trunkline::smpp::pdu::{self, Bind, BindMode, ShortMessage};
 use trunkline::smpp::view::Address;
 
+#[path = "../benches/common/memory_store.rs"]
+mod memory_store;
+
+use memory_store::MemoryStore;
+
 struct Counting;
 
 thread_local! {
@@ -121,6 +126,7 @@ const ID_LEN: usize = 12;
 /// Two shards, a customer and a carrier, and the octets between them.
 struct Stage {
     nodes: [(Shard, Effects); 2],
+    stores: [MemoryStore; 2],
     customer: (usize, Key),
     link: (usize, Key),
     now: Instant,
@@ -142,7 +148,8 @@ impl Stage {
         let config = Arc::new(configuration(account_home, carrier_home));
         let placement = Placement::new(&config, 2);
         let node = |index: u16| {
-            let seeds = Seeds { random: 7, id_key: [9; 16], ids: (u64::from(index) << 40, u64::from(index + 1) << 40) };
+            let ids = (u64::from(index) << 40, u64::from(index + 1) << 40);
+            let seeds = Seeds { random: 7, id_key: [9; 16], ids, first_key: 0, unix_seconds: 1_800_000_000 };
             let shard = Shard::new(ShardId(index), Arc::clone(&config), placement.clone(), &seeds);
             (shard, Effects::new(ShardId(index), 2))
         };
@@ -161,6 +168,7 @@ impl Stage {
         let receipt_id_at = bodies.1.windows(3).position(|window| window == b"id:").unwrap() + 3;
         let mut stage = Self {
             nodes: [node(0), node(1)],
+            stores: [MemoryStore::new(0, &config), MemoryStore::new(1, &config)],
             customer: (usize::from(account_home), nobody),
             link: (usize::from(carrier_home), nobody),
             now: Instant::ZERO + Duration::from_secs(1),
@@ -316,12 +324,7 @@ impl Stage {
                 }
                 shard.next_turn(now, out);
                 shard.settle(now, out);
-                while let Some(through) = out.start_commit() {
-                    out.records.clear();
-                    out.record_bytes.clear();
-                    shard.handle(Input::Durable { through }, now, out);
-                    shard.settle(now, out);
-                }
+                self.stores[node].commit(shard, now, out);
                 is_quiet &= !out.wants_next_turn();
                 out.take_dirty(&mut self.dirty);
                 self.dirty.clear();

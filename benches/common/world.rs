@@ -13,6 +13,7 @@ use trunkline::engine::slab::Key;
 use trunkline::engine::time::Instant;
 
 use crate::configuration;
+use crate::memory_store::MemoryStore;
 use crate::peer::{self, Peer, Role};
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -23,6 +24,7 @@ const BIND_ROUNDS: u32 = 10;
 
 pub(crate) struct World {
     shards: Vec<(Shard, Effects)>,
+    stores: Vec<MemoryStore>,
     peers: Vec<Peer>,
     window: u32,
     now: Instant,
@@ -45,12 +47,15 @@ impl World {
         let shards = (0..shards).map(|index| {
             let id = ShardId(index as u16);
             let ids = (index as u64 * (1 << 40), (index as u64 + 1) * (1 << 40));
-            let seeds = Seeds { random: 7 + index as u64, id_key: [7; 16], ids };
+            let seeds =
+                Seeds { random: 7 + index as u64, id_key: [7; 16], ids, first_key: 0, unix_seconds: 1_800_000_000 };
             let shard = Shard::new(id, Arc::clone(&config), placement.clone(), &seeds);
             (shard, Effects::new(id, placement.shards()))
         });
+        let stores = (0..placement.shards()).map(|index| MemoryStore::new(index as u16, &config)).collect();
         let mut world = Self {
             shards: shards.collect(),
+            stores,
             peers: Vec::new(),
             window,
             now: Instant::ZERO,
@@ -161,8 +166,8 @@ impl World {
 
     fn take_turns(&mut self) {
         loop {
-            for (shard, out) in &mut self.shards {
-                turn(shard, self.now, out);
+            for ((shard, out), store) in self.shards.iter_mut().zip(&mut self.stores) {
+                turn(shard, store, self.now, out);
                 out.take_dirty(&mut self.dirty);
                 self.dirty.clear();
             }
@@ -195,16 +200,11 @@ impl World {
 }
 
 /// One turn as the runtime's shard loop takes it, with records durable at once.
-fn turn(shard: &mut Shard, now: Instant, out: &mut Effects) {
+fn turn(shard: &mut Shard, store: &mut MemoryStore, now: Instant, out: &mut Effects) {
     if shard.next_timeout().is_some_and(|at| at <= now) {
         shard.handle(Input::Timeout, now, out);
     }
     shard.next_turn(now, out);
     shard.settle(now, out);
-    while let Some(through) = out.start_commit() {
-        out.records.clear();
-        out.record_bytes.clear();
-        shard.handle(Input::Durable { through }, now, out);
-        shard.settle(now, out);
-    }
+    store.commit(shard, now, out);
 }

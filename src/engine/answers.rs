@@ -5,7 +5,7 @@
 
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
-use super::correlation::{Correlation, seconds};
+use super::correlation::Correlation;
 use super::event::Record;
 use super::link::LinkState;
 use super::message::{Outcome, ReturnReason, SubmitInfo};
@@ -65,8 +65,8 @@ impl Carrier {
         let entry = self.correlate(&info, id, false, cx);
         self.settle(pending, Outcome::Accepted, cx);
         if !self.early.is_empty() {
-            for (key, early) in self.early.take(entry.fingerprint, written) {
-                self.join_early(key, early, entry, cx);
+            for early in self.early.take(entry.fingerprint, written) {
+                self.join_early(early, entry, cx);
             }
         }
     }
@@ -74,18 +74,13 @@ impl Carrier {
     fn correlate(&mut self, info: &SubmitInfo, id: &[u8], is_muted: bool, cx: &mut Context<'_>) -> Correlation {
         let format = cx.config.carrier(self.id).message_id.response;
         let fingerprint = self.correlations.fingerprint(message_id::normalize(id, format));
-        let entry = Correlation {
-            fingerprint,
-            id: info.id,
-            destination: info.destination,
-            born_seconds: seconds(cx.now),
-            account: info.account,
-            is_muted,
-        };
-        self.correlations.insert(entry);
         let carrier_id = cx.out.record_bytes.add(id);
-        let (carrier, account, id, destination) = (self.id, info.account, info.id, info.destination);
-        cx.out.append(Record::Correlation { carrier, account, id, destination, is_muted, carrier_id });
+        let (carrier, account, id, destination, born) =
+            (self.id, info.account, info.id, info.destination, cx.unix_seconds());
+        let place =
+            cx.out.append(Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id });
+        let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted).at(place);
+        self.correlations.insert(entry);
         entry
     }
 

@@ -10,6 +10,7 @@ use super::shard::Connection;
 use super::slab::Slab;
 use super::time::Instant;
 use super::timers::Timers;
+use super::wall::Wall;
 use crate::config::Config;
 use crate::metrics::ShardCounts;
 
@@ -18,9 +19,14 @@ pub struct Context<'a> {
     pub routes: &'a RouteTable,
     pub placement: &'a Placement,
     pub now: Instant,
+    pub wall: &'a Wall,
     /// Turns since the start; what one turn wrote is handed to the kernel before the next begins.
     pub turn: u64,
     pub is_draining: bool,
+    /// Whether the journal has room beyond its reserve.
+    pub has_room: bool,
+    /// Counts what early receipts and deliveries are kept under.
+    pub next_key: &'a mut u64,
     pub random: &'a mut Random,
     pub ids: &'a mut IdSource,
     pub timers: &'a mut Timers,
@@ -28,4 +34,19 @@ pub struct Context<'a> {
     pub bans: &'a Bans,
     pub connections: &'a mut Slab<Connection>,
     pub out: &'a mut Effects,
+}
+
+impl Context<'_> {
+    /// The wall clock, in Unix seconds.
+    #[must_use]
+    pub fn unix_seconds(&self) -> u32 {
+        self.wall.seconds(self.now)
+    }
+
+    /// A key that nothing in the journal has had.
+    pub fn issue_key(&mut self) -> u64 {
+        let key = *self.next_key;
+        *self.next_key += 1;
+        key
+    }
 }

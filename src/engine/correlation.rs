@@ -10,7 +10,7 @@ use std::time::Duration;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::time::Instant;
+use super::event::Place;
 use crate::config::AccountId;
 use crate::smpp::message_id::{MessageId, NormalizedId};
 
@@ -22,14 +22,43 @@ pub struct Correlation {
     pub id: MessageId,
     /// Hash of the destination's significant digits.
     pub destination: u32,
-    /// Seconds since the process started.
-    pub born_seconds: u32,
+    /// Unix seconds.
+    pub born: u32,
     pub account: AccountId,
+    /// Where its record lies: a `Place`, packed.
+    segment: u16,
+    octets: u8,
     /// The customer was told it failed: its receipts are acknowledged and dropped.
     pub is_muted: bool,
 }
 
 const _: () = assert!(size_of::<Correlation>() <= 32);
+
+impl Correlation {
+    #[must_use]
+    pub fn new(
+        fingerprint: u64,
+        id: MessageId,
+        destination: u32,
+        born: u32,
+        account: AccountId,
+        is_muted: bool,
+    ) -> Self {
+        Self { fingerprint, id, destination, born, account, segment: 0, octets: 0, is_muted }
+    }
+
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { segment: self.segment, octets: self.octets.into() }
+    }
+
+    /// The same entry, whose record lies elsewhere.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        // `Place::reckon_correlation` says no more than fits.
+        Self { segment: place.segment, octets: u8::try_from(place.octets).unwrap_or(u8::MAX), ..self }
+    }
+}
 
 /// What `Correlations::find` saw.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,7 +123,7 @@ impl Correlations {
                     match (entry.destination == destination, other.destination == destination) {
                         (true, false) => Found::One(*entry),
                         (false, true) => Found::One(other),
-                        _ if entry.born_seconds >= other.born_seconds => Found::Ambiguous(*entry),
+                        _ if entry.born >= other.born => Found::Ambiguous(*entry),
                         _ => Found::Ambiguous(other),
                     }
                 }
@@ -103,28 +132,49 @@ impl Correlations {
         found
     }
 
-    /// Removes exactly this entry.
-    pub fn remove(&mut self, entry: &Correlation) -> bool {
-        let table = self.table(entry.fingerprint);
-        let same = |other: &Correlation| other.fingerprint == entry.fingerprint && other.id == entry.id;
-        let Ok(occupied) = table.find_entry(entry.fingerprint, same) else { return false };
-        occupied.remove();
-        self.live -= 1;
-        true
+    /// The entry with this id of ours, when its record lies in this segment: it is to lie elsewhere.
+    pub fn find_in(&mut self, fingerprint: u64, id: MessageId, segment: u16) -> Option<&mut Correlation> {
+        let same = |entry: &Correlation| entry.fingerprint == fingerprint && entry.id == id && entry.segment == segment;
+        self.table(fingerprint).find_mut(fingerprint, same)
     }
 
-    /// Drops what is older than `retention` from the next few sub-tables; returns how many. Called every `SWEEP_EVERY`, it sees
-    /// everything within the hour.
-    pub fn sweep(&mut self, retention: Duration, now: Instant) -> usize {
-        let Some(limit) = seconds(now).checked_sub(u32::try_from(retention.as_secs()).unwrap_or(u32::MAX)) else {
-            return 0;
-        };
+    /// Makes room for so many more, before they come.
+    pub fn reserve(&mut self, more: usize) {
+        let tables = (self.live + more).div_ceil(Self::PER_TABLE);
+        while self.tables.len() < tables {
+            self.split();
+        }
+        let each = (self.live + more).div_ceil(self.tables.len());
+        for table in &mut self.tables {
+            table.reserve(each.saturating_sub(table.len()), |entry| entry.fingerprint);
+        }
+    }
+
+    /// Removes this entry, whose record may lie elsewhere by now: as it was.
+    pub fn remove(&mut self, entry: &Correlation) -> Option<Correlation> {
+        let table = self.table(entry.fingerprint);
+        let same = |other: &Correlation| other.fingerprint == entry.fingerprint && other.id == entry.id;
+        let occupied = table.find_entry(entry.fingerprint, same).ok()?;
+        let (removed, _) = occupied.remove();
+        self.live -= 1;
+        Some(removed)
+    }
+
+    /// Drops what was born before `oldest` from the next few sub-tables, and says where it lay. Called every `SWEEP_EVERY`, it
+    /// sees everything within the hour.
+    pub fn sweep(&mut self, oldest: u32, mut left: impl FnMut(Place)) -> usize {
         let before = self.live;
         for _ in 0..self.tables.len().div_ceil(Self::SWEEPS) {
             self.swept = (self.swept + 1) % self.tables.len();
             let table = &mut self.tables[self.swept];
             let held = table.len();
-            table.retain(|entry| entry.born_seconds >= limit);
+            table.retain(|entry| {
+                let is_kept = entry.born >= oldest;
+                if !is_kept {
+                    left(entry.place());
+                }
+                is_kept
+            });
             self.live -= held - table.len();
         }
         before - self.live
@@ -172,25 +222,21 @@ impl Correlations {
     }
 }
 
-/// Whole seconds since the process started.
-#[must_use]
-pub fn seconds(now: Instant) -> u32 {
-    u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::smpp::message_id::{CarrierIdFormat, normalize};
 
-    fn entry(table: &Correlations, id: &[u8], ours: u64, destination: u32, born_seconds: u32) -> Correlation {
+    fn entry(table: &Correlations, id: &[u8], ours: u64, destination: u32, born: u32) -> Correlation {
         let fingerprint = table.fingerprint(normalize(id, CarrierIdFormat::AsIs));
         Correlation {
             fingerprint,
             id: MessageId::new(ours),
             destination,
-            born_seconds,
+            born,
             account: AccountId(0),
+            segment: 0,
+            octets: 0,
             is_muted: false,
         }
     }
@@ -201,8 +247,11 @@ mod tests {
         let one = entry(&table, b"a", 1, 10, 0);
         table.insert(one);
         assert_eq!(table.find(one.fingerprint, 99), Found::One(one));
-        assert!(table.remove(&one));
-        assert!(!table.remove(&one));
+        let place = Place { segment: 7, octets: 30 };
+        *table.find_in(one.fingerprint, one.id, 0).unwrap() = one.at(place);
+        assert_eq!(table.find_in(one.fingerprint, one.id, 0), None);
+        assert_eq!(table.remove(&one).map(|entry| entry.place()), Some(place));
+        assert_eq!(table.remove(&one), None);
         assert_eq!(table.find(one.fingerprint, 10), Found::None);
         assert!(table.is_empty());
     }
@@ -216,7 +265,7 @@ mod tests {
         assert_eq!(table.find(old.fingerprint, 10), Found::One(old));
         assert_eq!(table.find(old.fingerprint, 20), Found::One(new));
         assert_eq!(table.find(old.fingerprint, 30), Found::Ambiguous(new));
-        assert!(table.remove(&new));
+        assert_eq!(table.remove(&new), Some(new));
         assert_eq!(table.find(old.fingerprint, 30), Found::One(old));
     }
 
@@ -226,9 +275,9 @@ mod tests {
         for i in 0..100u64 {
             table.insert(entry(&table, &i.to_be_bytes(), i, 0, i as u32));
         }
-        let now = Instant::ZERO + Duration::from_secs(150);
-        let gone: usize = (0..Correlations::SWEEPS).map(|_| table.sweep(Duration::from_secs(100), now)).sum();
-        assert_eq!((gone, table.len()), (50, 50));
+        let mut left = 0;
+        let gone: usize = (0..Correlations::SWEEPS).map(|_| table.sweep(50, |_| left += 1)).sum();
+        assert_eq!((gone, left, table.len()), (50, 50, 50));
     }
 
     #[test]
@@ -240,7 +289,7 @@ mod tests {
         }
         assert!(table.tables.len() > 40 && table.tables.iter().all(|part| part.len() < 4 * Correlations::PER_TABLE));
         assert!(entries.iter().all(|entry| table.find(entry.fingerprint, 0) == Found::One(*entry)));
-        assert!(entries.iter().all(|entry| table.remove(entry)));
+        assert!(entries.iter().all(|entry| table.remove(entry).is_some()));
         assert!(table.is_empty() && table.tables.iter().all(HashTable::is_empty));
     }
 }

@@ -5,9 +5,9 @@
 
 use super::account::Account;
 use super::context::Context;
-use super::deliveries::Deliveries;
+use super::deliveries::{Deliveries, Kept};
 use super::event::{EndReason, Record};
-use super::message::{DeliveryKind, Octets, ShardMessage};
+use super::message::{DeliveryKind, ShardMessage};
 use super::session::{Late, Session};
 use super::slab::Key;
 use super::time::Instant;
@@ -35,19 +35,32 @@ impl Account {
     pub fn deliver(&mut self, incoming: Incoming, body: &[u8], cx: &mut Context<'_>) {
         let home = cx.placement.home_of_carrier(incoming.carrier);
         let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
-        if self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
+        if !cx.has_room || self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
             self.counts.deliveries_refused += 1;
             cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
             return;
         }
         let behind_turn = incoming.is_fresh.then_some(cx.turn);
-        let key = self.deliveries.push(incoming.kind, incoming.id, body, behind_turn, cx.now);
-        let octets: Octets = cx.out.record_bytes.add(body);
-        cx.out.append(Record::Delivery { account: self.id, id: incoming.id, key, body: octets });
+        self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
         self.arm(cx);
         self.pump_deliveries(cx);
+    }
+
+    /// Queues a delivery, with its record.
+    fn keep(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>, cx: &mut Context<'_>) {
+        let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
+        let octets = cx.out.record_bytes.add(body);
+        let place = cx.out.append(Record::Delivery { account, id, key, kind, born, body: octets });
+        let pushed = self.deliveries.push(kind, id, body, behind_turn, Kept { key, born, place });
+        if let Some(superseded) = pushed.superseded {
+            self.forget(superseded, cx);
+        }
+    }
+
+    pub(super) fn forget(&self, kept: Kept, cx: &mut Context<'_>) {
+        cx.out.append(Record::DeliveryGone { account: self.id, key: kept.key, place: kept.place });
     }
 
     /// Sends what waits to sessions that have room.
@@ -58,7 +71,7 @@ impl Account {
                 sessions.get(*key).is_some_and(|session| out.outbox(session.connection.slot).blocked_since.is_some())
             });
         }
-        while let Some((key, delivery)) = self.deliveries.front() {
+        while let Some((key, delivery)) = self.deliveries.front(cx.now) {
             // One session is its own order; with several, the answer may lie in another's outbox.
             if let Some(turn) = delivery.behind_turn.filter(|_| self.sessions.len() > 1) {
                 if turn == cx.turn {
@@ -71,6 +84,9 @@ impl Account {
             }
             let Some(at) = self.receiver_with_room() else { return };
             self.send(at, key, cx);
+        }
+        if let Some(at) = self.deliveries.replay.look_at(cx.now) {
+            cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
         }
     }
 
@@ -100,15 +116,16 @@ impl Account {
             }
             // Any other error is the customer's last word: repeating it would poison the queue.
             status => {
-                let done = self.deliveries.done(delivery);
-                cx.out.append(Record::DeliveryGone { account: self.id, key: delivery });
-                match done {
-                    Some(_) if !status.is_ok() => self.counts.deliveries_rejected += 1,
-                    Some((_, DeliveryKind::Mo)) => self.counts.mo_delivered += 1,
-                    Some((_, DeliveryKind::FinalReceipt | DeliveryKind::IntermediateReceipt)) => {
-                        self.counts.receipts_delivered += 1;
+                // One that was acknowledged late may be answered again.
+                if let Some((kind, kept)) = self.deliveries.done(delivery) {
+                    self.forget(kept, cx);
+                    match kind {
+                        _ if !status.is_ok() => self.counts.deliveries_rejected += 1,
+                        DeliveryKind::Mo => self.counts.mo_delivered += 1,
+                        DeliveryKind::FinalReceipt | DeliveryKind::IntermediateReceipt => {
+                            self.counts.receipts_delivered += 1;
+                        }
                     }
-                    None => {}
                 }
             }
         }
@@ -140,18 +157,19 @@ impl Account {
         self.pump_deliveries(cx);
     }
 
-    /// Deliveries refused for now may be due again, and others have waited too long.
+    /// Deliveries refused for now may be due again, or more of the backlog; others have waited too long.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
         if self.next_sweep <= cx.now {
             self.next_sweep = cx.now + Deliveries::SWEEP_EVERY;
-            for key in self.deliveries.sweep(cx.config.store.retention, cx.now) {
-                self.counts.deliveries_expired += 1;
-                cx.out.append(Record::DeliveryGone { account: self.id, key });
+            if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, cx.now) {
+                for kept in self.deliveries.sweep(oldest) {
+                    self.counts.deliveries_expired += 1;
+                    self.forget(kept, cx);
+                }
             }
         }
-        if self.deliveries.take_due(cx.now) > 0 {
-            self.pump_deliveries(cx);
-        }
+        self.deliveries.take_due(cx.now);
+        self.pump_deliveries(cx);
         self.arm(cx);
     }
 
@@ -200,7 +218,7 @@ impl Account {
         let out = cx.out.write(session.connection);
         frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
         out.extend_from_slice(&delivery.body);
-        self.deliveries.sent(at, cx.now);
+        self.counts.deliveries_replayed += u64::from(self.deliveries.sent(at, cx.now));
         session.arm(Some(cx.now), cx);
     }
 }

@@ -7,11 +7,16 @@ use std::collections::VecDeque;
 
 use ahash::AHashMap;
 
+use super::event::Place;
 use super::slab::{Key, Slab};
 
 /// A parked receipt, already acknowledged.
 #[derive(Debug)]
 pub struct Early {
+    /// What its record is kept under.
+    pub key: u64,
+    pub born: u32,
+    pub place: Place,
     /// Fingerprints of the ids it carries.
     pub fingerprints: [Option<u64>; 2],
     /// Only submits written before this may take it.
@@ -37,31 +42,40 @@ impl EarlyReceipts {
         self.parked.len()
     }
 
-    pub fn park(&mut self, early: Early) -> Key {
+    pub fn park(&mut self, early: Early) {
         let fingerprints = early.fingerprints;
         let key = self.parked.insert(early);
         for fingerprint in fingerprints.into_iter().flatten() {
             self.by_fingerprint.entry(fingerprint).or_default().push(key);
         }
-        key
+    }
+
+    /// Every one parked, in the order they came.
+    pub fn take_all(&mut self) -> Vec<Early> {
+        let all: Vec<_> = self.parked.iter().map(|(key, _)| key).collect();
+        let mut all: Vec<_> = all.into_iter().filter_map(|key| self.remove(key)).collect();
+        all.sort_unstable_by_key(|early| early.key);
+        all
+    }
+
+    /// Every one parked.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Early> {
+        self.parked.iter_mut().map(|(_, early)| early)
     }
 
     /// The receipts for the submit that was written as number `written` and now has this id, in the order they came.
-    pub fn take(&mut self, fingerprint: u64, written: u64) -> Vec<(Key, Early)> {
+    pub fn take(&mut self, fingerprint: u64, written: u64) -> Vec<Early> {
         let Some(keys) = self.by_fingerprint.get(&fingerprint) else { return Vec::new() };
         let may_take = |key: &Key| self.parked.get(*key).is_some_and(|early| written < early.before);
         let keys: Vec<_> = keys.iter().copied().filter(may_take).collect();
-        keys.into_iter().filter_map(|key| Some((key, self.remove(key)?))).collect()
+        keys.into_iter().filter_map(|key| self.remove(key)).collect()
     }
 
     /// Drops those that no submit can take any more: all written before them are answered.
-    pub fn drop_unclaimed(&mut self, oldest_unanswered: Option<u64>) -> Vec<Key> {
+    pub fn drop_unclaimed(&mut self, oldest_unanswered: Option<u64>) -> Vec<Early> {
         let unclaimed = |early: &Early| oldest_unanswered.is_none_or(|oldest| oldest >= early.before);
         let keys: Vec<_> = self.parked.iter().filter(|(_, early)| unclaimed(early)).map(|(key, _)| key).collect();
-        for key in &keys {
-            self.remove(*key);
-        }
-        keys
+        keys.into_iter().filter_map(|key| self.remove(key)).collect()
     }
 
     fn remove(&mut self, key: Key) -> Option<Early> {
@@ -123,7 +137,8 @@ mod tests {
     use super::*;
 
     fn early(fingerprint: u64, before: u64) -> Early {
-        Early { fingerprints: [Some(fingerprint), None], before, body: Vec::new() }
+        let place = Place { segment: 0, octets: 24 };
+        Early { key: 0, born: 0, place, fingerprints: [Some(fingerprint), None], before, body: Vec::new() }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! A message that promises something waits here until the records before it are durable (`after_records`).
 
-use super::event::{Action, Notice, Record};
+use super::event::{Action, Notice, Place, Record};
 use super::message::{Batch, ShardId, ShardMessage};
 use super::slab::Key;
 use super::time::Instant;
@@ -94,6 +94,10 @@ pub struct Effects {
     spare: Vec<Vec<Batch>>,
     pub records: Vec<Record>,
     pub record_bytes: Batch,
+    /// Where entries lay that live there no more without a record: beyond retention, or appended again.
+    pub left: Vec<Place>,
+    /// The segment that what is appended next will lie in; the store says so when it takes the records.
+    pub segment: u16,
     appended: u64,
     durable: u64,
     /// Accounts with deliveries that wait for the next turn.
@@ -115,6 +119,8 @@ impl Effects {
             spare: Vec::new(),
             records: Vec::new(),
             record_bytes: Batch::default(),
+            left: Vec::new(),
+            segment: 0,
             appended: 0,
             durable: 0,
             next_turn: Vec::new(),
@@ -220,10 +226,18 @@ impl Effects {
         }
     }
 
-    /// Appends a record whose octets, if any, are already in `record_bytes`.
-    pub fn append(&mut self, record: Record) {
+    /// Appends a record whose octets, if any, are already in `record_bytes`. What it inserts lies at the place returned.
+    pub fn append(&mut self, record: Record) -> Place {
         self.appended += 1;
+        let place = Place { segment: self.segment, octets: record.weight() };
         self.records.push(record);
+        place
+    }
+
+    /// Whether nothing waits for a commit.
+    #[must_use]
+    pub fn is_all_durable(&self) -> bool {
+        self.appended == self.durable
     }
 
     /// Begins a commit of everything appended: what waits for it is set apart. Returns the last record's number.
@@ -238,7 +252,7 @@ impl Effects {
 
     /// Releases what waited for records up to `through`.
     pub fn durable(&mut self, through: u64) {
-        self.durable = through;
+        self.durable = self.durable.max(through);
         while self.sealed.first().is_some_and(|(last, _)| *last <= through) {
             let (_, mut batches) = self.sealed.remove(0);
             for (prompt, batch) in self.prompt.iter_mut().zip(&mut batches) {
@@ -284,7 +298,8 @@ mod tests {
     }
 
     fn append(out: &mut Effects) {
-        out.append(Record::CorrelationGone { carrier: CarrierId(0), id: MessageId::new(1) });
+        let place = Place { segment: 0, octets: 30 };
+        out.append(Record::CorrelationGone { carrier: CarrierId(0), id: MessageId::new(1), place });
     }
 
     #[test]

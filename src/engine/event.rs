@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::message::{Batch, Octets, ShardId};
+use super::message::{Batch, DeliveryKind, Octets, ShardId};
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::metrics::{BindRefusal, RefusedReason};
@@ -25,6 +25,10 @@ pub enum Input<'a> {
     Batch { from: ShardId, batch: &'a Batch },
     /// Every record up to this number is durable.
     Durable { through: u64 },
+    /// The wall clock, in Unix seconds. Said every second.
+    Clock { unix_seconds: u64 },
+    /// Whether the journal has room beyond its reserve.
+    StoreRoom { has_room: bool },
     /// Numbers for message ids that no process will use again.
     Ids { first: u64, end: u64 },
     /// The kernel takes no more of what we wrote; said again at every try that leaves octets behind.
@@ -57,6 +61,8 @@ pub enum SubmitError {
     Draining,
     /// No numbers for message ids are left for the moment.
     NoIds,
+    /// The journal has no room for what would have to be remembered.
+    StoreFull,
     Malformed(CommandStatus),
     /// The session ended before anything was sent.
     Withdrawn,
@@ -71,7 +77,7 @@ impl From<SubmitError> for CommandStatus {
                 Self::RSYSERR
             }
             SubmitError::OverRate | SubmitError::Expired => Self::RTHROTTLED,
-            SubmitError::QueueFull => Self::RMSGQFUL,
+            SubmitError::QueueFull | SubmitError::StoreFull => Self::RMSGQFUL,
             SubmitError::SenderNotAllowed => Self::RINVSRCADR,
             SubmitError::ReceiptFromEsme => Self::RINVESMCLASS,
             SubmitError::WrongBindMode => Self::RINVBNDSTS,
@@ -161,6 +167,12 @@ pub enum Notice {
     IdFormatHint {
         carrier: CarrierId,
     },
+    /// By more than a minute: nothing expires for a while.
+    ClockJumped,
+    /// The journal has room beyond its reserve again, or no more.
+    StoreRoom {
+        has_room: bool,
+    },
 }
 
 /// The only place where a refused bind gets its status. Unknown system_id and wrong password look the same.
@@ -188,7 +200,7 @@ impl From<SubmitError> for RefusedReason {
             SubmitError::OverRate => Self::Throttled,
             SubmitError::Expired => Self::Expired,
             SubmitError::QueueFull => Self::QueueFull,
-            SubmitError::NoIds => Self::StoreFull,
+            SubmitError::NoIds | SubmitError::StoreFull => Self::StoreFull,
             SubmitError::SenderNotAllowed => Self::Sender,
             SubmitError::ReceiptFromEsme | SubmitError::Malformed(_) => Self::Malformed,
             SubmitError::WrongBindMode | SubmitError::SubmitsDisabled => Self::NotAllowed,
@@ -215,7 +227,8 @@ pub enum EndReason {
     Drained,
 }
 
-/// An event to make durable. Accounts and carriers are run-time numbers here; the store writes their names.
+/// An event to make durable. Accounts and carriers are run-time numbers here; the store writes their names. `born` is in Unix
+/// seconds. No key is ever used twice, by no later process either, and a later one is larger.
 #[derive(Clone, Copy, Debug)]
 pub enum Record {
     /// A receipt with this carrier id belongs to this account and id.
@@ -224,31 +237,74 @@ pub enum Record {
         account: AccountId,
         id: MessageId,
         destination: u32,
+        born: u32,
         is_muted: bool,
         carrier_id: Octets,
     },
     CorrelationGone {
         carrier: CarrierId,
         id: MessageId,
+        place: Place,
     },
     /// A receipt that came before the answer it belongs to; `body` is the deliver_sm's.
     Early {
         carrier: CarrierId,
-        key: Key,
+        key: u64,
+        born: u32,
+        before: u64,
         body: Octets,
     },
     EarlyGone {
         carrier: CarrierId,
-        key: Key,
+        key: u64,
+        place: Place,
     },
     Delivery {
         account: AccountId,
         id: MessageId,
-        key: Key,
+        key: u64,
+        kind: DeliveryKind,
+        born: u32,
         body: Octets,
     },
     DeliveryGone {
         account: AccountId,
-        key: Key,
+        key: u64,
+        place: Place,
     },
+}
+
+/// Where an entry lies in its shard's journal: kept beside it, for the journal needs to be told when it lives there no more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The lowest bits of the segment's sequence number: no journal has as many segments at once.
+    pub segment: u16,
+    /// How much of the segment it is reckoned for, as `Record::weight` says.
+    pub octets: u32,
+}
+
+impl Place {
+    /// What an entry with so many octets of its own is reckoned for: numbers and names are about as long as each other.
+    #[must_use]
+    pub fn reckon(octets: usize) -> u32 {
+        24 + octets as u32
+    }
+
+    /// The same for a correlation, whose table has an octet of room for it.
+    #[must_use]
+    pub fn reckon_correlation(carrier_id: usize) -> u32 {
+        Self::reckon(carrier_id).min(u8::MAX.into())
+    }
+}
+
+impl Record {
+    /// What it is reckoned for in its segment while it lives; nothing when it says that something is gone.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        match self {
+            Self::Correlation { carrier_id, .. } => Place::reckon_correlation(carrier_id.len as usize),
+            Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len as usize),
+            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
+        }
+    }
 }

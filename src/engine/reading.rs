@@ -3,10 +3,9 @@
 //! Who that is, is looked up once per read and not once per PDU. An account whose window is full takes no more; what is left
 //! stays with the shell until `Action::Resume`.
 
-use super::context::Context;
 use super::effects::Effects;
 use super::event::Action;
-use super::shard::{Connection, Drain, Shard, context};
+use super::shard::{Connection, Shard, context};
 use super::slab::Key;
 use super::time::Instant;
 use super::unbound::{Next, Unbound};

@@ -36,17 +36,16 @@ pub struct InHand {
 enum From {
     /// Acknowledge the deliver_sm.
     Link { link: usize, connection: Key, sequence: SequenceNumber },
-    /// It was parked under this key and acknowledged before; its body, in case it must be handed over again.
-    Parked(Key, Vec<u8>),
+    /// It was parked and acknowledged before, and may have to be handed over again.
+    Parked(Box<Early>),
 }
 
 /// A receipt already acknowledged to the carrier that its account had no room for.
 #[derive(Debug)]
 pub struct Refused {
     pub retry_at: Instant,
-    key: Key,
-    entry: Correlation,
-    body: Vec<u8>,
+    pub(super) entry: Correlation,
+    pub(super) early: Box<Early>,
 }
 
 impl Carrier {
@@ -85,7 +84,7 @@ impl Carrier {
         let Some(hand) = self.in_hand.remove(in_hand) else { return };
         if let Some(entry) = hand.entry.filter(|_| hand.is_final) {
             if is_kept {
-                cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id });
+                self.forget_correlation(&entry, cx);
             } else {
                 self.correlations.insert(entry);
             }
@@ -100,21 +99,21 @@ impl Carrier {
                 pdu::write_deliver_sm_resp(status, sequence, cx.out.write(connection));
             }
             From::Link { .. } => {}
-            From::Parked(key, body) => match hand.entry {
+            From::Parked(early) => match hand.entry {
                 Some(entry) if !is_kept => {
                     let retry_at = cx.now + Self::RETRY_REFUSED;
-                    self.refused.push(Refused { retry_at, key, entry, body });
+                    self.refused.push(Refused { retry_at, entry, early });
                     self.arm(cx);
                 }
-                Some(_) | None => self.forget_early(key, body, cx),
+                Some(_) | None => self.forget_early(*early, cx),
             },
         }
     }
 
     /// An early receipt found the submit it belongs to. Its record stays until its account's home has one.
-    pub(super) fn join_early(&mut self, key: Key, early: Early, entry: Correlation, cx: &mut Context<'_>) {
+    pub(super) fn join_early(&mut self, early: Early, entry: Correlation, cx: &mut Context<'_>) {
         self.counts.count_receipt(ReceiptOutcome::Matched);
-        self.hand_over_parked(key, entry, early.body, cx);
+        self.hand_over_parked(Box::new(early), entry, cx);
     }
 
     /// Drops early receipts that no unanswered submit can claim any more.
@@ -122,9 +121,9 @@ impl Carrier {
         if self.early.is_empty() {
             return;
         }
-        for key in self.early.drop_unclaimed(self.unanswered.oldest()) {
+        for early in self.early.drop_unclaimed(self.unanswered.oldest()) {
             self.counts.count_receipt(ReceiptOutcome::Unclaimed);
-            cx.out.append(Record::EarlyGone { carrier: self.id, key });
+            self.forget_early(early, cx);
         }
     }
 
@@ -136,7 +135,7 @@ impl Carrier {
         }
         for refused in std::mem::take(&mut self.refused) {
             if refused.retry_at <= now {
-                self.hand_over_parked(refused.key, refused.entry, refused.body, cx);
+                self.hand_over_parked(refused.early, refused.entry, cx);
             } else {
                 self.refused.push(refused);
             }
@@ -181,13 +180,13 @@ impl Carrier {
         if entry.is_muted {
             self.counts.count_receipt(ReceiptOutcome::Muted);
             if is_final {
-                cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id });
+                self.forget_correlation(&entry, cx);
             }
             return Some(CommandStatus::ROK);
         }
         self.counts.count_receipt(ReceiptOutcome::Matched);
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
-        let is_fresh = Self::is_fresh(entry.born_seconds, cx.now);
+        let is_fresh = Self::is_fresh(entry.born, cx);
         self.send_receipt(in_hand, entry, is_final, is_fresh, (body, view, receipt), cx);
         None
     }
@@ -208,15 +207,15 @@ impl Carrier {
             // A refusal would make the carrier resend it for days.
             return Some(CommandStatus::ROK);
         }
-        if self.early.len() + self.refused.len() >= Self::MAX_EARLY {
+        if !cx.has_room || self.early.len() + self.refused.len() >= Self::MAX_EARLY {
             self.counts.count_receipt(ReceiptOutcome::Deferred);
             return Some(CommandStatus::RX_T_APPN);
         }
         self.counts.count_receipt(ReceiptOutcome::Early);
-        let early = Early { fingerprints, before: self.unanswered.next(), body: body.to_vec() };
-        let key = self.early.park(early);
+        let (carrier, key, born, before) = (self.id, cx.issue_key(), cx.unix_seconds(), self.unanswered.next());
         let octets = cx.out.record_bytes.add(body);
-        cx.out.append(Record::Early { carrier: self.id, key, body: octets });
+        let place = cx.out.append(Record::Early { carrier, key, born, before, body: octets });
+        self.early.park(Early { key, born, place, fingerprints, before, body: body.to_vec() });
         let acknowledge = ShardMessage::Acknowledge { carrier: self.id, link: link as u16, connection, sequence };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(acknowledge);
@@ -230,22 +229,25 @@ impl Carrier {
         }
     }
 
-    fn hand_over_parked(&mut self, key: Key, entry: Correlation, body: Vec<u8>, cx: &mut Context<'_>) {
-        let Ok(view) = SmView::deliver(&body) else { return };
-        let Some(receipt) = receipt::read(&view) else { return };
+    fn hand_over_parked(&mut self, early: Box<Early>, entry: Correlation, cx: &mut Context<'_>) {
+        let body = early.body.clone();
+        let read = SmView::deliver(&body).ok().and_then(|view| Some((receipt::read(&view)?, view)));
+        let Some((receipt, view)) = read else { return self.forget_early(*early, cx) };
         let is_final = receipt.state.is_final();
         // A second final one, parked beside the first: the customer has been told.
-        if is_final && !self.correlations.remove(&entry) {
-            return self.forget_early(key, body, cx);
-        }
-        let in_hand =
-            self.in_hand.insert(InHand { from: From::Parked(key, body.clone()), entry: Some(entry), is_final });
+        let entry = if is_final { self.correlations.remove(&entry) } else { Some(entry) };
+        let Some(entry) = entry else { return self.forget_early(*early, cx) };
+        let in_hand = self.in_hand.insert(InHand { from: From::Parked(early), entry: Some(entry), is_final });
         self.send_receipt(in_hand, entry, is_final, true, (&body, &view, &receipt), cx);
     }
 
-    fn forget_early(&mut self, key: Key, body: Vec<u8>, cx: &mut Context<'_>) {
-        cx.out.append(Record::EarlyGone { carrier: self.id, key });
-        self.recycle(body);
+    pub(super) fn forget_early(&mut self, early: Early, cx: &mut Context<'_>) {
+        cx.out.append(Record::EarlyGone { carrier: self.id, key: early.key, place: early.place });
+        self.recycle(early.body);
+    }
+
+    fn forget_correlation(&self, entry: &Correlation, cx: &mut Context<'_>) {
+        cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
 
     fn send_receipt(

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::account::Account;
 use super::bans::Bans;
 use super::carrier::Carrier;
-use super::context::Context;
 use super::effects::Effects;
 use super::event::{Action, AdmittedBind, Input, Notice};
 use super::gate::Gate;
@@ -23,6 +22,7 @@ use super::slab::{Key, Slab};
 use super::time::Instant;
 use super::timers::Timers;
 use super::unbound::Unbound;
+use super::wall::Wall;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::metrics::{ConnectionRefusal, ShardCounts};
 
@@ -52,6 +52,10 @@ pub struct Seeds {
     pub id_key: [u8; 16],
     /// Numbers for message_ids, reserved durably.
     pub ids: (u64, u64),
+    /// The first key for early receipts and deliveries that nothing in the journal has had.
+    pub first_key: u64,
+    /// The wall clock when the monotonic one began.
+    pub unix_seconds: u64,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,9 @@ pub struct Shard {
     pub(super) random: Random,
     pub(super) ids: IdSource,
     pub(super) turn: u64,
+    pub(super) wall: Wall,
+    pub(super) has_room: bool,
+    pub(super) next_key: u64,
     pub(super) drain: Drain,
     loopback: Batch,
     pub counts: ShardCounts,
@@ -92,13 +99,16 @@ pub(super) enum Drain {
 // Splits a shard into what is being handled and what it may touch.
 macro_rules! context {
     ($shard:ident, $now:ident, $out:ident) => {
-        &mut Context {
+        &mut $crate::engine::context::Context {
             config: &$shard.config,
             routes: &$shard.routes,
             placement: &$shard.placement,
             now: $now,
+            wall: &$shard.wall,
             turn: $shard.turn,
-            is_draining: $shard.drain != Drain::No,
+            is_draining: $shard.drain != $crate::engine::shard::Drain::No,
+            has_room: $shard.has_room,
+            next_key: &mut $shard.next_key,
             random: &mut $shard.random,
             ids: &mut $shard.ids,
             timers: &mut $shard.timers,
@@ -144,6 +154,9 @@ impl Shard {
             timers: Timers::default(),
             random,
             turn: 0,
+            wall: Wall::new(seeds.unix_seconds, Instant::ZERO),
+            has_room: true,
+            next_key: seeds.first_key,
             drain: Drain::No,
             loopback: Batch::default(),
             counts: ShardCounts::default(),
@@ -153,6 +166,7 @@ impl Shard {
     /// Begins dialling.
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
         for carrier in self.carriers.iter_mut().flatten() {
+            carrier.join_restored(context!(self, now, out));
             carrier.arm(context!(self, now, out));
         }
     }
@@ -268,6 +282,18 @@ impl Shard {
             },
             Input::Batch { batch, .. } => self.handle_batch(batch, now, out),
             Input::Durable { through } => out.durable(through),
+            Input::Clock { unix_seconds } => {
+                if self.wall.set(unix_seconds, now) {
+                    self.counts.clock_jumps += 1;
+                    out.notice(Notice::ClockJumped);
+                }
+            }
+            Input::StoreRoom { has_room } => {
+                if has_room != self.has_room {
+                    self.has_room = has_room;
+                    out.notice(Notice::StoreRoom { has_room });
+                }
+            }
             Input::Ids { first, end } => self.ids.add_block(first, end),
             Input::Timeout => self.handle_timeouts(now, out),
             Input::DrainCarriers => self.drain = Drain::Carriers,
@@ -309,6 +335,12 @@ impl Shard {
             batch.clear();
             self.loopback = batch;
         }
+    }
+
+    /// What was born before this, in Unix seconds, is beyond retention; `None` while the clock is not to be trusted.
+    #[must_use]
+    pub fn oldest_kept(&self, now: Instant) -> Option<u32> {
+        self.wall.oldest_kept(self.config.store.retention, now)
     }
 
     #[must_use]

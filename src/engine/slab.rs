@@ -68,6 +68,13 @@ impl<T> Slab<T> {
         })
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        self.entries.iter_mut().enumerate().filter_map(|(slot, entry)| {
+            let key = Key { slot: u32::try_from(slot).ok()?, generation: entry.generation };
+            Some((key, entry.value.as_mut()?))
+        })
+    }
+
     /// Slots there are, used or free: `at` knows those below.
     #[must_use]
     pub fn slots(&self) -> usize {
@@ -79,6 +86,10 @@ impl<T> Slab<T> {
     pub fn at(&self, slot: usize) -> Option<(Key, &T)> {
         let entry = self.entries.get(slot)?;
         Some((Key { slot: u32::try_from(slot).ok()?, generation: entry.generation }, entry.value.as_ref()?))
+    }
+
+    pub fn at_mut(&mut self, slot: usize) -> Option<&mut T> {
+        self.entries.get_mut(slot)?.value.as_mut()
     }
 
     #[must_use]

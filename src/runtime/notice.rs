@@ -22,6 +22,14 @@ pub fn log(notice: &Notice, config: &Config) {
         Notice::LinkBindRefused { carrier: id, link, status } => {
             tracing::error!(carrier = carrier(id), link, %status, "the carrier refused our bind");
         }
+        Notice::ClockJumped => {
+            tracing::warn!("the wall clock jumped by more than a minute; nothing expires until it was steady for ten");
+        }
+        Notice::StoreRoom { has_room: false } => tracing::error!(
+            path = %config.store.path.display(),
+            "the store has no room: submits and receipts are refused until there is"
+        ),
+        Notice::StoreRoom { has_room: true } => tracing::info!("the store has room again"),
         Notice::IdFormatHint { carrier: id } => tracing::warn!(
             carrier = carrier(id),
             "receipts would match in another spelling of their ids: look at this carrier's message_id setting"

@@ -9,17 +9,18 @@ use std::time::Duration;
 use futures_lite::future;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement};
 
-use crate::config::Config;
+use crate::config::{Config, Durability};
 use crate::engine::event::Input;
-use crate::engine::message::ShardId;
 use crate::engine::placement::Placement;
-use crate::engine::shard::{Seeds, Shard};
+use crate::engine::shard::Seeds;
 use crate::metrics;
 use crate::runtime::control::{Control, End, Shared, Stage};
+use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
 use crate::runtime::listener::Dealer;
 use crate::runtime::mesh::{self, Ends};
+use crate::runtime::opening::{self, Opened};
 use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
@@ -42,8 +43,6 @@ const MEETING: Duration = Duration::from_secs(10);
 /// An executor that has not begun by then lies asleep, and another is tried.
 const START_PATIENCE: Duration = Duration::from_millis(500);
 const START_TRIES: u32 = 20;
-/// The durability in force: all state is in memory so far, whatever the configuration asks for.
-const DURABILITY: &str = "memory";
 const IO_MEMORY: usize = 64 << 10;
 /// Longer than the kernel commonly leaves a thread without a core: glommio 0.9.0 goes to sleep with work at hand when this runs out
 /// before it began, and then only the next upkeep wakes it.
@@ -82,7 +81,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
-    metrics::publish_build(env!("CARGO_PKG_VERSION"), DURABILITY);
+    metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&shared.config));
     let token = shared.config.admin.token.clone();
     let admin_thread = admin::start(admin_listener, health, prometheus, token)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
@@ -94,12 +93,20 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         carriers = shared.config.carriers.len(),
         listen = ?shared.config.smpp.listen,
         admin = %shared.config.admin.listen,
-        durability = DURABILITY,
+        durability = durability(&shared.config),
         "ready"
     );
     let result = wait(&shared, &ended);
     drop(admin_thread);
     result
+}
+
+/// What an acknowledgement survives.
+fn durability(config: &Config) -> &'static str {
+    match config.store.durability {
+        Durability::Fsync => "fsync",
+        Durability::Process => "process",
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -140,17 +147,16 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
     let placement = Placement::new(&shared.config, shards);
     let pulse = Pulse::start(shards, UPKEEP).map_err(|error| Failure::new(EXIT_FAULT, format!("no pulse: {error}")))?;
     let mut listeners = Some(listeners);
+    let seeds = (0..shards).map(|_| draw_seeds(shared)).collect::<Result<_, _>>()?;
+    let opened = opening::open(&shared.config, &placement, seeds);
+    let opened = opened.map_err(|error| Failure::new(EXIT_STORE, error))?;
     let (started, all_started) = mpsc::channel();
     let (begun, all_begun) = mpsc::channel();
     let mut waiting = Vec::new();
-    for (index, ends) in mesh::ends(shards).into_iter().enumerate() {
-        let failed = |error: String| Failure::new(EXIT_STORE, error);
-        let seeds = Seeds { random: draw()?, id_key: shared.ids.key(), ids: shared.ids.reserve().map_err(failed)? };
-        let id = ShardId(index as u16);
-        let shard = Shard::new(id, Arc::clone(&shared.config), placement.clone(), &seeds);
+    for (index, (ends, opened)) in mesh::ends(shards).into_iter().zip(opened).enumerate() {
         let listeners = if index == 0 { listeners.take().unwrap_or_default() } else { Vec::new() };
         let (shared, started, pulse) = (Arc::clone(shared), started.clone(), Arc::clone(&pulse));
-        let start = Start { shard, shards, ends, listeners, shared, started, pulse };
+        let start = Start { opened, shards, ends, listeners, shared, started, pulse };
         // With a core for each, a shard stays on its own; otherwise the kernel knows better.
         let core = if shards <= cores { CorePlacement::Fixed(index) } else { CorePlacement::Unbound };
         waiting.push((index, core, Arc::new(Mutex::new(Some(start)))));
@@ -198,6 +204,12 @@ fn lock(start: &Mutex<Option<Start>>) -> MutexGuard<'_, Option<Start>> {
     start.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn draw_seeds(shared: &Shared) -> Result<Seeds, Failure> {
+    let unix_seconds = clock::since_unix_epoch().as_secs().saturating_sub(clock::monotonic_ns() / 1_000_000_000);
+    let ids = shared.ids.reserve().map_err(|error| Failure::new(EXIT_STORE, error))?;
+    Ok(Seeds { random: draw()?, id_key: shared.ids.key(), ids, first_key: 0, unix_seconds })
+}
+
 fn draw() -> Result<u64, Failure> {
     getrandom::u64().map_err(|error| Failure::new(EXIT_FAULT, format!("cannot draw a seed: {error}")))
 }
@@ -217,7 +229,7 @@ fn end_with(shard: ExecutorJoinHandle<()>, index: usize) -> Result<(), Failure> 
 
 /// What a shard begins with.
 struct Start {
-    shard: Shard,
+    opened: Opened,
     shards: usize,
     ends: Ends,
     listeners: Vec<TcpListener>,
@@ -227,16 +239,17 @@ struct Start {
 }
 
 async fn run_shard(start: Start) {
-    let Start { mut shard, shards, ends, listeners, shared, started, pulse } = start;
-    let publisher = Publisher::new(&mut shard, &shared.config);
+    let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, started, pulse } = start;
+    let publisher = Publisher::new(&mut engine.shard, &shared.config);
     let connecting = ends.connect();
     let beats = async {
         loop {
-            pulse.next(shard.id.index()).await;
+            pulse.next(engine.shard.id.index()).await;
         }
     };
     let (mesh, receivers) = future::or(connecting, beats).await;
-    let shard = ShardLoop::new(shard, shards, mesh, shared);
+    let disk = Disk::new(files, shared.config.store.durability);
+    let shard = ShardLoop::new(engine, disk, mesh, shared);
     shard.start(receivers);
     let dealer = Dealer::new(shards);
     for listener in listeners {
@@ -264,7 +277,11 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         }
         if round % UPKEEPS_A_SECOND == 0 {
             shard.end_partial(LONGEST_PDU_WAIT);
-            shard.in_engine(|engine, _| publisher.publish(&mut engine.shard));
+            shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
+            shard.in_engine(|engine, _| {
+                engine.store.measure(&mut engine.shard);
+                publisher.publish(&mut engine.shard);
+            });
         }
     }
 }

@@ -16,34 +16,30 @@ use std::time::Duration;
 use bytes::BytesMut;
 use glommio::channels::shared_channel::ConnectedReceiver;
 use glommio::net::TcpStream;
-use glommio::timer::Timer;
+use glommio::timer::{Timer, sleep};
 
-use crate::engine::effects::{Effects, Outbox};
+use crate::engine::effects::Outbox;
 use crate::engine::event::{Action, AdmittedBind, Input};
 use crate::engine::message::{Batch, ShardId};
-use crate::engine::shard::Shard;
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
 use crate::runtime::connection::Connection;
 use crate::runtime::control::Shared;
+use crate::runtime::disk::Disk;
+use crate::runtime::engine::Engine;
 use crate::runtime::mesh::{Mesh, MeshMessage, MovedConnection};
 use crate::runtime::wakeup::Wakeup;
 use crate::runtime::{clock, notice, socket, sys};
 
-/// The engine and what it wants done.
-pub struct Engine {
-    pub shard: Shard,
-    pub out: Effects,
-}
-
 pub struct ShardLoop {
     pub id: ShardId,
     pub shared: Arc<Shared>,
-    engine: RefCell<Engine>,
+    pub(super) engine: RefCell<Engine>,
     is_in_engine: Cell<bool>,
     connections: RefCell<Vec<Option<Rc<Connection>>>>,
     buffer: RefCell<Vec<u8>>,
     mesh: Mesh,
+    pub(super) disk: Disk,
     turn: Wakeup,
     timer: Wakeup,
     /// When the timer task will look at the engine's deadlines.
@@ -56,19 +52,21 @@ impl ShardLoop {
     /// Octets read at once; a PDU of the longest permitted length fits with room to spare.
     const READ_BUFFER: usize = 256 << 10;
     const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+    const IDS_AGAIN: Duration = Duration::from_secs(5);
 
     #[must_use]
-    pub fn new(shard: Shard, shards: usize, mesh: Mesh, shared: Arc<Shared>) -> Rc<Self> {
-        let id = shard.id;
+    pub fn new(engine: Engine, disk: Disk, mesh: Mesh, shared: Arc<Shared>) -> Rc<Self> {
+        let id = engine.shard.id;
         let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
         Rc::new(Self {
             id,
             shared,
-            engine: RefCell::new(Engine { shard, out: Effects::new(id, shards) }),
+            engine: RefCell::new(engine),
             is_in_engine: Cell::new(false),
             connections: RefCell::default(),
             buffer: RefCell::new(vec![0; buffer]),
             mesh,
+            disk,
             turn: Wakeup::default(),
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),
@@ -80,6 +78,7 @@ impl ShardLoop {
     /// Starts the tasks every shard has.
     pub fn start(self: &Rc<Self>, receivers: Vec<(ShardId, ConnectedReceiver<MeshMessage>)>) {
         self.in_engine(|engine, now| engine.shard.start(now, &mut engine.out));
+        self.start_disk();
         for (from, receiver) in receivers {
             glommio::spawn_local(Rc::clone(self).receive(from, receiver)).detach();
         }
@@ -173,25 +172,20 @@ impl ShardLoop {
     fn turn(self: &Rc<Self>) {
         let now = Instant::from_nanos(clock::monotonic_ns());
         let mut engine = self.engine.borrow_mut();
-        let Engine { shard, out } = &mut *engine;
         self.is_in_engine.set(true);
-        shard.next_turn(now, out);
-        shard.settle(now, out);
-        while let Some(through) = out.start_commit() {
-            // The store in memory: nothing outlives the process, so everything is as durable as it will be at once.
-            out.records.clear();
-            out.record_bytes.clear();
-            shard.handle(Input::Durable { through }, now, out);
-            shard.settle(now, out);
-        }
+        engine.turn(now);
+        let failure = self.commit(now, &mut engine);
         self.is_in_engine.set(false);
-        self.mesh.send_batches(self.id, &mut out.prompt);
+        self.mesh.send_batches(self.id, &mut engine.out.prompt);
         let blocked = self.flush(now, &mut engine);
-        let wants_next_turn = engine.out.wants_next_turn();
+        let wants_next_turn = engine.out.wants_next_turn() || engine.store.wants_commit();
         let mut actions = self.actions.take();
         std::mem::swap(&mut actions, &mut engine.out.actions);
         let next_timeout = engine.shard.next_timeout().unwrap_or(Instant::NEVER);
         drop(engine);
+        if let Some(error) = failure {
+            self.fail_store(&error);
+        }
         // A task runs as soon as it is spawned, and this one asks for the engine.
         for connection in blocked {
             glommio::spawn_local(connection.write_rest(Rc::clone(self))).detach();
@@ -335,10 +329,14 @@ impl ShardLoop {
     }
 
     async fn reserve_ids(self: Rc<Self>) {
-        let ids = Arc::clone(&self.shared.ids);
-        match glommio::executor().spawn_blocking(move || ids.reserve()).await {
-            Ok((first, end)) => self.handle(Input::Ids { first, end }),
-            Err(error) => self.shared.fail(74, &error),
+        loop {
+            let ids = Arc::clone(&self.shared.ids);
+            match glommio::executor().spawn_blocking(move || ids.reserve()).await {
+                Ok((first, end)) => return self.handle(Input::Ids { first, end }),
+                // The disk is full, perhaps: submits are refused when the last block is used up.
+                Err(error) => tracing::error!("{error}; trying again"),
+            }
+            sleep(Self::IDS_AGAIN).await;
         }
     }
 

@@ -3,6 +3,7 @@
 //! The one file of the crate with `unsafe`; each block says why it is sound.
 #![allow(unsafe_code, reason = "descriptors and two system calls; every other file denies it")]
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -117,6 +118,16 @@ pub fn listener_from(listener: std::net::TcpListener) -> glommio::net::TcpListen
     unsafe { glommio::net::TcpListener::from_raw_fd(listener.into_raw_fd()) }
 }
 
+/// Asks the kernel to forget what it holds of a file that is synced, so that the next read asks the disk. File systems without
+/// a disk do nothing.
+pub fn drop_cached(file: &File) -> io::Result<()> {
+    // SAFETY: a system call on a descriptor that is open as long as `file` is borrowed; it touches no memory of ours.
+    match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
 /// Asks a child process to end (SIGTERM). Only for a child not yet waited for: its number may be another's after that.
 pub fn terminate(child: &std::process::Child) -> io::Result<()> {
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
@@ -125,6 +136,31 @@ pub fn terminate(child: &std::process::Child) -> io::Result<()> {
 }
 
 /// Sets up the smallest ring there is, makes the other two calls on it, and drops it again; `Err` is the errno.
+/// Allocates the file's first octets, so that writing them cannot run out of room. File systems that cannot are left as they are.
+pub fn allocate(file: &std::fs::File, octets: u64) -> io::Result<()> {
+    let octets = libc::off_t::try_from(octets).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    // SAFETY: the descriptor is open as long as `file` is borrowed; the call touches no memory.
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, octets) };
+    let error = io::Error::last_os_error();
+    if result == 0 || error.kind() == io::ErrorKind::Unsupported {
+        return Ok(());
+    }
+    Err(error)
+}
+
+/// How long the file system of this directory is.
+pub fn file_system_octets(directory: &std::path::Path) -> io::Result<u64> {
+    let directory = std::fs::File::open(directory)?;
+    let mut stats = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the descriptor is open, and the kernel fills the structure when it says 0.
+    if unsafe { libc::fstatvfs(directory.as_raw_fd(), stats.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: filled by the call above.
+    let stats = unsafe { stats.assume_init() };
+    Ok(stats.f_blocks.saturating_mul(stats.f_frsize))
+}
+
 fn probe_ring() -> Result<(), i32> {
     // struct io_uring_params is 120 octets and all zero asks for nothing special.
     let mut params = [0u64; 15];

@@ -9,15 +9,8 @@ use super::batch::BatchWriter;
 use super::names::Interner;
 use super::record::{Begin, Entry, NameIndex, PreviousEnd, StoreRecord};
 use super::segment::{FORMAT, SegmentName, SegmentState};
+use crate::engine::event::Place;
 use crate::engine::random::Random;
-
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// A segment that has as much is followed by another one. It may be longer by one batch.
-    pub segment_octets: u64,
-    /// How many segments the journal may have, the reserve among them.
-    pub segments: usize,
-}
 
 /// What the disk is to do, in this order, each when the one before it is done.
 #[derive(Debug, Eq, PartialEq)]
@@ -47,14 +40,6 @@ pub enum StoreEffect {
     },
 }
 
-/// Where an entry lies: kept beside it, for `removed`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Place {
-    /// The segment's sequence number.
-    pub segment: u64,
-    pub octets: u32,
-}
-
 #[derive(Debug)]
 struct Filled {
     segment: SegmentState,
@@ -65,7 +50,8 @@ struct Filled {
 #[derive(Debug)]
 pub struct Journal {
     number: u16,
-    limits: Limits,
+    /// A segment that has as much is followed by another one. It may be longer by one batch.
+    segment_octets: u64,
     ids: Random,
     /// Oldest first.
     segments: VecDeque<Filled>,
@@ -80,22 +66,21 @@ pub struct Journal {
     begun: u64,
     is_committing: bool,
     rewriting: Option<u64>,
-    is_full: bool,
+    /// A rewriting that left something behind is not tried again before the next segment: the oldest and the next then.
+    tried: Option<(u64, u64)>,
     has_failed: bool,
 }
 
 impl Journal {
-    /// Segments that only removals and entries appended again may use.
-    pub const RESERVE: usize = 2;
-
-    /// `old` as recovery found it, in order of sequence. `ids` must come from the system's randomness.
+    /// `old` in order of sequence; what lives in them is told by `restored`. `ids` must come from the system's randomness.
     #[must_use]
-    pub fn new(number: u16, limits: Limits, old: &[SegmentState], ids: Random) -> Self {
+    pub fn new(number: u16, segment_octets: u64, old: &[SegmentState], ids: Random) -> Self {
+        let unused = |segment: &SegmentState| SegmentState { live: 0, ..*segment };
         Self {
             number,
-            limits,
+            segment_octets,
             ids,
-            segments: old.iter().map(|segment| Filled { segment: *segment, emptied_in: 0 }).collect(),
+            segments: old.iter().map(|segment| Filled { segment: unused(segment), emptied_in: 0 }).collect(),
             is_filling: false,
             previous: old.iter().rev().find(|old| old.batches > 0).map(SegmentState::end),
             next_sequence: old.last().map_or(0, |old| old.name.sequence + 1),
@@ -105,7 +90,7 @@ impl Journal {
             begun: 0,
             is_committing: false,
             rewriting: None,
-            is_full: false,
+            tried: None,
             has_failed: false,
         }
     }
@@ -113,28 +98,40 @@ impl Journal {
     /// Puts an entry into the next commit. What it inserts lives at the place returned until `removed` is told of it; an entry
     /// appended again is first appended, then removed from its old place.
     pub fn append(&mut self, entry: &Entry<'_, &str>) -> Place {
-        let is_due = self.segments.back().is_none_or(|last| last.segment.octets >= self.limits.segment_octets);
-        if self.batch.is_empty() && (!self.is_filling || is_due) {
+        if self.is_segment_due() {
             self.begin_segment();
         }
+        let octets = entry.weight();
         let entry = self.with_indexes(entry);
-        let before = self.batch.payload().len();
         StoreRecord::Entry(entry).encode(self.batch.payload());
-        let octets = (self.batch.payload().len() - before) as u32;
         let filling = self.segments.back_mut().expect("a segment begins with the first entry appended");
-        if entry.is_kept() {
-            filling.segment.live += u64::from(octets);
+        filling.segment.live += u64::from(octets);
+        Place { segment: filling.segment.name.sequence as u16, octets }
+    }
+
+    /// The segment that the next entry appended will lie in. It does not change before something is appended.
+    #[must_use]
+    pub fn next_segment(&self) -> u16 {
+        match self.segments.back().filter(|_| !self.is_segment_due()) {
+            Some(filling) => filling.segment.name.sequence as u16,
+            None => self.next_sequence as u16,
         }
-        Place { segment: filling.segment.name.sequence, octets }
+    }
+
+    /// An entry of an earlier process lives there.
+    pub fn restored(&mut self, place: Place) {
+        if let Some(filled) = self.filled(place.segment) {
+            filled.segment.live += u64::from(place.octets);
+        }
     }
 
     /// What lay there lives no more, or elsewhere. Told in the turn whose records say so, before they are committed.
     pub fn removed(&mut self, place: Place) {
-        let at = self.segments.partition_point(|filled| filled.segment.name.sequence < place.segment);
-        if let Some(filled) = self.segments.get_mut(at).filter(|filled| filled.segment.name.sequence == place.segment) {
+        let commit = self.begun + 1;
+        if let Some(filled) = self.filled(place.segment) {
             debug_assert!(filled.segment.live >= u64::from(place.octets), "more was removed than lived");
             filled.segment.live = filled.segment.live.saturating_sub(place.octets.into());
-            filled.emptied_in = self.begun + 1;
+            filled.emptied_in = commit;
         }
     }
 
@@ -174,14 +171,8 @@ impl Journal {
             return false;
         }
         self.is_committing = false;
-        self.is_full = false;
         self.release(out);
         true
-    }
-
-    /// There was no room to create a segment; nothing was written. The disk tries again, and no submit is taken until it could.
-    pub fn full(&mut self) {
-        self.is_full = true;
     }
 
     /// A write or a sync failed: what is on disk is unknown, and nothing is acknowledged any more.
@@ -201,19 +192,31 @@ impl Journal {
     #[must_use]
     pub fn wants_rewrite(&self) -> Option<SegmentName> {
         let oldest = self.oldest_released_next()?;
-        let is_wanted = self.rewriting.is_none() && oldest.segment.live > 0 && self.octets() > 2 * self.live_octets();
+        let is_wanted = self.rewriting.is_none()
+            && oldest.segment.live > 0
+            && self.tried != Some((oldest.segment.name.sequence, self.next_sequence))
+            && self.octets() > 2 * self.live_octets();
         is_wanted.then_some(oldest.segment.name)
     }
 
-    /// Whether what a new submit will append leaves the reserve untouched.
+    /// All that lived in the segment was appended again, but for what was on its way somewhere; and it is durable.
+    pub fn rewritten(&mut self) {
+        self.tried = self.rewriting.take().map(|segment| (segment, self.next_sequence));
+    }
+
+    /// Removes the oldest segments in which nothing lives, before the first commit.
+    pub fn release_unused(&mut self, out: &mut Vec<StoreEffect>) {
+        self.release(out);
+    }
+
+    /// What is appended next begins another segment.
+    pub fn close_segment(&mut self) {
+        self.is_filling = false;
+    }
+
     #[must_use]
-    pub fn has_room_for_submits(&self) -> bool {
-        let left = self.limits.segments.saturating_sub(Self::RESERVE);
-        let last = self.segments.back().filter(|_| self.is_filling).map(|last| last.segment.octets);
-        let filled = last.map_or(self.limits.segment_octets, |octets| octets + self.batch.padded_len() as u64);
-        let has_room =
-            self.segments.len() < left || (self.segments.len() == left && filled < self.limits.segment_octets);
-        has_room && !self.is_full && !self.has_failed
+    pub fn is_committing(&self) -> bool {
+        self.is_committing
     }
 
     /// Octets of all segments, as far as they are filled.
@@ -230,6 +233,23 @@ impl Journal {
     #[must_use]
     pub fn segments(&self) -> usize {
         self.segments.len()
+    }
+
+    fn is_segment_due(&self) -> bool {
+        let is_filled = self.segments.back().is_none_or(|last| last.segment.octets >= self.segment_octets);
+        self.batch.is_empty() && (!self.is_filling || is_filled)
+    }
+
+    /// The segment with these lowest bits of its sequence number.
+    fn filled(&mut self, segment: u16) -> Option<&mut Filled> {
+        let is_it = |filled: &Filled| filled.segment.name.sequence as u16 == segment;
+        // They run without a gap, unless one was set aside.
+        let first = self.segments.front()?.segment.name.sequence as u16;
+        let at = usize::from(segment.wrapping_sub(first));
+        if self.segments.get(at).is_some_and(is_it) {
+            return self.segments.get_mut(at);
+        }
+        self.segments.iter_mut().find(|filled| is_it(filled))
     }
 
     /// The oldest segment, unless it is being filled.

@@ -26,6 +26,7 @@
 //! | early receipt gone | 8 | carrier n, key n |
 //! | final receipt, intermediate one, MO | 9, 10, 11 | account n, key n, our id 8, born n, body as octets |
 //! | delivery gone | 12 | account n, key n |
+//! | stands for | 13 | the other segment's id 8, batches of this one n |
 //!
 //! # The rules
 //!
@@ -40,18 +41,29 @@
 //!   the same keys, and it goes once that commit is durable.
 //! - No key is ever used twice: a removal wins wherever it is read. An entry leaves a journal for another only with all the old
 //!   segments it lies in; a removal record in the old one would remove it from both.
+//! - A *repaired* segment has a second record that names the one it stands for, in whose place of the journal it is: it has all
+//!   that was whole there, its removals come no earlier and go no later than theirs did, and what the later ones say of the lost
+//!   one's end no longer counts. So the rest of the journal stays readable.
 //!
 //! # Who does what
 //!
 //! The engine's records become [`Entry`](record::Entry)s with names; a [`Journal`](journal::Journal) puts them into
 //! [batches](batch) and tells the disk in [`StoreEffect`](journal::StoreEffect)s, which `runtime/disk.rs` is to do, in order.
-//! At a start each file is [read and checked](segment), and [`Recovery`](recovery::Recovery) merges all of them into
-//! [`Recovered`](recovered::Recovered), for the engine's tables and for `store inspect`.
+//! At a start `runtime/store_files.rs` reads the files, the newest first, on several threads. Each is
+//! [read and checked](segment), [sorted] by parts of all keys, and each part [merged](recovery) into
+//! [`Recovered`](recovered::Recovered), for the engine's tables and for `store inspect`. What is whole in a damaged segment is
+//! [saved](salvage) by `store repair`.
 
 pub mod batch;
+pub mod foreign;
+pub mod homes;
 pub mod journal;
 pub mod names;
 pub mod record;
 pub mod recovered;
 pub mod recovery;
+pub mod rewriting;
+pub mod salvage;
 pub mod segment;
+pub mod shard_store;
+pub mod sorted;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::engine::event::Place;
 use crate::engine::message::DeliveryKind;
 use crate::smpp::message_id::MessageId;
 
@@ -35,6 +36,15 @@ pub struct Begin {
     pub sequence: u64,
     pub id: u64,
     pub previous: Option<PreviousEnd>,
+}
+
+/// The second record of a segment that `store repair` wrote in the place of a damaged one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StandsFor {
+    /// Of the segment it stands for.
+    pub id: u64,
+    /// How many batches this one has: no later segment says so.
+    pub batches: u64,
 }
 
 /// What is kept and what is forgotten. `N` names an account or carrier: the text outside, its index inside a segment.
@@ -85,6 +95,7 @@ pub enum Entry<'a, N> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StoreRecord<'a> {
     Begin(Begin),
+    StandsFor(StandsFor),
     Name { index: NameIndex, kind: NameKind, name: &'a str },
     Entry(Entry<'a, NameIndex>),
 }
@@ -119,11 +130,17 @@ const FINAL_RECEIPT: u8 = 9;
 const INTERMEDIATE_RECEIPT: u8 = 10;
 const MO: u8 = 11;
 const DELIVERY_GONE: u8 = 12;
+const STANDS_FOR: u8 = 13;
 
 impl<'a> StoreRecord<'a> {
     pub fn encode(&self, into: &mut Vec<u8>) {
         match *self {
             Self::Begin(begin) => begin.encode(into),
+            Self::StandsFor(StandsFor { id, batches }) => {
+                into.push(STANDS_FOR);
+                into.extend_from_slice(&id.to_le_bytes());
+                put_number(into, batches);
+            }
             Self::Name { index, kind, name } => {
                 into.push(match kind {
                     NameKind::Account => ACCOUNT_NAME,
@@ -141,6 +158,10 @@ impl<'a> StoreRecord<'a> {
         let kind = take_octet(octets)?;
         Ok(match kind {
             BEGIN => Self::Begin(Begin::decode(octets)?),
+            STANDS_FOR => {
+                let id = u64::from_le_bytes(take_array(octets)?);
+                Self::StandsFor(StandsFor { id, batches: take_number(octets)? })
+            }
             ACCOUNT_NAME | CARRIER_NAME => {
                 let kind = if kind == ACCOUNT_NAME { NameKind::Account } else { NameKind::Carrier };
                 let index = take_name(octets)?;
@@ -192,6 +213,16 @@ impl<'a, N: Copy> Entry<'a, N> {
         match self {
             Self::Correlation { .. } | Self::Early { .. } | Self::Delivery { .. } => true,
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => false,
+        }
+    }
+
+    /// What it is reckoned for in its segment while it lives (`Place`).
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        match self {
+            Self::Correlation { carrier_id, .. } => Place::reckon_correlation(carrier_id.len()),
+            Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len()),
+            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
         }
     }
 

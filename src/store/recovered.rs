@@ -1,4 +1,4 @@
-//! What recovery found to live, as it is held: fixed-size entries, their octets in one arena. 10 million correlations make no
+//! What recovery found to live, as it is held: fixed-size entries, their octets in few arenas. 10 million correlations make no
 //! 10 million strings.
 
 use super::names::{NameId, Names};
@@ -13,6 +13,14 @@ pub struct NameCounts {
     pub correlations: u64,
     pub early: u64,
     pub deliveries: u64,
+    /// When the oldest of them was born, in Unix seconds.
+    pub oldest_born: Option<u32>,
+}
+
+impl NameCounts {
+    fn saw(&mut self, born: u32) {
+        self.oldest_born = Some(self.oldest_born.map_or(born, |oldest| oldest.min(born)));
+    }
 }
 
 /// An entry that lives, and where its latest copy lies.
@@ -23,43 +31,72 @@ pub struct Live<'a> {
     pub octets: u32,
 }
 
+/// All of it, in parts that can each be iterated by themselves. A correlation lies in any part; the early receipts of a carrier
+/// and the deliveries of an account lie in one.
 #[derive(Debug)]
 pub struct Recovered {
     pub names: Names,
     /// Records read, copies and all.
     pub records: u64,
-    /// Entries beyond retention, which were dropped.
-    pub expired: u64,
+    /// One more than the largest key of an early receipt or delivery, one that is gone too: no key is used twice.
+    pub next_key: u64,
+    /// When the newest entry was born, in Unix seconds, gone since or not; 0 without any.
+    pub newest_born: u64,
+    /// Whether two journals know of one key. They release their segments apart, so one may forget the removal of what the
+    /// other still holds: rewrite everything into the present homes before serving.
+    pub is_spread: bool,
+    /// By journal and sequence.
     pub(super) segments: Vec<SegmentState>,
-    pub(super) correlations: Kept<Correlation>,
-    pub(super) early: Kept<Early>,
-    pub(super) deliveries: Kept<Delivery>,
-    pub(super) arena: Vec<u8>,
+    /// As read.
+    pub(super) sources: Vec<SegmentName>,
+    pub(super) parts: Vec<KeptPart>,
 }
 
 impl Recovered {
+    /// How many parts there are, for those who iterate them on several threads.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
     pub fn correlations(&self) -> impl Iterator<Item = Live<'_>> {
-        self.correlations.iter().map(|kept| {
+        (0..self.parts()).flat_map(|part| self.correlations_in(part))
+    }
+
+    pub fn early(&self) -> impl Iterator<Item = Live<'_>> {
+        (0..self.parts()).flat_map(|part| self.early_in(part))
+    }
+
+    /// Account by account, the oldest first.
+    pub fn deliveries(&self) -> impl Iterator<Item = Live<'_>> {
+        (0..self.parts()).flat_map(|part| self.deliveries_in(part))
+    }
+
+    pub fn correlations_in(&self, part: usize) -> impl Iterator<Item = Live<'_>> {
+        let part = &self.parts[part];
+        part.correlations.iter().map(|kept| {
             let Correlation { id, carrier, account, destination, is_muted, .. } = *kept;
-            let (born, carrier_id) = (kept.born.into(), self.octets(kept.carrier_id));
+            let (born, carrier_id) = (kept.born.into(), part.octets(kept.carrier_id));
             let entry = Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id };
             self.live(entry, kept.source)
         })
     }
 
-    pub fn early(&self) -> impl Iterator<Item = Live<'_>> {
-        self.early.iter().map(|kept| {
+    pub fn early_in(&self, part: usize) -> impl Iterator<Item = Live<'_>> {
+        let part = &self.parts[part];
+        part.early.iter().map(|kept| {
             let Early { carrier, key, before, .. } = *kept;
-            let entry = Entry::Early { carrier, key, born: kept.born.into(), before, body: self.octets(kept.body) };
+            let entry = Entry::Early { carrier, key, born: kept.born.into(), before, body: part.octets(kept.body) };
             self.live(entry, kept.source)
         })
     }
 
     /// Account by account, the oldest first.
-    pub fn deliveries(&self) -> impl Iterator<Item = Live<'_>> {
-        self.deliveries.iter().map(|kept| {
+    pub fn deliveries_in(&self, part: usize) -> impl Iterator<Item = Live<'_>> {
+        let part = &self.parts[part];
+        part.deliveries.iter().map(|kept| {
             let Delivery { account, id, key, kind, .. } = *kept;
-            let (born, body) = (kept.born.into(), self.octets(kept.body));
+            let (born, body) = (kept.born.into(), part.octets(kept.body));
             self.live(Entry::Delivery { account, id, key, kind, born, body }, kept.source)
         })
     }
@@ -70,30 +107,78 @@ impl Recovered {
         &self.segments
     }
 
+    /// The segments of each journal there is.
+    pub fn journals(&self) -> impl Iterator<Item = &[SegmentState]> {
+        self.segments.chunk_by(|one, next| one.name.journal == next.name.journal)
+    }
+
+    /// The segments of one journal, for the `Journal` that goes on with it.
+    #[must_use]
+    pub fn journal(&self, number: u16) -> &[SegmentState] {
+        self.journals().find(|segments| segments[0].name.journal == number).unwrap_or_default()
+    }
+
     /// How much lives under each name, in the names' order. A correlation counts for its account and its carrier.
     #[must_use]
     pub fn counts(&self) -> Vec<NameCounts> {
         let mut counts = vec![NameCounts::default(); self.names.len()];
-        for kept in self.correlations.iter() {
-            counts[kept.account.0 as usize].correlations += 1;
-            counts[kept.carrier.0 as usize].correlations += 1;
-        }
-        for kept in self.early.iter() {
-            counts[kept.carrier.0 as usize].early += 1;
-        }
-        for kept in self.deliveries.iter() {
-            counts[kept.account.0 as usize].deliveries += 1;
+        for part in &self.parts {
+            for kept in part.correlations.iter() {
+                for name in [kept.account, kept.carrier] {
+                    let count = &mut counts[name.0 as usize];
+                    count.correlations += 1;
+                    count.saw(kept.born);
+                }
+            }
+            for kept in part.early.iter() {
+                let count = &mut counts[kept.carrier.0 as usize];
+                count.early += 1;
+                count.saw(kept.born);
+            }
+            for kept in part.deliveries.iter() {
+                let count = &mut counts[kept.account.0 as usize];
+                count.deliveries += 1;
+                count.saw(kept.born);
+            }
         }
         counts
+    }
+
+    fn live<'a>(&self, entry: Entry<'a, NameId>, source: Source) -> Live<'a> {
+        Live { entry, segment: self.sources[source.segment as usize], octets: source.octets }
+    }
+}
+
+/// What lives of some keys.
+#[derive(Debug, Default)]
+pub(super) struct KeptPart {
+    pub(super) correlations: Kept<Correlation>,
+    pub(super) early: Kept<Early>,
+    pub(super) deliveries: Kept<Delivery>,
+    arena: Vec<u8>,
+}
+
+impl KeptPart {
+    pub(super) fn keep(&mut self, octets: &[u8]) -> Span {
+        let at = self.arena.len() as u64;
+        self.arena.extend_from_slice(octets);
+        Span { at, len: octets.len() as u32 }
+    }
+
+    pub(super) fn sort_deliveries(&mut self) {
+        // A slot that something left has no key, and comes first.
+        self.deliveries.slots.sort_unstable_by_key(|slot| slot.as_ref().map(|kept| (kept.account, kept.key)));
+    }
+
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
+        (self.correlations.iter().map(|kept| kept.source))
+            .chain(self.early.iter().map(|kept| kept.source))
+            .chain(self.deliveries.iter().map(|kept| kept.source))
     }
 
     fn octets(&self, span: Span) -> &[u8] {
         let at = span.at as usize;
         &self.arena[at..at + span.len as usize]
-    }
-
-    fn live<'a>(&self, entry: Entry<'a, NameId>, source: Source) -> Live<'a> {
-        Live { entry, segment: self.segments[source.segment as usize].name, octets: source.octets }
     }
 }
 
@@ -178,8 +263,8 @@ impl<T> Kept<T> {
         }
     }
 
-    pub(super) fn slot_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.slots[slot as usize].as_mut()
+    pub(super) fn slot(&self, slot: u32) -> Option<&T> {
+        self.slots[slot as usize].as_ref()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

@@ -1,24 +1,20 @@
 //! Merging all that was written, every segment of every journal, by key and in whatever order it is read.
 //!
 //! A removal wins wherever it is read, also before what it removes; reading anything twice changes nothing. So entries may
-//! lie in any journal, and in several at once.
+//! lie in any journal, and in several at once. Read the newest first: then what was removed is known before it is met, and is
+//! never kept.
+//!
+//! Keys are divided into parts, each merged by itself: [`Sorted`] segments are numbered, then any thread merges any part.
 
 use ahash::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Place;
 
 use super::names::{NameId, Names};
-use super::record::{Entry, NameIndex, NameKind, StoreRecord};
-use super::recovered::{Correlation, Delivery, Early, Kept, Recovered, Source, Span};
-use super::segment::{Damage, DamageKind, ReadRecord, Segment, SegmentState};
-
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-enum Class {
-    Correlation,
-    Early,
-    Delivery,
-}
+use super::record::Entry;
+use super::recovered::{Correlation, Delivery, Early, KeptPart, Recovered, Source};
+use super::segment::{Damage, Segment, SegmentName, SegmentState};
+use super::sorted::{Class, PARTS, Sighting, Sorted};
 
 /// What is known under one key.
 #[derive(Clone, Copy, Debug)]
@@ -26,261 +22,234 @@ struct Known {
     number: u64,
     /// The name, and the class in the lowest two bits.
     name: u32,
-    /// Where it is kept, or what became of it.
+    /// Where it is kept; or that it is gone, and the journal that says so.
     slot: u32,
 }
 
 impl Known {
-    const GONE: u32 = u32::MAX;
-    const EXPIRED: u32 = u32::MAX - 1;
+    const GONE: u32 = 0xFFFF_0000;
+
+    fn gone(self, journal: u16) -> Self {
+        Self { slot: Self::GONE | u32::from(journal), ..self }
+    }
 
     fn is_kept(self) -> bool {
-        self.slot < Self::EXPIRED
+        self.slot < Self::GONE
     }
-
-    fn class(self) -> Class {
-        match self.name & 3 {
-            0 => Class::Correlation,
-            1 => Class::Early,
-            _ => Class::Delivery,
-        }
-    }
-}
-
-/// The keys of one part, and what was read under them since: merged together, while the part lies in a core's cache.
-#[derive(Debug, Default)]
-struct Part {
-    known: HashTable<Known>,
-    waiting: Vec<Known>,
 }
 
 #[derive(Debug)]
 pub struct Recovery {
-    oldest: u64,
     names: Names,
-    keys: RandomState,
     parts: Vec<Part>,
-    /// How much waits in all parts.
-    waiting: usize,
-    correlations: Kept<Correlation>,
-    early: Kept<Early>,
-    deliveries: Kept<Delivery>,
-    arena: Vec<u8>,
+    /// As read, for what is kept says where it lies by position.
+    sources: Vec<SegmentName>,
     segments: Vec<SegmentState>,
     records: u64,
+    next_key: u64,
+    newest_born: u64,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Recovery {
-    const PARTS: usize = 256;
-    /// Records that wait, of 16 octets each.
-    const MERGE_AT: usize = 4 << 20;
-
-    /// What was born before `oldest`, in Unix seconds, is beyond retention.
     #[must_use]
-    pub fn new(oldest: u64) -> Self {
+    pub fn new() -> Self {
+        // Keys are numbers of ours: nobody chooses what collides.
+        let keys = RandomState::with_seeds(1, 2, 3, 4);
+        let part = |at| Part {
+            at,
+            keys: keys.clone(),
+            known: HashTable::new(),
+            kept: KeptPart::default(),
+            is_spread: false,
+            live: Vec::new(),
+        };
         Self {
-            oldest,
             names: Names::default(),
-            // Keys are numbers of ours: nobody chooses what collides.
-            keys: RandomState::with_seeds(1, 2, 3, 4),
-            parts: (0..Self::PARTS).map(|_| Part::default()).collect(),
-            waiting: 0,
-            correlations: Kept::default(),
-            early: Kept::default(),
-            deliveries: Kept::default(),
-            arena: Vec::new(),
+            parts: (0..PARTS).map(part).collect(),
+            sources: Vec::new(),
             segments: Vec::new(),
             records: 0,
+            next_key: 0,
+            newest_born: 0,
         }
     }
 
     /// Takes in a segment that was checked with its journal's others.
     pub fn read(&mut self, segment: &Segment<'_>) -> Result<(), Damage> {
-        let source = self.segments.len() as u32;
-        self.segments.push(segment.state());
-        let mut local = Vec::new();
-        for read in segment.records() {
-            let ReadRecord { record, offset, octets } = read?;
-            self.records += 1;
-            let is_sound = match record {
-                StoreRecord::Begin(_) => true,
-                StoreRecord::Name { index, kind, name } => {
-                    let is_next = index.0 as usize == local.len();
-                    local.push(self.names.add(kind, name));
-                    is_next
-                }
-                StoreRecord::Entry(entry) => {
-                    let source = Source { segment: source, octets: octets as u32 };
-                    self.resolve(&entry, &local).map(|entry| self.take(&entry, source)).is_some()
-                }
-            };
-            if !is_sound {
-                return Err(Damage { segment: segment.name, offset, kind: DamageKind::UnknownName });
-            }
-        }
+        let mut round = [Sorted::of(segment)?];
+        let (parts, sources) = self.number(&mut round);
+        parts.iter_mut().for_each(|part| part.merge(&round, sources));
         Ok(())
+    }
+
+    /// Gives some segments and their names their numbers. Then each part must merge them, on any thread.
+    pub fn number(&mut self, round: &mut [Sorted<'_>]) -> (&mut [Part], &[SegmentName]) {
+        for sorted in round {
+            sorted.source = self.sources.len() as u32;
+            sorted.number_names(&mut self.names);
+            self.sources.push(sorted.state.name);
+            self.segments.push(sorted.state);
+            self.records += sorted.records;
+            self.next_key = self.next_key.max(sorted.next_key);
+            self.newest_born = self.newest_born.max(sorted.newest_born);
+        }
+        (&mut self.parts, &self.sources)
+    }
+
+    /// The parts, once everything was merged: any thread may close any part, or `finish` does.
+    pub fn parts(&mut self) -> &mut [Part] {
+        &mut self.parts
     }
 
     /// What lives, once everything was read.
     #[must_use]
     pub fn finish(mut self) -> Recovered {
-        self.merge();
-        let sources = (self.correlations.iter().map(|kept| kept.source))
-            .chain(self.early.iter().map(|kept| kept.source))
-            .chain(self.deliveries.iter().map(|kept| kept.source));
-        for source in sources {
-            self.segments[source.segment as usize].live += u64::from(source.octets);
+        for part in &mut self.parts {
+            part.close();
+            for (segment, live) in self.segments.iter_mut().zip(&part.live) {
+                segment.live += live;
+            }
         }
-        // A removed or unused slot has no key, and comes first.
-        let order = |slot: &Option<Delivery>| slot.as_ref().map(|kept| (kept.account, kept.key));
-        self.deliveries.slots.sort_unstable_by_key(order);
+        self.segments.sort_by_key(|segment| (segment.name.journal, segment.name.sequence));
         Recovered {
             names: self.names,
             records: self.records,
-            expired: self.parts.iter().flat_map(|part| &part.known).filter(|known| known.slot == Known::EXPIRED).count()
-                as u64,
+            next_key: self.next_key,
+            newest_born: self.newest_born,
+            is_spread: self.parts.iter().any(|part| part.is_spread),
             segments: self.segments,
-            correlations: self.correlations,
-            early: self.early,
-            deliveries: self.deliveries,
-            arena: self.arena,
+            sources: self.sources,
+            parts: self.parts.into_iter().map(|part| part.kept).collect(),
+        }
+    }
+}
+
+/// Some of the keys, and all that was read under them.
+#[derive(Debug)]
+pub struct Part {
+    at: usize,
+    keys: RandomState,
+    known: HashTable<Known>,
+    kept: KeptPart,
+    is_spread: bool,
+    /// Octets that live in each segment, once closed.
+    live: Vec<u64>,
+}
+
+impl Part {
+    /// Merges what of this part lies in a round's segments, the newest first.
+    pub fn merge(&mut self, round: &[Sorted<'_>], sources: &[SegmentName]) {
+        for sorted in round {
+            for sighting in sorted.of_part(self.at).iter().rev() {
+                self.merge_one(sorted, *sighting, sources);
+            }
         }
     }
 
-    /// `None` when the segment does not define a name, or defines it as another kind of name.
+    /// Forgets what is gone, puts deliveries in order and counts.
+    pub fn close(&mut self) {
+        if self.known.capacity() == 0 {
+            return;
+        }
+        self.known = HashTable::new();
+        self.kept.sort_deliveries();
+        for source in self.kept.sources() {
+            let at = source.segment as usize;
+            if at >= self.live.len() {
+                self.live.resize(at + 1, 0);
+            }
+            self.live[at] += u64::from(source.octets);
+        }
+    }
+
     #[inline]
-    fn resolve<'a>(&self, entry: &Entry<'a, NameIndex>, local: &[NameId]) -> Option<Entry<'a, NameId>> {
-        let mut is_sound = true;
-        let entry = entry.map_names(|kind: NameKind, index| {
-            let name = local.get(index.0 as usize).filter(|name| self.names.kind(**name) == kind);
-            is_sound &= name.is_some();
-            name.copied().unwrap_or(NameId(0))
-        });
-        is_sound.then_some(entry)
-    }
-
-    #[inline]
-    fn take(&mut self, entry: &Entry<'_, NameId>, source: Source) {
-        match *entry {
-            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
-                let slot = if born < self.oldest {
-                    Known::EXPIRED
-                } else {
-                    let (born, carrier_id) = (seconds(born), self.keep(carrier_id));
-                    let kept = Correlation { id, carrier_id, carrier, account, destination, born, source, is_muted };
-                    self.correlations.push(kept)
-                };
-                self.wait(Class::Correlation, carrier, id.bits(), slot);
-            }
-            Entry::Early { carrier, key, born, before, body } => {
-                let slot = if born < self.oldest {
-                    Known::EXPIRED
-                } else {
-                    let (born, body) = (seconds(born), self.keep(body));
-                    self.early.push(Early { carrier, key, born, before, body, source })
-                };
-                self.wait(Class::Early, carrier, key, slot);
-            }
-            Entry::Delivery { account, id, key, kind, born, body } => {
-                let slot = if born < self.oldest {
-                    Known::EXPIRED
-                } else {
-                    let (born, body) = (seconds(born), self.keep(body));
-                    self.deliveries.push(Delivery { account, id, key, kind, born, body, source })
-                };
-                self.wait(Class::Delivery, account, key, slot);
-            }
-            Entry::CorrelationGone { carrier, id } => {
-                self.wait(Class::Correlation, carrier, id.bits(), Known::GONE);
-            }
-            Entry::EarlyGone { carrier, key } => self.wait(Class::Early, carrier, key, Known::GONE),
-            Entry::DeliveryGone { account, key } => self.wait(Class::Delivery, account, key, Known::GONE),
-        }
-    }
-
-    /// Sorts what was read to the part its key belongs to.
-    #[inline]
-    fn wait(&mut self, class: Class, name: NameId, number: u64, slot: u32) {
-        let read = Known { number, name: name.0 << 2 | class as u32, slot };
-        let part = (self.keys.hash_one((read.number, read.name)) >> 40) as usize % Self::PARTS;
-        self.parts[part].waiting.push(read);
-        self.waiting += 1;
-        if self.waiting >= Self::MERGE_AT {
-            self.merge();
-        }
-    }
-
-    fn merge(&mut self) {
-        self.waiting = 0;
-        for part in 0..Self::PARTS {
-            let mut waiting = std::mem::take(&mut self.parts[part].waiting);
-            for read in waiting.drain(..) {
-                self.merge_one(part, read);
-            }
-            self.parts[part].waiting = waiting;
-        }
-    }
-
-    fn merge_one(&mut self, part: usize, read: Known) {
-        let keys = &self.keys;
+    fn merge_one(&mut self, sorted: &Sorted<'_>, sighting: Sighting, sources: &[SegmentName]) {
+        let Self { keys, known, kept, .. } = self;
+        let name = sorted.names[sighting.name()].0 << 2 | sighting.class();
+        let seen = Known { number: sighting.number, name, slot: 0 };
         let hash = |known: &Known| keys.hash_one((known.number, known.name));
-        let same = |known: &Known| known.number == read.number && known.name == read.name;
-        let known = match self.parts[part].known.entry(hash(&read), same, hash) {
+        let same = |known: &Known| known.number == seen.number && known.name == seen.name;
+        let journal = sorted.state.name.journal;
+        let known = match known.entry(hash(&seen), same, hash) {
             Place::Vacant(vacant) => {
-                vacant.insert(read);
+                if sighting.is_gone() {
+                    vacant.insert(seen.gone(journal));
+                } else if let Some(slot) = kept.push_seen(sorted, sighting) {
+                    vacant.insert(Known { slot, ..seen });
+                }
                 return;
             }
             Place::Occupied(occupied) => occupied.into_mut(),
         };
-        let before = *known;
-        if read.slot == Known::GONE {
-            known.slot = Known::GONE;
-            self.drop_kept(before);
-        } else if before.is_kept() && read.is_kept() {
-            self.moved(before, read);
-            self.drop_kept(read);
-        } else {
-            self.drop_kept(read);
+        if !known.is_kept() {
+            self.is_spread |= known.slot as u16 != journal;
+            return;
         }
-    }
-
-    fn drop_kept(&mut self, known: Known) {
-        if known.is_kept() {
-            match known.class() {
-                Class::Correlation => self.correlations.remove(known.slot),
-                Class::Early => self.early.remove(known.slot),
-                Class::Delivery => self.deliveries.remove(known.slot),
+        let Some(place) = kept.source(sighting.class(), known.slot) else { return };
+        let before = sources[place.segment as usize];
+        self.is_spread |= before.journal != journal;
+        let order = |segment: SegmentName| (segment.sequence, segment.journal);
+        if sighting.is_gone() {
+            kept.remove(sighting.class(), known.slot);
+            *known = seen.gone(journal);
+        } else if order(sorted.state.name) > order(before) {
+            // The latest copy is the one that lives: the earlier ones go with their segments.
+            kept.remove(sighting.class(), known.slot);
+            if let Some(slot) = kept.push_seen(sorted, sighting) {
+                known.slot = slot;
             }
         }
     }
+}
 
-    fn source(&mut self, known: Known) -> Option<&mut Source> {
-        match known.class() {
-            Class::Correlation => self.correlations.slot_mut(known.slot).map(|kept| &mut kept.source),
-            Class::Early => self.early.slot_mut(known.slot).map(|kept| &mut kept.source),
-            Class::Delivery => self.deliveries.slot_mut(known.slot).map(|kept| &mut kept.source),
+impl KeptPart {
+    /// Keeps the entry that was seen. Returns its slot.
+    #[inline]
+    fn push_seen(&mut self, sorted: &Sorted<'_>, sighting: Sighting) -> Option<u32> {
+        let entry: Entry<'_, NameId> = sorted.entry(sighting)?;
+        let source = Source { segment: sorted.source, octets: entry.weight() };
+        match entry {
+            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
+                let (born, carrier_id) = (seconds(born), self.keep(carrier_id));
+                let kept = Correlation { id, carrier_id, carrier, account, destination, born, source, is_muted };
+                Some(self.correlations.push(kept))
+            }
+            Entry::Early { carrier, key, born, before, body } => {
+                let (born, body) = (seconds(born), self.keep(body));
+                Some(self.early.push(Early { carrier, key, born, before, body, source }))
+            }
+            Entry::Delivery { account, id, key, kind, born, body } => {
+                let (born, body) = (seconds(born), self.keep(body));
+                Some(self.deliveries.push(Delivery { account, id, key, kind, born, body, source }))
+            }
+            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
         }
     }
 
-    /// The latest copy is the one that lives: the earlier ones go with their segments.
-    fn moved(&mut self, known: Known, copy: Known) {
-        let Some(to) = self.source(copy).copied() else { return };
-        let Some(from) = self.source(known).copied() else { return };
-        let order = |source: Source| {
-            let name = self.segments[source.segment as usize].name;
-            (name.sequence, name.journal)
-        };
-        if order(to) > order(from)
-            && let Some(at) = self.source(known)
-        {
-            *at = to;
+    fn source(&self, class: u32, slot: u32) -> Option<Source> {
+        if class == Class::Correlation as u32 {
+            self.correlations.slot(slot).map(|kept| kept.source)
+        } else if class == Class::Early as u32 {
+            self.early.slot(slot).map(|kept| kept.source)
+        } else {
+            self.deliveries.slot(slot).map(|kept| kept.source)
         }
     }
 
-    fn keep(&mut self, octets: &[u8]) -> Span {
-        let at = self.arena.len() as u64;
-        self.arena.extend_from_slice(octets);
-        Span { at, len: octets.len() as u32 }
+    fn remove(&mut self, class: u32, slot: u32) {
+        if class == Class::Correlation as u32 {
+            self.correlations.remove(slot);
+        } else if class == Class::Early as u32 {
+            self.early.remove(slot);
+        } else {
+            self.deliveries.remove(slot);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The tools: an SMSC simulator, a load generator, the check of their ledgers, and a demonstration that puts the gateway
-//! between the two.
+//! The tools: an SMSC simulator, a load generator, the check of their ledgers, a demonstration that puts the gateway between the
+//! two, and a look into a gateway's store.
 //!
 //! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
 
@@ -12,6 +12,7 @@ pub mod reconcile;
 pub mod report;
 pub mod ring;
 pub mod smsc;
+pub mod store;
 pub mod values;
 pub mod wire;
 

@@ -38,7 +38,6 @@ fn of_a_carrier_that_hangs_up_again_and_again_nothing_is_lost_and_nothing_sent_t
 }
 
 #[test]
-#[ignore = "needs the journal"]
 fn after_every_kill_nothing_is_lost_misrouted_or_repeated_by_us() {
     let store = Directory::new("kill");
     let mut stage = Stage::new(plan(setting("KILL_CYCLES", 3)), &store.0);

@@ -72,8 +72,12 @@ pub(crate) struct Ledger {
     pub(crate) dead: BTreeSet<WireId>,
     /// Sessions that were blocked for a while: their answers may be late.
     pub(crate) hindered: BTreeSet<WireId>,
+    /// Carriers that are sent a submit again when its link was lost, and the links they lost.
+    pub(crate) retrying: BTreeSet<usize>,
+    lost_links: BTreeSet<WireId>,
     durable_ids: BTreeSet<u64>,
     durable_items: BTreeSet<u32>,
+    waiting: BTreeMap<usize, (Vec<u64>, Vec<u32>)>,
     committing: BTreeMap<(usize, u64), (Vec<u64>, Vec<u32>)>,
     next_tag: u32,
     next_item: u32,
@@ -118,6 +122,19 @@ impl Ledger {
         }
     }
 
+    /// A link is over for the proxy: its carrier may be set so that what was out on it is sent again.
+    pub(crate) fn link_lost(&mut self, wire: WireId, carrier: usize) {
+        if self.retrying.contains(&carrier) {
+            self.lost_links.insert(wire);
+        }
+    }
+
+    /// Sendings whose outcome was never learnt and that allowed another.
+    pub(crate) fn retried(&self, submit: &Submit) -> usize {
+        let lost = |attempt: &&Attempt| !attempt.was_refused && self.lost_links.contains(&attempt.wire);
+        submit.attempts.iter().filter(lost).count()
+    }
+
     pub(crate) fn answered(&mut self, wire: WireId, frame: &Frame<'_>) -> u32 {
         let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0)).copied() else {
             self.fail(&format!("an answer to sequence {} that nobody sent", frame.sequence.0));
@@ -133,9 +150,9 @@ impl Ledger {
         tag
     }
 
-    /// A commit began: these records will be durable together.
-    pub(crate) fn committing(&mut self, shard: usize, through: u64, records: &[Record], octets: &Batch) {
-        let (mut ids, mut items) = (Vec::new(), Vec::new());
+    /// The next commit will make these records durable.
+    pub(crate) fn appended(&mut self, shard: usize, records: &[Record], octets: &Batch) {
+        let (ids, items) = self.waiting.entry(shard).or_default();
         for record in records {
             match record {
                 Record::Correlation { id, .. } => ids.push(id.bits()),
@@ -145,7 +162,12 @@ impl Ledger {
                 Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::DeliveryGone { .. } => {}
             }
         }
-        self.committing.insert((shard, through), (ids, items));
+    }
+
+    /// A commit began: what was appended will be durable together.
+    pub(crate) fn committing(&mut self, shard: usize, through: u64) {
+        let waiting = self.waiting.remove(&shard).unwrap_or_default();
+        self.committing.insert((shard, through), waiting);
     }
 
     pub(crate) fn durable(&mut self, shard: usize, through: u64) {
@@ -232,7 +254,9 @@ impl Ledger {
             CommandId::SUBMIT_SM => {
                 let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm nobody sent") };
                 let Some(submit) = self.submits.get_mut(&tag) else { self.fail("a submit_sm nobody sent") };
-                let is_again = submit.attempts.iter().any(|attempt| !attempt.was_refused);
+                let lost = &self.lost_links;
+                let is_again =
+                    submit.attempts.iter().any(|attempt| !attempt.was_refused && !lost.contains(&attempt.wire));
                 self.sent.insert((wire, frame.sequence.0), tag);
                 submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
                 if submit.body != frame.body {

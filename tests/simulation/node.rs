@@ -9,7 +9,11 @@ use trunkline::engine::message::{Batch, ShardId};
 use trunkline::engine::shard::Shard;
 use trunkline::engine::slab::Key;
 use trunkline::smpp::frame::Frame;
+use trunkline::store::segment::SegmentName;
+use trunkline::store::shard_store::ShardStore;
 
+use crate::checks::Rated;
+use crate::disk::Disk;
 use crate::net::{Peer, Toward, WireId};
 use crate::sim::{Event, Sim};
 
@@ -21,14 +25,14 @@ pub(crate) struct Node {
     pub(crate) wake_at: Option<u64>,
     /// By slot.
     pub(crate) sockets: BTreeMap<u32, Socket>,
-    /// The commit under way.
-    pub(crate) commit: Option<u64>,
+    pub(crate) store: ShardStore,
+    pub(crate) disk: Disk,
     pub(crate) notices: Vec<Notice>,
     pub(crate) carriers_drained: bool,
     pub(crate) sessions_drained: bool,
-    /// Submits counted per carrier and account, with the time, for the rates.
-    pub(crate) sent: BTreeMap<(bool, usize), VecDeque<(u64, u64)>>,
-    pub(crate) seen: BTreeMap<(bool, usize), u64>,
+    /// What passed lately, with the time, for the rates.
+    pub(crate) sent: BTreeMap<Rated, VecDeque<(u64, u64)>>,
+    pub(crate) seen: BTreeMap<Rated, u64>,
 }
 
 /// The proxy's end of a connection.
@@ -48,7 +52,8 @@ pub(crate) struct Socket {
 #[derive(Debug)]
 pub(crate) enum In {
     Batch(usize, Batch),
-    Durable(u64),
+    Synced(u64),
+    SegmentRead(SegmentName, Vec<u8>),
     Ids(u64, u64),
     Connected(Key),
     Closed(Key),
@@ -61,14 +66,17 @@ pub(crate) enum In {
 }
 
 impl Node {
-    pub(crate) fn new(shard: Shard, at: usize, shards: usize) -> Self {
+    pub(crate) fn new(shard: Shard, store: ShardStore, at: usize, shards: usize) -> Self {
+        let mut out = Effects::new(ShardId(at as u16), shards);
+        out.segment = store.next_segment();
         Self {
             shard,
-            out: Effects::new(ShardId(at as u16), shards),
+            out,
             inbox: VecDeque::new(),
             wake_at: None,
             sockets: BTreeMap::new(),
-            commit: None,
+            store,
+            disk: Disk::default(),
             notices: Vec::new(),
             carriers_drained: false,
             sessions_drained: false,
@@ -111,10 +119,17 @@ impl Sim {
         let now = self.instant();
         match input {
             In::Batch(from, batch) => self.handle(at, Input::Batch { from: ShardId(from as u16), batch: &batch }),
-            In::Durable(through) => {
-                self.nodes[at].commit = None;
-                self.ledger.durable(at, through);
-                self.handle(at, Input::Durable { through });
+            In::Synced(commit) => {
+                let (node, mut effects) = (&mut self.nodes[at], Vec::new());
+                if let Some(through) = node.store.synced(commit, &mut node.shard, now, &mut effects) {
+                    self.ledger.durable(at, through);
+                    self.handle(at, Input::Durable { through });
+                }
+                self.work_disk(at, effects);
+            }
+            In::SegmentRead(segment, octets) => {
+                let node = &mut self.nodes[at];
+                node.store.read(segment, octets, &node.shard, now);
             }
             In::Ids(first, end) => self.handle(at, Input::Ids { first, end }),
             In::Connected(key) => self.handle(at, Input::Connected { connection: key }),
@@ -170,6 +185,9 @@ impl Sim {
         if let Some(wire) = socket.wire {
             self.wires[wire].home = None;
             self.ledger.dead.insert(wire);
+            if let Peer::Smsc(carrier) = self.wires[wire].peer {
+                self.ledger.link_lost(wire, carrier);
+            }
             self.hang_up(wire, Toward::Proxy);
         }
     }
@@ -248,7 +266,8 @@ impl Sim {
             let is_done = node.out.actions.is_empty()
                 && !node.out.is_dirty()
                 && node.out.prompt.iter().all(Batch::is_empty)
-                && (node.out.records.is_empty() || node.commit.is_some());
+                && (node.out.records.is_empty() || node.store.is_committing())
+                && !node.store.wants_commit();
             if is_done && node.out.wants_next_turn() {
                 node.shard.next_turn(now, &mut node.out);
             } else if is_done {
@@ -258,6 +277,7 @@ impl Sim {
     }
 
     fn act(&mut self, at: usize) -> Vec<Key> {
+        self.see_closes(at);
         let mut closes = Vec::new();
         for action in std::mem::take(&mut self.nodes[at].out.actions) {
             match action {
@@ -280,6 +300,19 @@ impl Sim {
             }
         }
         closes
+    }
+
+    /// Links the engine has given up: what was out on them may be sent again in this same turn.
+    pub(crate) fn see_closes(&mut self, at: usize) {
+        for action in &self.nodes[at].out.actions {
+            if let Action::Close { connection } = action
+                && let Some(socket) = self.nodes[at].sockets.get(&connection.slot)
+                && let (true, Some(wire)) = (socket.key == *connection, socket.wire)
+                && let Peer::Smsc(carrier) = self.wires[wire].peer
+            {
+                self.ledger.link_lost(wire, carrier);
+            }
+        }
     }
 
     fn resume(&mut self, at: usize, key: Key) {

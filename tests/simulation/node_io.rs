@@ -11,19 +11,19 @@ use crate::sim::{Event, Sim};
 impl Sim {
     /// Begins a commit when something waits and none runs.
     pub(crate) fn commit(&mut self, at: usize) {
+        let now = self.instant();
         let node = &mut self.nodes[at];
-        if node.commit.is_some() {
+        if node.store.is_committing() {
             return;
         }
-        let Some(through) = node.out.start_commit() else { return };
-        self.ledger.committing(at, through, &node.out.records, &node.out.record_bytes);
-        node.out.records.clear();
-        node.out.record_bytes.clear();
-        node.commit = Some(through);
-        let (low, high) = self.habit.commit_us;
-        let after = self.rng.between((low * 1_000, high * 1_000));
-        self.plan(after, Event::Input(at, In::Durable(through)));
-        self.plant_at_commit(at, through);
+        let mut effects = Vec::new();
+        self.ledger.appended(at, &node.out.records, &node.out.record_bytes);
+        node.store.commit(&mut node.shard, now, &mut node.out, &mut effects);
+        if let Some(through) = node.store.committing() {
+            self.ledger.committing(at, through);
+            self.work_disk(at, effects);
+            self.plant_at_commit(at, through);
+        }
     }
 
     /// Sends what is for other shards.
@@ -65,6 +65,7 @@ impl Sim {
             room = self.rng.below(room as u64) as usize;
         }
         if room > 0 {
+            self.see_closes(at);
             self.hand_over(at, slot, wire, room);
         }
         let is_blocked = room < waiting;

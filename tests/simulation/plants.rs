@@ -21,6 +21,8 @@ pub(crate) enum Plant {
     AnswerLost,
     /// An answer arrives behind its receipt.
     AnswerLate,
+    /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
+    RetriedUnasked,
 }
 
 impl Sim {
@@ -32,7 +34,7 @@ impl Sim {
 
     pub(crate) fn plant_in_batch(&mut self, from: usize, to: usize, batch: &mut Batch) {
         match self.plant {
-            Plant::None | Plant::DurableEarly => {}
+            Plant::None | Plant::DurableEarly | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {
                     if let ShardMessage::Deliver { account, .. } = message {

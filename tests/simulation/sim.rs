@@ -10,11 +10,13 @@ use trunkline::config::{self, Config, Surroundings};
 use trunkline::engine::event::AdmittedBind;
 use trunkline::engine::message::{Batch, ShardId};
 use trunkline::engine::placement::Placement;
+use trunkline::engine::random::Random;
 use trunkline::engine::shard::{Seeds, Shard};
 use trunkline::engine::slab::Key;
 use trunkline::engine::time::Instant;
 use trunkline::smpp::command::{CommandStatus, SequenceNumber};
 use trunkline::smpp::pdu::BindMode;
+use trunkline::store::shard_store::ShardStore;
 
 use crate::esme::Esme;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
@@ -24,6 +26,9 @@ use crate::node::{In, Node};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::smsc::Smsc;
+
+/// So small that segments are filled, released and rewritten all the time.
+const SEGMENT_OCTETS: u64 = 20_000;
 
 pub(crate) struct Sim {
     pub(crate) now: u64,
@@ -105,16 +110,22 @@ impl Sim {
         let mut rng = Rng::new(seed);
         let nodes = (0..shards).map(|at| {
             let first = (at as u64) << 40;
-            let seeds = Seeds { random: rng.draw(), id_key: [7; 16], ids: (first, first + 300) };
-            Node::new(Shard::new(ShardId(at as u16), config.clone(), placement.clone(), &seeds), at, shards)
+            let (id_key, ids) = ([7; 16], (first, first + 300));
+            let seeds = Seeds { random: rng.draw(), id_key, ids, first_key: 0, unix_seconds: 1_800_000_000 };
+            let shard = Shard::new(ShardId(at as u16), config.clone(), placement.clone(), &seeds);
+            let store = ShardStore::new(at as u16, config.clone(), SEGMENT_OCTETS, &[], Random::new(rng.draw()));
+            Node::new(shard, store, at, shards)
         });
         let nodes: Vec<_> = nodes.collect();
         let smscs = (0..config.carriers.len()).map(|at| Smsc::new(at, CarrierHabit::default())).collect();
+        let mut ledger = Ledger::new(seed, config.smpp.timers.response);
+        let retries = |at: &usize| config.carriers[*at].in_doubt == config::InDoubt::Retry;
+        ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
         let mesh = (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect();
         let mut sim = Self {
             now: 1_000,
             rng,
-            ledger: Ledger::new(seed, config.smpp.timers.response),
+            ledger,
             config,
             placement,
             nodes,

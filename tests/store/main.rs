@@ -5,19 +5,23 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use trunkline::engine::event::Place;
 use trunkline::engine::message::DeliveryKind;
 use trunkline::engine::random::Random;
 use trunkline::smpp::message_id::MessageId;
-use trunkline::store::journal::{Journal, Limits, Place, StoreEffect};
+use trunkline::store::journal::{Journal, StoreEffect};
 use trunkline::store::record::{Entry, StoreRecord};
 use trunkline::store::recovered::Recovered;
 use trunkline::store::recovery::Recovery;
 use trunkline::store::segment::{Damage, SegmentName, check_journal, read_segment};
 
+mod commands;
+mod files;
+mod repair;
 mod replay;
 mod torn;
 
-const LIMITS: Limits = Limits { segment_octets: 3_000, segments: 1_000 };
+const SEGMENT_OCTETS: u64 = 3_000;
 const NAMES: [&str; 3] = ["acme", "bolt", "north"];
 
 /// Class and number: no key is used twice.
@@ -96,7 +100,7 @@ fn recover(files: &Files) -> Result<Recovered, Damage> {
         segments.push(read_segment(octets, *name)?);
     }
     check_journal(&mut segments)?;
-    let mut recovery = Recovery::new(0);
+    let mut recovery = Recovery::new();
     segments.iter().try_for_each(|segment| recovery.read(segment))?;
     Ok(recovery.finish())
 }
@@ -107,7 +111,7 @@ fn state_of(recovered: &Recovered) -> (State, BTreeMap<EntryKey, Place>) {
         let entry = live.entry.map_names(|_, name| recovered.names.name(name));
         let key = key_of(&entry).unwrap();
         state.insert(key, format!("{entry:?}").into());
-        places.insert(key, Place { segment: live.segment.sequence, octets: live.octets });
+        places.insert(key, Place { segment: live.segment.sequence as u16, octets: live.entry.weight() });
     }
     (state, places)
 }
@@ -116,7 +120,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         Self {
-            journal: Journal::new(1, LIMITS, &[], Random::new(random.draw())),
+            journal: Journal::new(1, SEGMENT_OCTETS, &[], Random::new(random.draw())),
             random,
             files: Files::new(),
             spare: Vec::new(),
@@ -210,7 +214,8 @@ impl World {
         for read in segment.records() {
             let StoreRecord::Entry(stored) = read.unwrap().record else { continue };
             let Some(key) = key_of(&stored) else { continue };
-            if let Some(old) = self.places.get(&key).copied().filter(|place| place.segment == name.sequence) {
+            if let Some(old) = self.places.get(&key).copied().filter(|place| u64::from(place.segment) == name.sequence)
+            {
                 let place = self.journal.append(&entry(key, true, &[b'x'; 300]));
                 self.journal.removed(old);
                 self.places.insert(key, place);
@@ -240,7 +245,8 @@ impl World {
         let recovered = recover(&self.files).unwrap_or_else(|damage| panic!("seed {seed}: {damage}"));
         let (state, places) = state_of(&recovered);
         assert!(state == *synced || state == unsynced, "seed {seed}: neither the synced state nor the next");
-        self.journal = Journal::new(1, LIMITS, recovered.segments(), Random::new(self.random.draw()));
+        self.journal = Journal::new(1, SEGMENT_OCTETS, recovered.segments(), Random::new(self.random.draw()));
+        places.values().for_each(|place| self.journal.restored(*place));
         let is_kept = |batch: &Written, recovered: &Recovered| {
             let mut segments = recovered.segments().iter();
             segments.any(|segment| segment.name == batch.segment && batch.offset < segment.octets as usize)

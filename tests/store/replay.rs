@@ -34,7 +34,7 @@ proptest! {
                 world.step();
             }
             world.commit();
-            let slack = 6 * LIMITS.segment_octets;
+            let slack = 6 * SEGMENT_OCTETS;
             prop_assert!(world.journal.octets() <= 2 * world.journal.live_octets() + slack);
             // One may have begun whose first batch waits.
             prop_assert!(world.journal.segments() - world.files.len() <= 1);

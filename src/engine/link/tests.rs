@@ -16,7 +16,7 @@ fn dialling(carrier: &str) -> (Shard, Effects, Option<Key>) {
     let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
     let config = Arc::new(config::parse(&text, &surroundings).unwrap().config);
     let placement = Placement::new(&config, 1);
-    let seeds = Seeds { random: 1, id_key: [7; 16], ids: (0, 1) };
+    let seeds = Seeds { random: 1, id_key: [7; 16], ids: (0, 1), first_key: 0, unix_seconds: 0 };
     let (mut shard, mut out) = (Shard::new(ShardId(0), config, placement, &seeds), Effects::new(ShardId(0), 1));
     shard.start(Instant::ZERO, &mut out);
     shard.handle(Input::Timeout, Instant::ZERO, &mut out);

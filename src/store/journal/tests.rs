@@ -1,12 +1,12 @@
-//! A journal commits one batch at a time, releases the oldest first, and keeps its reserve.
+//! A journal commits one batch at a time and releases the oldest first.
 
 use super::*;
 use crate::smpp::message_id::MessageId;
 
-const LIMITS: Limits = Limits { segment_octets: 1_000, segments: 6 };
+const SEGMENT_OCTETS: u64 = 1_000;
 
 fn journal() -> Journal {
-    Journal::new(1, LIMITS, &[], Random::new(7))
+    Journal::new(1, SEGMENT_OCTETS, &[], Random::new(7))
 }
 
 fn delivery(key: u64, body: &[u8]) -> Entry<'_, &'static str> {
@@ -75,7 +75,7 @@ fn nothing_is_acknowledged_after_a_failure() {
     assert!(!journal.synced(commit, &mut effects));
     journal.append(&delivery(2, b"b"));
     assert_eq!(journal.commit(&mut effects), None);
-    assert!(!journal.has_room_for_submits());
+    assert!(effects.len() == 4);
 }
 
 #[test]
@@ -139,26 +139,28 @@ fn a_journal_larger_than_twice_what_lives_is_rewritten_from_its_oldest_segment()
 }
 
 #[test]
-fn submits_are_refused_before_the_reserve_is_touched_and_taken_again_when_there_is_room() {
+fn a_rewriting_that_left_something_behind_is_tried_again_with_the_next_segment() {
     let mut journal = journal();
-    let mut places = Vec::new();
-    while journal.has_room_for_submits() {
-        places.push(journal.append(&delivery(places.len() as u64, &[1; 300])));
+    for key in 0..6 {
+        let place = journal.append(&delivery(key, &[1; 300]));
+        commit(&mut journal);
+        if key > 0 {
+            journal.append(&gone(key));
+            journal.removed(place);
+            commit(&mut journal);
+        }
+    }
+    let mut effects = Vec::new();
+    journal.rewrite(&mut effects);
+    assert_eq!(effects.len(), 1);
+    journal.rewritten();
+    assert_eq!(journal.wants_rewrite(), None, "what lives there is on its way somewhere");
+    while journal.next_segment() == journal.segments.back().unwrap().segment.name.sequence as u16 {
+        journal.append(&gone(9));
         commit(&mut journal);
     }
-    assert_eq!(journal.segments(), LIMITS.segments - Journal::RESERVE);
-    for (key, place) in places.iter().enumerate() {
-        journal.append(&gone(key as u64));
-        journal.removed(*place);
-        commit(&mut journal);
-        assert!(journal.segments() <= LIMITS.segments);
-    }
-    assert!(journal.has_room_for_submits());
-    journal.full();
-    assert!(!journal.has_room_for_submits());
-    journal.append(&gone(0));
-    commit(&mut journal);
-    assert!(journal.has_room_for_submits());
+    journal.append(&gone(9));
+    assert!(journal.wants_rewrite().is_some());
 }
 
 #[test]
@@ -166,7 +168,9 @@ fn after_a_start_the_old_segments_are_never_filled_and_the_new_one_says_where_th
     let name = SegmentName { journal: 1, sequence: 8, id: 5 };
     let used = SegmentState { name, batches: 3, octets: 2_048, live: 40 };
     let unused = SegmentState { name: SegmentName { sequence: 9, id: 6, ..name }, batches: 0, octets: 0, live: 0 };
-    let mut journal = Journal::new(1, LIMITS, &[used, unused], Random::new(7));
+    let mut journal = Journal::new(1, SEGMENT_OCTETS, &[used, unused], Random::new(7));
+    journal.restored(Place { segment: 8, octets: 40 });
+    assert_eq!(journal.next_segment(), 10);
     let place = journal.append(&delivery(1, b"a"));
     assert_eq!(place.segment, 10);
     let effects = commit(&mut journal);

@@ -1,6 +1,8 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod receipts;
+mod replay;
+mod retries;
 mod sessions;
 mod submits;
 

@@ -1,0 +1,147 @@
+//! Giving what recovery found to its present homes. Pure: the disk of a commit is the caller's.
+//!
+//! Entries stay where they lie unless one of them has another home now, or two journals know of one: then everything is recorded
+//! anew in the journals of the present homes, and the old segments go once all of that is durable, on every shard. A process
+//! that ends amid it is followed by one that does it again.
+
+use super::names::NameId;
+use super::record::{Entry, NameKind};
+use super::recovered::{Live, Recovered};
+use super::segment::SegmentState;
+use super::shard_store::ShardStore;
+use crate::config::{AccountId, CarrierId, Config};
+use crate::engine::effects::Effects;
+use crate::engine::event::Place;
+use crate::engine::message::ShardId;
+use crate::engine::placement::Placement;
+use crate::engine::restore::Restored;
+use crate::engine::shard::Shard;
+use crate::engine::time::Instant;
+
+/// Records of one commit while everything is recorded anew.
+const MOVED_AT_ONCE: usize = 50_000;
+
+/// What recovery found, and where it belongs now.
+pub struct Homes<'a> {
+    placement: &'a Placement,
+    pub recovered: Recovered,
+    accounts: Vec<Option<AccountId>>,
+    carriers: Vec<Option<CarrierId>>,
+    /// Everything is recorded anew, and all old segments go.
+    pub is_moved: bool,
+}
+
+/// Whose an entry is.
+enum Owner<'a> {
+    Shard(ShardId, Restored<'a>),
+    /// Nobody's: its account or carrier is not in the configuration.
+    Foreign,
+}
+
+impl<'a> Homes<'a> {
+    #[must_use]
+    pub fn new(config: &Config, placement: &'a Placement, recovered: Recovered) -> Self {
+        let names = || (0..recovered.names.len()).map(|at| NameId(at as u32));
+        let is_account = |id: &NameId| recovered.names.kind(*id) == NameKind::Account;
+        let account = |id| {
+            let name = recovered.names.name(id);
+            let at = config.accounts.iter().position(|account| account.name == name).filter(|_| is_account(&id));
+            at.map(|at| AccountId(at as u32))
+        };
+        let carrier = |id| {
+            let name = recovered.names.name(id);
+            let at = config.carriers.iter().position(|carrier| carrier.name == name).filter(|_| !is_account(&id));
+            at.map(|at| CarrierId(at as u16))
+        };
+        let (accounts, carriers) = (names().map(account).collect(), names().map(carrier).collect());
+        let mut homes = Self { placement, recovered, accounts, carriers, is_moved: false };
+        homes.is_moved = homes.recovered.is_spread
+            || homes.surplus().next().is_some()
+            || homes.all().any(|live| match homes.owner(&live) {
+                Owner::Shard(home, _) => home.0 != live.segment.journal,
+                Owner::Foreign => false,
+            });
+        homes
+    }
+
+    /// Segments of journals that no shard has any more, oldest first.
+    pub fn surplus(&self) -> impl Iterator<Item = &SegmentState> {
+        self.recovered.segments().iter().filter(|segment| usize::from(segment.name.journal) >= self.placement.shards())
+    }
+
+    /// Gives a shard and its store everything whose home it is. What is recorded anew is for `commit` to make durable.
+    pub fn restore<E>(
+        &self,
+        (shard, store, out): (&mut Shard, &mut ShardStore, &mut Effects),
+        now: Instant,
+        mut commit: impl FnMut(&mut Shard, &mut ShardStore, &mut Effects) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let id = shard.id;
+        for (counts, carrier) in self.recovered.counts().iter().zip(&self.carriers) {
+            if let Some(carrier) = *carrier {
+                shard.reserve_correlations(carrier, counts.correlations as usize);
+            }
+        }
+        for live in self.all() {
+            let place = Place { segment: live.segment.sequence as u16, octets: live.octets };
+            let place = (!self.is_moved).then_some(place);
+            match self.owner(&live) {
+                Owner::Shard(home, restored) if home == id => {
+                    if let Some(place) = place {
+                        store.restored(place);
+                    }
+                    shard.restore(&restored, place, now, out);
+                }
+                Owner::Foreign if self.keeps_foreign(&live, id) => {
+                    let entry = live.entry.map_names(|_, name| self.recovered.names.name(name));
+                    store.restore_foreign(&entry, place);
+                }
+                Owner::Shard(..) | Owner::Foreign => continue,
+            }
+            if self.is_moved && out.records.len() >= MOVED_AT_ONCE {
+                commit(shard, store, out)?;
+            }
+        }
+        if self.is_moved {
+            commit(shard, store, out)?;
+            store.close_segment(out);
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = Live<'_>> {
+        let recovered = &self.recovered;
+        recovered.correlations().chain(recovered.early()).chain(recovered.deliveries())
+    }
+
+    fn owner<'e>(&self, live: &Live<'e>) -> Owner<'e> {
+        let account = |name: NameId| self.accounts[name.0 as usize];
+        let carrier = |name: NameId| self.carriers[name.0 as usize];
+        let restored = match live.entry {
+            Entry::Correlation { carrier: at, account: whose, id, destination, born, is_muted, carrier_id } => {
+                carrier(at).zip(account(whose)).map(|(carrier, account)| {
+                    let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
+                    (home, Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id })
+                })
+            }
+            Entry::Early { carrier: at, key, born, body, .. } => carrier(at).map(|carrier| {
+                let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
+                (home, Restored::Early { carrier, key, born, body })
+            }),
+            Entry::Delivery { account: whose, id, key, kind, born, body } => account(whose).map(|account| {
+                let (born, home) = (seconds(born), self.placement.home_of_account(account));
+                (home, Restored::Delivery { account, id, key, kind, born, body })
+            }),
+            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+        };
+        restored.map_or(Owner::Foreign, |(home, restored)| Owner::Shard(home, restored))
+    }
+
+    fn keeps_foreign(&self, live: &Live<'_>, id: ShardId) -> bool {
+        if self.is_moved { id.0 == 0 } else { live.segment.journal == id.0 }
+    }
+}
+
+fn seconds(born: u64) -> u32 {
+    u32::try_from(born).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,153 @@
+//! A segment's records, sorted by the part of all keys that each belongs to: what one thread makes of a file, so that other
+//! threads merge whole parts without asking each other.
+
+use ahash::RandomState;
+
+use super::names::{NameId, Names};
+use super::record::{Entry, NameIndex, NameKind, StoreRecord};
+use super::segment::{Damage, DamageKind, ReadRecord, Segment, SegmentState};
+
+/// Into how many parts the keys are divided.
+pub const PARTS: usize = 256;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub(super) enum Class {
+    Correlation,
+    Early,
+    Delivery,
+}
+
+/// A record's key, and where the record lies. Tens of millions are sorted in a second, so each takes 16 octets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sighting {
+    pub(super) number: u64,
+    /// In its segment. A record that lies there was decoded once already.
+    pub(super) at: u32,
+    /// The name's index, then a bit that says it is gone, then two of its class.
+    tag: u32,
+}
+
+impl Sighting {
+    pub(super) fn name(self) -> usize {
+        (self.tag >> 3) as usize
+    }
+
+    pub(super) fn is_gone(self) -> bool {
+        self.tag & 4 != 0
+    }
+
+    pub(super) fn class(self) -> u32 {
+        self.tag & 3
+    }
+}
+
+#[derive(Debug)]
+pub struct Sorted<'a> {
+    pub(super) state: SegmentState,
+    pub(super) octets: &'a [u8],
+    /// The segment's names, and what recovery numbers them.
+    texts: Vec<(NameKind, &'a str)>,
+    pub(super) names: Vec<NameId>,
+    /// The segment's position among all that recovery reads.
+    pub(super) source: u32,
+    parts: Vec<Vec<Sighting>>,
+    pub(super) records: u64,
+    /// One more than the largest key of an early receipt or delivery, one that is gone too.
+    pub(super) next_key: u64,
+    pub(super) newest_born: u64,
+}
+
+impl<'a> Sorted<'a> {
+    /// Of a segment that was checked with its journal's others.
+    pub fn of(segment: &Segment<'a>) -> Result<Self, Damage> {
+        let spread = RandomState::with_seeds(5, 6, 7, 8);
+        // Records have some thirty octets, of which a part gets its share.
+        let expected = segment.end / 30 / PARTS;
+        let mut sorted = Self {
+            state: segment.state(),
+            octets: segment.octets(),
+            texts: Vec::new(),
+            names: Vec::new(),
+            source: 0,
+            parts: (0..PARTS).map(|_| Vec::with_capacity(expected)).collect(),
+            records: 0,
+            next_key: 0,
+            newest_born: 0,
+        };
+        // An account's deliveries lie in one part, where they can be put in order.
+        let mut part_of_name = Vec::new();
+        for read in segment.records() {
+            let ReadRecord { record, offset, .. } = read?;
+            sorted.records += 1;
+            let is_sound = match record {
+                StoreRecord::Begin(_) | StoreRecord::StandsFor(_) => true,
+                StoreRecord::Name { index, kind, name } => {
+                    let is_next = index.0 as usize == sorted.texts.len();
+                    sorted.texts.push((kind, name));
+                    part_of_name.push(spread.hash_one(name) as usize % PARTS);
+                    is_next
+                }
+                StoreRecord::Entry(entry) => {
+                    let is_named = sorted.knows_names(&entry);
+                    if is_named {
+                        sorted.sight(&entry, offset, &part_of_name);
+                    }
+                    is_named
+                }
+            };
+            if !is_sound {
+                return Err(Damage { segment: segment.name, offset, kind: DamageKind::UnknownName });
+            }
+        }
+        Ok(sorted)
+    }
+
+    pub(super) fn of_part(&self, part: usize) -> &[Sighting] {
+        &self.parts[part]
+    }
+
+    pub(super) fn number_names(&mut self, names: &mut Names) {
+        self.names = self.texts.iter().map(|(kind, name)| names.add(*kind, name)).collect();
+    }
+
+    /// The entry that a sighting of this segment saw.
+    pub(super) fn entry(&self, sighting: Sighting) -> Option<Entry<'a, NameId>> {
+        let mut octets = self.octets.get(sighting.at as usize..)?;
+        let Ok(StoreRecord::Entry(entry)) = StoreRecord::decode(&mut octets) else { return None };
+        Some(entry.map_names(|_, index| self.names[index.0 as usize]))
+    }
+
+    #[inline]
+    fn knows_names(&self, entry: &Entry<'a, NameIndex>) -> bool {
+        let is_known = |kind: NameKind, index: NameIndex| {
+            self.texts.get(index.0 as usize).is_some_and(|(known, _)| *known == kind)
+        };
+        let mut all = true;
+        entry.map_names(|kind, index| all &= is_known(kind, index));
+        all
+    }
+
+    #[inline]
+    fn sight(&mut self, entry: &Entry<'a, NameIndex>, offset: usize, part_of_name: &[usize]) {
+        let (class, name, number, born) = match *entry {
+            Entry::Correlation { carrier, id, born, .. } => (Class::Correlation, carrier, id.bits(), Some(born)),
+            Entry::CorrelationGone { carrier, id } => (Class::Correlation, carrier, id.bits(), None),
+            Entry::Early { carrier, key, born, .. } => (Class::Early, carrier, key, Some(born)),
+            Entry::EarlyGone { carrier, key } => (Class::Early, carrier, key, None),
+            Entry::Delivery { account, key, born, .. } => (Class::Delivery, account, key, Some(born)),
+            Entry::DeliveryGone { account, key } => (Class::Delivery, account, key, None),
+        };
+        let part = match class {
+            Class::Correlation => (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PARTS,
+            Class::Early | Class::Delivery => {
+                self.next_key = self.next_key.max(number.saturating_add(1));
+                part_of_name[name.0 as usize]
+            }
+        };
+        self.newest_born = self.newest_born.max(born.unwrap_or(0));
+        // A segment is shorter than 4 GiB (`read_segment`), and so are the indexes of its names than 2^29.
+        let tag = name.0 << 3 | u32::from(born.is_none()) << 2 | class as u32;
+        self.parts[part].push(Sighting { number, at: offset as u32, tag });
+    }
+}
