@@ -46,7 +46,7 @@ fn lose_power(crashes: u64, durability: &'static str) -> Option<Result<Verdict, 
 }
 
 #[test]
-#[ignore = "needs root and the journal: just power"]
+#[ignore = "needs root: just power"]
 fn after_every_power_loss_nothing_is_lost_misrouted_or_repeated_by_us() {
     if let Some(verdict) = lose_power(setting("POWER_CYCLES", 20), "fsync") {
         assert!(verdict.unwrap().is_clean());
@@ -54,7 +54,7 @@ fn after_every_power_loss_nothing_is_lost_misrouted_or_repeated_by_us() {
 }
 
 #[test]
-#[ignore = "needs root and the journal: just power"]
+#[ignore = "needs root: just power"]
 fn acknowledging_before_the_sync_is_caught_within_five_power_losses() {
     match lose_power(5, "process") {
         Some(Ok(verdict)) => {
