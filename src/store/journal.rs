@@ -199,9 +199,18 @@ impl Journal {
         is_wanted.then_some(oldest.segment.name)
     }
 
+    /// Whether this segment was asked for, and has not gone since.
+    #[must_use]
+    pub fn is_rewriting(&self, segment: SegmentName) -> bool {
+        self.rewriting == Some(segment.sequence)
+    }
+
     /// All that lived in the segment was appended again, but for what was on its way somewhere; and it is durable.
-    pub fn rewritten(&mut self) {
-        self.tried = self.rewriting.take().map(|segment| (segment, self.next_sequence));
+    pub fn rewritten(&mut self, segment: SegmentName) {
+        if self.is_rewriting(segment) {
+            self.rewriting = None;
+            self.tried = Some((segment.sequence, self.next_sequence));
+        }
     }
 
     /// Removes the oldest segments in which nothing lives, before the first commit.

@@ -33,6 +33,11 @@ impl Rewriting {
         Self { segment, octets, offset: 0, carriers: Vec::new(), held, is_held_done: false }
     }
 
+    #[must_use]
+    pub fn segment(&self) -> SegmentName {
+        self.segment
+    }
+
     /// Appends some more of what lives there. True when that was all.
     pub fn go_on(&mut self, config: &Config, shard: &mut Shard, now: Instant, out: &mut Effects) -> bool {
         let segment = self.segment.sequence as u16;

@@ -25,6 +25,8 @@ pub struct ShardStore {
     journal: Journal,
     foreign: Foreign,
     rewriting: Option<Rewriting>,
+    /// The segment whose last entry went into the commit that began last.
+    rewritten: Option<SegmentName>,
     /// The last record of the commit under way, and when it began.
     committing: Option<(u64, Instant)>,
 }
@@ -38,6 +40,7 @@ impl ShardStore {
             journal: Journal::new(number, segment_octets, old, ids),
             foreign: Foreign::default(),
             rewriting: None,
+            rewritten: None,
             committing: None,
         }
     }
@@ -80,6 +83,7 @@ impl ShardStore {
         if let Some(rewriting) = &mut self.rewriting
             && rewriting.go_on(&self.config, shard, now, out)
         {
+            self.rewritten = Some(rewriting.segment());
             self.rewriting = None;
         }
         let through = out.start_commit();
@@ -109,8 +113,8 @@ impl ShardStore {
         if !self.journal.synced(commit, effects) {
             return None;
         }
-        if self.rewriting.is_none() {
-            self.journal.rewritten();
+        if let Some(segment) = self.rewritten.take() {
+            self.journal.rewritten(segment);
         }
         self.journal.rewrite(effects);
         let (through, began) = self.committing.take()?;
@@ -121,6 +125,9 @@ impl ShardStore {
 
     /// The octets of a segment that was to be read: what lives there is appended again with the next commits.
     pub fn read(&mut self, segment: SegmentName, octets: Vec<u8>, shard: &Shard, now: Instant) {
+        if !self.journal.is_rewriting(segment) {
+            return;
+        }
         let oldest = shard.oldest_kept(now);
         for place in self.foreign.displace(segment.sequence as u16, oldest) {
             self.journal.removed(place);
@@ -198,3 +205,6 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
     let place = journal.append(&entry);
     debug_assert_eq!(place.octets, record.weight(), "the engine reckons as the journal does");
 }
+
+#[cfg(test)]
+mod tests;
