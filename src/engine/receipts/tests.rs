@@ -21,16 +21,19 @@ struct World {
     link: Key,
 }
 
+fn shard(carriers: &str) -> (Shard, Effects) {
+    let text = format!("accounts: {{ acme: {{ password: secret }} }}\n{carriers}");
+    let file = |_: &Path| Err("no files".to_owned());
+    let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
+    let config = Arc::new(config::parse(&text, &surroundings).unwrap().config);
+    let placement = Placement::new(&config, 1);
+    let seeds = Seeds { random: 1, id_key: [7; 16], ids: (0, 1), first_key: 0, unix_seconds: 0 };
+    (Shard::new(ShardId(0), config, placement, &seeds), Effects::new(ShardId(0), 1))
+}
+
 impl World {
     fn new() -> Self {
-        let text = "accounts: { acme: { password: secret } }\n\
-                    carriers: { c: { connect: 'c:1', system_id: x, password: x, links: 1 } }";
-        let file = |_: &Path| Err("no files".to_owned());
-        let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
-        let config = Arc::new(config::parse(text, &surroundings).unwrap().config);
-        let placement = Placement::new(&config, 1);
-        let seeds = Seeds { random: 1, id_key: [7; 16], ids: (0, 1), first_key: 0, unix_seconds: 0 };
-        let (mut shard, mut out) = (Shard::new(ShardId(0), config, placement, &seeds), Effects::new(ShardId(0), 1));
+        let (mut shard, mut out) = shard("carriers: { c: { connect: 'c:1', system_id: x, password: x, links: 1 } }");
         shard.start(Instant::ZERO, &mut out);
         shard.handle(Input::Timeout, Instant::ZERO, &mut out);
         let Some(Action::Connect { connection: link, .. }) = out.actions.pop() else { panic!("it dials") };
@@ -101,4 +104,19 @@ fn a_receipt_sent_again_is_not_acknowledged_while_the_first_of_it_is_not_durable
     // By now it is an id that is known no more.
     world.receipt(3);
     assert_eq!(world.answers(), [(CommandStatus::ROK, 3)]);
+}
+
+#[test]
+fn what_an_earlier_process_left_ends_with_retention_though_nothing_else_happens() {
+    let (mut shard, mut out) = shard("");
+    let place = Some(crate::engine::event::Place { segment: 0, octets: 24 });
+    let (account, id, kind) = (AccountId(0), MessageId::new(1), DeliveryKind::FinalReceipt);
+    let delivery = Restored::Delivery { account, id, key: 0, kind, born: 0, body: b"" };
+    shard.restore(&delivery, place, Instant::ZERO, &mut out);
+    shard.start(Instant::ZERO, &mut out);
+    let end = Instant::ZERO + Duration::from_secs(74 * 3_600);
+    while let Some(at) = shard.next_timeout().filter(|at| *at < end) {
+        shard.handle(Input::Timeout, at, &mut out);
+    }
+    assert_eq!(shard.accounts().map(|account| account.counts.deliveries_expired).sum::<u64>(), 1);
 }
