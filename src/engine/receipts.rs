@@ -113,6 +113,11 @@ impl Carrier {
 
     /// An early receipt found the submit it belongs to. Its record stays until its account's home has one.
     pub(super) fn join_early(&mut self, early: Early, entry: Correlation, cx: &mut Context<'_>) {
+        if entry.is_muted {
+            // An earlier process told the customer that it failed, and knew the rest only when the answer came late.
+            self.counts.count_receipt(ReceiptOutcome::Muted);
+            return self.forget_early(early, cx);
+        }
         self.counts.count_receipt(ReceiptOutcome::Matched);
         self.hand_over_parked(Box::new(early), entry, cx);
     }

@@ -31,6 +31,15 @@ fn shard(carriers: &str) -> (Shard, Effects) {
     (Shard::new(ShardId(0), config, placement, &seeds), Effects::new(ShardId(0), 1))
 }
 
+/// The body of a final one.
+fn receipt() -> Vec<u8> {
+    let text = b"id:abc sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:";
+    let mut body = b"\0\0\0491700\0\0\0ACME\0\x04\0\0\0\0\0\0\0\0".to_vec();
+    body.push(text.len() as u8);
+    body.extend_from_slice(text);
+    body
+}
+
 impl World {
     fn new() -> Self {
         let (mut shard, mut out) = shard("carriers: { c: { connect: 'c:1', system_id: x, password: x, links: 1 } }");
@@ -70,11 +79,7 @@ impl World {
     }
 
     fn receipt(&mut self, sequence: u32) {
-        let text = b"id:abc sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:";
-        let mut body = b"\0\0\0491700\0\0\0ACME\0\x04\0\0\0\0\0\0\0\0".to_vec();
-        body.push(text.len() as u8);
-        body.extend_from_slice(text);
-        self.says(CommandId::DELIVER_SM, sequence, &body);
+        self.says(CommandId::DELIVER_SM, sequence, &receipt());
     }
 
     /// The status and number of each answer to the carrier since the last look.
@@ -119,4 +124,23 @@ fn what_an_earlier_process_left_ends_with_retention_though_nothing_else_happens(
         shard.handle(Input::Timeout, at, &mut out);
     }
     assert_eq!(shard.accounts().map(|account| account.counts.deliveries_expired).sum::<u64>(), 1);
+}
+
+#[test]
+fn a_parked_receipt_does_not_join_a_late_answer_after_a_restart() {
+    for (is_muted, kept) in [(true, 0), (false, 1)] {
+        let (mut shard, mut out) = shard("carriers: { c: { connect: 'c:1', system_id: x, password: x } }");
+        let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
+        let (destination, born, carrier_id) = (0, 0, &b"abc"[..]);
+        let late = Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id };
+        let body = receipt();
+        for entry in [late, Restored::Early { carrier, key: 7, born, body: &body }] {
+            shard.restore(&entry, None, Instant::ZERO, &mut out);
+        }
+        shard.start(Instant::ZERO, &mut out);
+        let through = out.start_commit().unwrap();
+        shard.handle(Input::Durable { through }, Instant::ZERO, &mut out);
+        shard.settle(Instant::ZERO, &mut out);
+        assert_eq!(shard.accounts().map(|account| account.deliveries.len()).sum::<usize>(), kept);
+    }
 }
