@@ -163,8 +163,11 @@ impl Shard {
         }
     }
 
-    /// Begins dialling.
+    /// Begins dialling, and counting the age of what was restored.
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
+        for account in self.accounts.iter_mut().flatten() {
+            account.arm(context!(self, now, out));
+        }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
             carrier.arm(context!(self, now, out));

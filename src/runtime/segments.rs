@@ -33,20 +33,24 @@ impl SegmentFiles {
     /// Spare files there should be.
     const RESERVE: usize = 2;
 
-    /// Finds the spare files of an earlier process. `octets` is a segment's length; some more is allocated, for a segment ends
-    /// with the batch that fills it.
+    /// Finds the spare files of an earlier process; one that holds no place is removed. `octets` is a segment's length; some more
+    /// is allocated, for a segment ends with the batch that fills it.
     pub fn open(directory: &Path, journal: u16, octets: u64) -> io::Result<Self> {
         let prefix = format!("{journal:03}-spare-");
+        let octets = octets + octets / 8;
         let mut spares = Spares::default();
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
             let name = entry.file_name();
             if let Some(number) = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u64>().ok()) {
                 spares.next = spares.next.max(number + 1);
-                spares.paths.push(entry.path());
+                if is_allocated(&entry.path(), octets)? {
+                    spares.paths.push(entry.path());
+                } else {
+                    fs::remove_file(entry.path())?;
+                }
             }
         }
-        let octets = octets + octets / 8;
         Ok(Self { directory: directory.into(), journal, octets, spares: Arc::new(Mutex::new(spares)) })
     }
 
@@ -78,7 +82,8 @@ impl SegmentFiles {
 
     pub fn delete(&self, name: SegmentName) -> io::Result<()> {
         let mut spares = self.spares();
-        if spares.paths.len() >= Self::RESERVE {
+        // An earlier process's was cut to what was written of it (`opening`).
+        if spares.paths.len() >= Self::RESERVE || !is_allocated(&self.path(name), self.octets)? {
             return fs::remove_file(self.path(name));
         }
         let spare = self.spare(&mut spares);
@@ -130,6 +135,11 @@ impl SegmentFiles {
     fn spares(&self) -> MutexGuard<'_, Spares> {
         self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a file holds the place of a segment. One that was cut, or made by a process that ended then, does not.
+fn is_allocated(path: &Path, octets: u64) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.len() >= octets)
 }
 
 /// Removes the spare files of journals that no shard has any more.
@@ -194,6 +204,27 @@ mod tests {
         assert!(again.has_reserve());
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
         assert!(!SegmentFiles::open(&path, 2, 1 << 20).unwrap().has_reserve());
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_no_reserve() {
+        let path = directory("cut");
+        let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
+        files.refill().unwrap();
+        for sequence in 0..2 {
+            files.create(name(sequence)).unwrap().set_len(512).unwrap();
+            files.delete(name(sequence)).unwrap();
+        }
+        assert!(!files.has_reserve());
+        files.refill().unwrap();
+        let spares = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        OpenOptions::new().write(true).open(&spares[0]).unwrap().set_len(512).unwrap();
+        let again = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
+        assert!(!again.has_reserve());
+        again.refill().unwrap();
+        let lengths = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+        assert_eq!(lengths.collect::<Vec<_>>(), [9 << 17; 2]);
         fs::remove_dir_all(&path).unwrap();
     }
 

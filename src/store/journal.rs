@@ -195,9 +195,18 @@ impl Journal {
         Some(segment)
     }
 
+    /// Whether this segment was asked for, and has not gone since.
+    #[must_use]
+    pub fn is_rewriting(&self, segment: SegmentName) -> bool {
+        self.rewriting == Some(segment.sequence)
+    }
+
     /// All that lived in the segment was appended again, but for what was on its way somewhere; and it is durable.
-    pub fn rewritten(&mut self) {
-        self.tried = self.rewriting.take().map(|segment| (segment, self.next_sequence));
+    pub fn rewritten(&mut self, segment: SegmentName) {
+        if self.is_rewriting(segment) {
+            self.rewriting = None;
+            self.tried = Some((segment.sequence, self.next_sequence));
+        }
     }
 
     /// Removes the oldest segments in which nothing lives, before the first commit.
@@ -208,12 +217,6 @@ impl Journal {
     /// What is appended next begins another segment.
     pub fn close_segment(&mut self) {
         self.is_filling = false;
-    }
-
-    /// Whether a segment is being emptied that is not released yet.
-    #[must_use]
-    pub fn is_rewriting(&self) -> bool {
-        self.rewriting.is_some()
     }
 
     #[must_use]

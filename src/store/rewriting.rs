@@ -21,6 +21,8 @@ pub struct Rewriting {
     next: usize,
     /// How much is read at once: more when a batch is longer.
     read_len: usize,
+    /// How much was asked for last.
+    asked: usize,
     is_reading: bool,
     /// What the segment's indexes stand for: the configuration's carriers, as far as it has them.
     carriers: Vec<Option<CarrierId>>,
@@ -54,6 +56,7 @@ impl Rewriting {
             chunk_at: 0,
             next: 0,
             read_len: Self::READ,
+            asked: 0,
             is_reading: false,
             carriers: Vec::new(),
             held: RewriteCursor::default(),
@@ -117,14 +120,15 @@ impl Rewriting {
             return Progress::Done;
         }
         let left = (self.segment.octets - offset) as usize;
-        if self.next == 0 && !self.chunk.is_empty() {
-            if self.chunk.len() >= left {
+        if self.next == 0 && self.asked > 0 {
+            if self.chunk.len() < self.asked || self.chunk.len() >= left {
                 return self.unreadable(out);
             }
             self.read_len *= 2;
         }
+        self.asked = self.read_len.min(left);
         let mut octets = std::mem::take(&mut self.chunk);
-        octets.resize(self.read_len.min(left), 0);
+        octets.resize(self.asked, 0);
         (self.chunk_at, self.next, self.is_reading) = (offset, 0, true);
         Progress::Needs(StoreEffect::Read { segment: self.segment.name, offset, octets })
     }

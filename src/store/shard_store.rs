@@ -25,6 +25,8 @@ pub struct ShardStore {
     journal: Journal,
     foreign: Foreign,
     rewriting: Option<Rewriting>,
+    /// The segment whose last entry went into the commit that began last.
+    rewritten: Option<SegmentName>,
     /// The last record of the commit under way, and when it began.
     committing: Option<(u64, Instant)>,
 }
@@ -38,6 +40,7 @@ impl ShardStore {
             journal: Journal::new(number, segment_octets, old, ids),
             foreign: Foreign::default(),
             rewriting: None,
+            rewritten: None,
             committing: None,
         }
     }
@@ -81,7 +84,7 @@ impl ShardStore {
             match rewriting.go_on(&self.config, shard, now, out) {
                 Progress::Goes => {}
                 Progress::Needs(read) => effects.push(read),
-                Progress::Done => self.rewriting = None,
+                Progress::Done => self.rewritten = self.rewriting.take().map(|rewriting| rewriting.segment()),
             }
         }
         let through = out.start_commit();
@@ -112,13 +115,11 @@ impl ShardStore {
             return None;
         }
         // What lived there may be gone by itself meanwhile, and the segment with it.
-        if !self.journal.is_rewriting() {
-            self.rewriting = None;
+        self.rewriting.take_if(|rewriting| !self.journal.is_rewriting(rewriting.segment()));
+        if let Some(segment) = self.rewritten.take() {
+            self.journal.rewritten(segment);
         }
-        if self.rewriting.is_none() {
-            self.journal.rewritten();
-            self.begin_rewriting(shard, now);
-        }
+        self.begin_rewriting(shard, now);
         let (through, began) = self.committing.take()?;
         shard.counts.commits += 1;
         shard.counts.commit_us += now.since(began).as_micros() as u64;
@@ -211,3 +212,6 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
     let place = journal.append(&entry);
     debug_assert_eq!(place.octets, record.weight(), "the engine reckons as the journal does");
 }
+
+#[cfg(test)]
+mod tests;

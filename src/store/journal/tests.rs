@@ -148,8 +148,10 @@ fn a_rewriting_that_left_something_behind_is_tried_again_with_the_next_segment()
             commit(&mut journal);
         }
     }
-    assert!(journal.begin_rewrite().is_some());
-    journal.rewritten();
+    let segment = journal.begin_rewrite().unwrap().name;
+    journal.rewritten(SegmentName { sequence: 1, ..segment });
+    assert!(journal.is_rewriting(segment));
+    journal.rewritten(segment);
     assert_eq!(journal.begin_rewrite(), None, "what lives there is on its way somewhere");
     while journal.next_segment() == journal.segments.back().unwrap().segment.name.sequence as u16 {
         journal.append(&gone(9));
