@@ -83,9 +83,10 @@ const ROWS: [Row; 4] = [
 #[derive(Clone, Copy, PartialEq)]
 enum Middle {
     Relay,
-    /// Its account and its carrier at home on one shard, or on two.
+    /// Its account and its carrier at home on one shard, or on two; what an acknowledgement survives.
     Gateway {
         shards: u16,
+        durability: &'static str,
     },
 }
 
@@ -93,12 +94,17 @@ impl std::fmt::Display for Middle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Relay => f.write_str("relay"),
-            Self::Gateway { shards } => write!(f, "gateway, shards: {shards}"),
+            Self::Gateway { shards: 1, durability } => write!(f, "1 shard, {durability}"),
+            Self::Gateway { shards, durability } => write!(f, "{shards} shards, homes apart, {durability}"),
         }
     }
 }
 
-const GATEWAYS: [Middle; 2] = [Middle::Gateway { shards: 1 }, Middle::Gateway { shards: 2 }];
+const GATEWAYS: [Middle; 3] = [
+    Middle::Gateway { shards: 1, durability: "fsync" },
+    Middle::Gateway { shards: 1, durability: "process" },
+    Middle::Gateway { shards: 2, durability: "fsync" },
+];
 
 /// What one run came to.
 #[derive(Clone, Copy)]
@@ -135,7 +141,7 @@ fn measure(args: &Args) -> Result<(), Failure> {
     println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for row in ROWS.iter().filter(|row| row.name.starts_with(&args.row)) {
         let mut floors = Vec::new();
-        let mut gateways = [Vec::new(), Vec::new()];
+        let mut gateways = GATEWAYS.map(|_| Vec::new());
         for _ in 0..args.pairs.clamp(1, 100) {
             let flags = row.flags(args);
             floors.push(run_once(&site, row, Middle::Relay, &flags)?);
@@ -143,8 +149,8 @@ fn measure(args: &Args) -> Result<(), Failure> {
                 runs.push(run_once(&site, row, middle, &flags)?);
             }
         }
-        for (shards, runs) in gateways.iter().enumerate() {
-            print_row(row, shards + 1, &floors, runs);
+        for (middle, runs) in GATEWAYS.iter().zip(&gateways) {
+            print_row(row, *middle, &floors, runs);
         }
     }
     Ok(())
@@ -170,7 +176,7 @@ fn run_to_its_end(site: &Site, row: &Row, middle: Middle, flags: &str) -> Result
     let (carrier, carrier_at) = site.smsc()?;
     let (between, at) = match middle {
         Middle::Relay => site.relay(carrier_at)?,
-        Middle::Gateway { shards } => site.gateway(carrier_at, shards, row.links)?,
+        Middle::Gateway { shards, durability } => site.gateway(carrier_at, shards, durability, row.links)?,
     };
     let before = between.cpu_ns()?;
     let report = site.load(at, flags)?;
@@ -189,7 +195,7 @@ fn run_to_its_end(site: &Site, row: &Row, middle: Middle, flags: &str) -> Result
     })
 }
 
-fn print_row(row: &Row, shards: usize, floors: &[Run], gateways: &[Run]) {
+fn print_row(row: &Row, middle: Middle, floors: &[Run], gateways: &[Run]) {
     let cost = |run: &Run| run.us_per_cycle;
     let (floor, gateway) = (Spread::of(floors.iter().map(cost)), Spread::of(gateways.iter().map(cost)));
     // Each gateway's run beside the relay's run right before it: what the machine did then, it did to both.
@@ -198,9 +204,8 @@ fn print_row(row: &Row, shards: usize, floors: &[Run], gateways: &[Run]) {
     let per_second = Spread::of(gateways.iter().map(|run| run.per_second)).median;
     let answer = |runs: &[Run]| Spread::of(runs.iter().map(|run| run.answer_p50_us)).median;
     let over = answer(gateways) - answer(floors);
-    let homes = if shards == 1 { "1 shard" } else { "2 shards, homes apart" };
     println!(
-        "| {} | {homes} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {per_second:.0} | {:.0} us | {over:+.0} us |",
+        "| {} | {middle} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {per_second:.0} | {:.0} us | {over:+.0} us |",
         row.name,
         floor.min,
         floor.median,
@@ -230,7 +235,7 @@ fn check_itself() -> Result<(), Failure> {
     let site = Site::new(None)?;
     let row = &ROWS[0];
     let flags = format!("--binds {} --window {} --count {SMALL}", row.binds, row.window);
-    for middle in [Middle::Relay, GATEWAYS[0], GATEWAYS[1]] {
+    for middle in [Middle::Relay].into_iter().chain(GATEWAYS) {
         let run = run_once(&site, row, middle, &flags)?;
         println!("ratio: {SMALL} full cycles through the {middle}, {:.2} us of CPU each", run.us_per_cycle);
     }

@@ -51,10 +51,16 @@ impl Site {
     }
 
     /// `trunkline serve` between a free port and the carrier, once all its `links` are bound.
-    pub(crate) fn gateway(&self, to: SocketAddr, shards: u16, links: u32) -> Result<(Process, SocketAddr), Failure> {
+    pub(crate) fn gateway(
+        &self,
+        to: SocketAddr,
+        shards: u16,
+        durability: &str,
+        links: u32,
+    ) -> Result<(Process, SocketAddr), Failure> {
         let (smpp, admin) = (free_address()?, free_address()?);
         let file = self.directory.join("ratio.yaml");
-        File::create(&file)?.write_all(configuration(smpp, admin, to, shards, links).as_bytes())?;
+        File::create(&file)?.write_all(configuration(smpp, admin, to, (shards, durability), links).as_bytes())?;
         let mut gateway = self.start("gateway", TRUNKLINE.as_ref(), &format!("serve --config {}", file.display()))?;
         let bound = format!("trunkline_links_bound{{carrier=\"north\"}} {links}\n");
         gateway.wait(|| ask(admin, "/metrics").is_some_and(|page| page.contains(&bound)))?;
@@ -172,12 +178,18 @@ impl Drop for Process {
 }
 
 /// With one shard nothing crosses; with two, account and carrier are pinned apart, so that everything does.
-fn configuration(smpp: SocketAddr, admin: SocketAddr, carrier: SocketAddr, shards: u16, links: u32) -> String {
+fn configuration(
+    smpp: SocketAddr,
+    admin: SocketAddr,
+    carrier: SocketAddr,
+    (shards, durability): (u16, &str),
+    links: u32,
+) -> String {
     let away = shards - 1;
     format!(
         r#"shards: {shards}
 drain: 5s
-store: {{ path: store }}
+store: {{ path: store, durability: {durability} }}
 log: {{ level: warn }}
 smpp: {{ listen: ["{smpp}"] }}
 admin: {{ listen: "{admin}" }}

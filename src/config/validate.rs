@@ -146,7 +146,8 @@ fn segment(text: &str) -> Result<Option<u64>, String> {
     if text == "auto" {
         return Ok(None);
     }
-    size(1 << 20..=1 << 32)(text).map(Some).map_err(|_| "must be auto or a size from 1MiB to 4GiB".to_owned())
+    // A start reads whole segments, some at once, and none of 4 GiB (`store::segment`); a quarter more than this is allocated.
+    size(1 << 20..=1 << 30)(text).map(Some).map_err(|_| "must be auto or a size from 1MiB to 1GiB".to_owned())
 }
 
 fn read_log(log: &mut Fields<'_>) -> Log {

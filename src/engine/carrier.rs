@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use ahash::AHashSet;
+
 use super::context::Context;
 use super::correlation::Correlations;
 use super::early::{EarlyReceipts, Unanswered};
@@ -33,6 +35,8 @@ pub struct Carrier {
     pub unanswered: Unanswered,
     /// Receipts and MO handed to their account and not yet durable there.
     pub in_hand: Slab<InHand>,
+    /// Ids of final receipts in hand, by fingerprint: correlated no more, and not yet durable at their account's home.
+    pub finals_in_hand: AHashSet<u64>,
     /// Receipts acknowledged to the carrier that their account had no room for.
     pub refused: Vec<Refused>,
     pub has_hinted: bool,
@@ -90,6 +94,7 @@ impl Carrier {
             early: EarlyReceipts::default(),
             unanswered: Unanswered::default(),
             in_hand: Slab::default(),
+            finals_in_hand: AHashSet::new(),
             refused: Vec::new(),
             has_hinted: false,
             current_link: 0,

@@ -186,7 +186,8 @@ impl Account {
         self.arm_session(at, cx);
     }
 
-    fn arm(&mut self, cx: &mut Context<'_>) {
+    /// Makes sure `on_timeout` is called for whatever comes next.
+    pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));

@@ -169,6 +169,11 @@ pub enum Notice {
     },
     /// By more than a minute: nothing expires for a while.
     ClockJumped,
+    /// The disk gave back something else than was written: the journal's oldest segment cannot be emptied.
+    SegmentUnreadable {
+        sequence: u64,
+        offset: u64,
+    },
     /// The journal has room beyond its reserve again, or no more.
     StoreRoom {
         has_room: bool,

@@ -83,6 +83,7 @@ impl Carrier {
     pub fn deliver_done(&mut self, in_hand: Key, is_kept: bool, cx: &mut Context<'_>) {
         let Some(hand) = self.in_hand.remove(in_hand) else { return };
         if let Some(entry) = hand.entry.filter(|_| hand.is_final) {
+            self.finals_in_hand.remove(&entry.fingerprint);
             if is_kept {
                 self.forget_correlation(&entry, cx);
             } else {
@@ -112,6 +113,11 @@ impl Carrier {
 
     /// An early receipt found the submit it belongs to. Its record stays until its account's home has one.
     pub(super) fn join_early(&mut self, early: Early, entry: Correlation, cx: &mut Context<'_>) {
+        if entry.is_muted {
+            // An earlier process told the customer that it failed, and knew the rest only when the answer came late.
+            self.counts.count_receipt(ReceiptOutcome::Muted);
+            return self.forget_early(early, cx);
+        }
         self.counts.count_receipt(ReceiptOutcome::Matched);
         self.hand_over_parked(Box::new(early), entry, cx);
     }
@@ -185,9 +191,8 @@ impl Carrier {
             return Some(CommandStatus::ROK);
         }
         self.counts.count_receipt(ReceiptOutcome::Matched);
-        let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
         let is_fresh = Self::is_fresh(entry.born, cx);
-        self.send_receipt(in_hand, entry, is_final, is_fresh, (body, view, receipt), cx);
+        self.send_receipt(from, entry, is_final, is_fresh, (body, view, receipt), cx);
         None
     }
 
@@ -200,6 +205,11 @@ impl Carrier {
         cx: &mut Context<'_>,
     ) -> Option<CommandStatus> {
         let From::Link { link, connection, sequence } = from else { return None };
+        // The same receipt again, on another link perhaps: what came first may yet be refused, or lost in a crash.
+        if fingerprints.iter().flatten().any(|id| self.finals_in_hand.contains(id)) {
+            self.counts.count_receipt(ReceiptOutcome::Deferred);
+            return Some(CommandStatus::RX_T_APPN);
+        }
         let has_id = fingerprints.iter().any(Option::is_some);
         if !has_id || self.unanswered.oldest().is_none() {
             self.counts.count_receipt(ReceiptOutcome::Unknown);
@@ -237,8 +247,7 @@ impl Carrier {
         // A second final one, parked beside the first: the customer has been told.
         let entry = if is_final { self.correlations.remove(&entry) } else { Some(entry) };
         let Some(entry) = entry else { return self.forget_early(*early, cx) };
-        let in_hand = self.in_hand.insert(InHand { from: From::Parked(early), entry: Some(entry), is_final });
-        self.send_receipt(in_hand, entry, is_final, true, (&body, &view, &receipt), cx);
+        self.send_receipt(From::Parked(early), entry, is_final, true, (&body, &view, &receipt), cx);
     }
 
     pub(super) fn forget_early(&mut self, early: Early, cx: &mut Context<'_>) {
@@ -252,13 +261,17 @@ impl Carrier {
 
     fn send_receipt(
         &mut self,
-        in_hand: Key,
+        from: From,
         entry: Correlation,
         is_final: bool,
         is_fresh: bool,
         (body, view, receipt): (&[u8], &SmView<'_>, &Receipt<'_>),
         cx: &mut Context<'_>,
     ) {
+        if is_final {
+            self.finals_in_hand.insert(entry.fingerprint);
+        }
+        let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
         let account = entry.account;
         let our_id = entry.id.text(cx.config.account(account).message_id);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
@@ -330,3 +343,6 @@ impl Carrier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

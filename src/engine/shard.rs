@@ -163,8 +163,11 @@ impl Shard {
         }
     }
 
-    /// Begins dialling.
+    /// Begins dialling, and counting the age of what was restored.
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
+        for account in self.accounts.iter_mut().flatten() {
+            account.arm(context!(self, now, out));
+        }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
             carrier.arm(context!(self, now, out));
@@ -366,8 +369,8 @@ impl Shard {
 
     /// Copies what is a level rather than a count into the counts. Connections are known to shard 0 alone.
     pub fn measure(&mut self) {
+        self.counts.store_has_room = self.has_room.into();
         self.counts.connections = u64::from(self.gate.connections());
         self.counts.unbound = u64::from(self.gate.unbound());
-        self.counts.store_has_room = u64::from(self.has_room);
     }
 }

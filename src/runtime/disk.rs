@@ -243,9 +243,9 @@ impl ShardLoop {
                     let files = self.disk.files.clone();
                     glommio::executor().spawn_blocking(move || files.delete(segment)).await
                 }
-                Some(StoreEffect::Read { segment }) => {
+                Some(StoreEffect::Read { segment, offset, octets }) => {
                     let files = self.disk.files.clone();
-                    let read = glommio::executor().spawn_blocking(move || files.read(segment)).await;
+                    let read = glommio::executor().spawn_blocking(move || files.read(segment, offset, octets)).await;
                     read.map(|octets| self.was_read(segment, octets))
                 }
                 Some(_) => self.sync_directory().await,
@@ -310,9 +310,9 @@ impl ShardLoop {
         self.in_engine(|engine, now| engine.synced(commit, now));
     }
 
-    /// A segment was read, so that what lives there is appended again.
+    /// Octets of a segment were read, so that what lives there is appended again.
     fn was_read(&self, segment: SegmentName, octets: Vec<u8>) {
-        self.in_engine(|engine, now| engine.store.read(segment, octets, &engine.shard, now));
+        self.in_engine(|engine, _| engine.store.read(segment, octets));
     }
 
     pub(super) fn fail_store(&self, error: &io::Error) {

@@ -29,6 +29,12 @@ pub fn log(notice: &Notice, config: &Config) {
             path = %config.store.path.display(),
             "the store has no room: submits and receipts are refused until there is"
         ),
+        Notice::SegmentUnreadable { sequence, offset } => tracing::error!(
+            path = %config.store.path.display(),
+            segment = sequence,
+            offset,
+            "the store's disk does not give back what was written: run `trunkline store inspect`"
+        ),
         Notice::StoreRoom { has_room: true } => tracing::info!("the store has room again"),
         Notice::IdFormatHint { carrier: id } => tracing::warn!(
             carrier = carrier(id),

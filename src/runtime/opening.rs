@@ -43,7 +43,7 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
     segments::remove_surplus(directory, placement.shards()).map_err(failed)?;
     let octets = match config.store.segment {
         Some(octets) => octets,
-        None => segments::automatic_length(directory).map_err(failed)?,
+        None => segments::automatic_length(directory, placement.shards()).map_err(failed)?,
     };
     let homes = Homes::new(config, placement, recovered);
     let shards = thread::scope(|scope| {
@@ -106,10 +106,10 @@ fn open_shard(
     let mut out = Effects::new(id, placement.shards());
     out.segment = store.next_segment();
     let files = SegmentFiles::open(&config.store.path, id.0, octets)?;
-    let mut anew = Anew { files, filling: None, deletes: Vec::new() };
+    let mut anew = Anew { files, filling: None, deletes: Vec::new(), reads: Vec::new() };
     homes.restore((&mut shard, &mut store, &mut out), now(), |shard, store, out| anew.commit(shard, store, out))?;
-    let Anew { files, deletes, .. } = anew;
-    Ok(Opening { engine: Engine { shard, out, store, disk_effects: Vec::new() }, files, deletes })
+    let Anew { files, deletes, reads, .. } = anew;
+    Ok(Opening { engine: Engine { shard, out, store, disk_effects: reads }, files, deletes })
 }
 
 /// Removes what is needed no more, now that everything is durable where it belongs.
@@ -153,6 +153,8 @@ struct Anew {
     files: SegmentFiles,
     filling: Option<File>,
     deletes: Vec<SegmentName>,
+    /// What the journal asked to be read: once the shard runs.
+    reads: Vec<StoreEffect>,
 }
 
 impl Anew {
@@ -180,16 +182,19 @@ impl Anew {
             shard.handle(Input::Durable { through }, now(), out);
         }
         take_deletes(&mut effects, &mut self.deletes);
+        self.reads.append(&mut effects);
         Ok(())
     }
 }
 
+/// Leaves what is to be read.
 fn take_deletes(effects: &mut Vec<StoreEffect>, deletes: &mut Vec<SegmentName>) {
-    for effect in effects.drain(..) {
+    effects.retain(|effect| {
         if let StoreEffect::Delete { segment } = effect {
-            deletes.push(segment);
+            deletes.push(*segment);
         }
-    }
+        matches!(effect, StoreEffect::Read { .. })
+    });
 }
 
 fn now() -> Instant {

@@ -5,8 +5,8 @@
 //! written costs a sync less than half of what fresh blocks do.
 
 use std::fs::{self, DirEntry, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,15 +33,20 @@ impl SegmentFiles {
     /// Spare files there should be.
     const RESERVE: usize = 2;
 
-    /// Finds the spare files of an earlier process. `octets` is a segment's length; some more is allocated, for a segment ends
-    /// with the batch that fills it.
+    /// Finds the spare files of an earlier process; one that holds no place is removed. `octets` is a segment's length; some more
+    /// is allocated, for a segment ends with the batch that fills it.
     pub fn open(directory: &Path, journal: u16, octets: u64) -> io::Result<Self> {
-        let files = Self { directory: directory.into(), journal, octets: octets + octets / 4, spares: Arc::default() };
+        let files = Self { directory: directory.into(), journal, octets: octets + octets / 8, spares: Arc::default() };
         let mut spares = files.spares();
         for (of, number, entry) in spares_in(directory)? {
             if of == usize::from(journal) {
                 spares.next = spares.next.max(number + 1);
-                spares.paths.extend(files.keep_if_of_use(&entry.path())?.then(|| entry.path()));
+                // A copy of a store may have holes in the place of what was allocated.
+                if entry.metadata()?.blocks() * 512 < files.octets {
+                    fs::remove_file(entry.path())?;
+                } else if files.keep_if_of_use(&entry.path())? {
+                    spares.paths.push(entry.path());
+                }
             }
         }
         drop(spares);
@@ -79,6 +84,7 @@ impl SegmentFiles {
         if spares.paths.len() >= Self::RESERVE {
             return fs::remove_file(self.path(name));
         }
+        // An earlier process's was cut to what was written of it (`opening`).
         if !self.keep_if_of_use(&self.path(name))? {
             return Ok(());
         }
@@ -92,9 +98,17 @@ impl SegmentFiles {
         Ok(())
     }
 
-    pub fn read(&self, name: SegmentName) -> io::Result<Vec<u8>> {
-        let mut octets = Vec::new();
-        File::open(self.path(name))?.read_to_end(&mut octets)?;
+    /// Fills `octets` from `offset` on, as far as the file goes.
+    pub fn read(&self, name: SegmentName, offset: u64, mut octets: Vec<u8>) -> io::Result<Vec<u8>> {
+        let file = File::open(self.path(name))?;
+        let mut filled = 0;
+        while filled < octets.len() {
+            match file.read_at(&mut octets[filled..], offset + filled as u64)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        octets.truncate(filled);
         Ok(octets)
     }
 
@@ -188,11 +202,12 @@ pub fn write(file: &File, octets: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(octets, offset)
 }
 
-/// Octets of a segment when the configuration leaves them to us: 64 MiB, or 1/16 of the file system where that is less.
-pub fn automatic_length(directory: &Path) -> io::Result<u64> {
+/// Octets of a segment when the configuration leaves them to us: 64 MiB, or 1/16 of a shard's share of the file system where that
+/// is less.
+pub fn automatic_length(directory: &Path, shards: usize) -> io::Result<u64> {
     const LONGEST: u64 = 64 << 20;
     const SHORTEST: u64 = 1 << 20;
-    Ok((sys::file_system_octets(directory)? / 16).clamp(SHORTEST, LONGEST))
+    Ok((sys::file_system_octets(directory)? / shards as u64 / 16).clamp(SHORTEST, LONGEST))
 }
 
 #[cfg(test)]
@@ -221,7 +236,8 @@ mod tests {
         write(&files.create(name(1)).unwrap(), b"batch", 0).unwrap();
         // Without a spare one it is allocated on the spot.
         files.create(name(2)).unwrap();
-        assert_eq!(&files.read(name(1)).unwrap()[..5], b"batch");
+        assert_eq!(files.read(name(1), 1, vec![0; 4]).unwrap(), b"atch");
+        assert_eq!(files.read(name(1), 1 << 30, vec![0; 4]).unwrap(), b"");
         for sequence in 0..3 {
             files.delete(name(sequence)).unwrap();
         }
@@ -247,18 +263,41 @@ mod tests {
         fs::create_dir(path.join("009-spare-0")).unwrap();
         make("009-spare-parts", 512);
         make("001-spare-2", 4 << 20);
+        sys::allocate(&OpenOptions::new().write(true).open(path.join("001-spare-2")).unwrap(), 4 << 20).unwrap();
+        make("001-spare-3", 9 << 17);
         remove_surplus(&path, 2).unwrap();
         let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
         assert!(!files.has_reserve());
         files.refill().unwrap();
-        let lengths = ["001-spare-2", "001-spare-3"].map(|name| fs::metadata(path.join(name)).unwrap().len());
-        assert_eq!(lengths, [5 << 18; 2]);
+        let lengths = ["001-spare-2", "001-spare-4"].map(|name| fs::metadata(path.join(name)).unwrap().len());
+        assert_eq!(lengths, [9 << 17; 2], "the one without holes was cut");
         assert!(!path.join("001-spare-0").exists() && path.join("009-spare-parts").exists());
         fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
+    fn a_file_that_was_cut_is_no_reserve() {
+        let path = directory("cut");
+        let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
+        files.refill().unwrap();
+        for sequence in 0..2 {
+            files.create(name(sequence)).unwrap().set_len(512).unwrap();
+            files.delete(name(sequence)).unwrap();
+        }
+        assert!(!files.has_reserve());
+        files.refill().unwrap();
+        let spares = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        OpenOptions::new().write(true).open(&spares[0]).unwrap().set_len(512).unwrap();
+        let again = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
+        assert!(!again.has_reserve());
+        again.refill().unwrap();
+        let lengths = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+        assert_eq!(lengths.collect::<Vec<_>>(), [9 << 17; 2]);
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
     fn a_segment_is_no_longer_than_a_sixteenth_of_the_file_system() {
-        assert!((1 << 20..=64 << 20).contains(&automatic_length(Path::new("/")).unwrap()));
+        assert!((1 << 20..=64 << 20).contains(&automatic_length(Path::new("/"), 2).unwrap()));
     }
 }

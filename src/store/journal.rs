@@ -30,9 +30,11 @@ pub enum StoreEffect {
         segment: SegmentName,
         commit: u64,
     },
-    /// Hand all its octets to whoever appends its live entries again.
+    /// Fill `octets` from there, as far as the file goes, and hand them back.
     Read {
         segment: SegmentName,
+        offset: u64,
+        octets: Vec<u8>,
     },
     /// Remove the file, or keep it as a spare under another name.
     Delete {
@@ -180,28 +182,31 @@ impl Journal {
         self.has_failed = true;
     }
 
-    /// Asks for the oldest segment when the journal is larger than twice what lives in it. Who gets the octets appends
-    /// again what lives there.
-    pub fn rewrite(&mut self, out: &mut Vec<StoreEffect>) {
-        if let Some(segment) = self.wants_rewrite() {
-            self.rewriting = Some(segment.sequence);
-            out.push(StoreEffect::Read { segment });
-        }
-    }
-
-    #[must_use]
-    pub fn wants_rewrite(&self) -> Option<SegmentName> {
+    /// The oldest segment, when what lives there is to be appended again: the journal is larger than twice what lives in it, and
+    /// than two segments more. What comes and goes within those would have been gone by itself.
+    pub fn begin_rewrite(&mut self) -> Option<SegmentState> {
         let oldest = self.oldest_released_next()?;
         let is_wanted = self.rewriting.is_none()
             && oldest.segment.live > 0
             && self.tried != Some((oldest.segment.name.sequence, self.next_sequence))
-            && self.octets() > 2 * self.live_octets();
-        is_wanted.then_some(oldest.segment.name)
+            && self.octets() > 2 * (self.live_octets() + self.segment_octets);
+        let segment = is_wanted.then_some(oldest.segment)?;
+        self.rewriting = Some(segment.name.sequence);
+        Some(segment)
+    }
+
+    /// Whether this segment was asked for, and has not gone since.
+    #[must_use]
+    pub fn is_rewriting(&self, segment: SegmentName) -> bool {
+        self.rewriting == Some(segment.sequence)
     }
 
     /// All that lived in the segment was appended again, but for what was on its way somewhere; and it is durable.
-    pub fn rewritten(&mut self) {
-        self.tried = self.rewriting.take().map(|segment| (segment, self.next_sequence));
+    pub fn rewritten(&mut self, segment: SegmentName) {
+        if self.is_rewriting(segment) {
+            self.rewriting = None;
+            self.tried = Some((segment.sequence, self.next_sequence));
+        }
     }
 
     /// Removes the oldest segments in which nothing lives, before the first commit.

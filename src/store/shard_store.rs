@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::foreign::Foreign;
 use super::journal::{Journal, StoreEffect};
 use super::record::Entry;
-use super::rewriting::Rewriting;
+use super::rewriting::{Progress, Rewriting};
 use super::segment::{SegmentName, SegmentState};
 use crate::config::Config;
 use crate::engine::effects::Effects;
@@ -25,6 +25,8 @@ pub struct ShardStore {
     journal: Journal,
     foreign: Foreign,
     rewriting: Option<Rewriting>,
+    /// The segment whose last entry went into the commit that began last.
+    rewritten: Option<SegmentName>,
     /// The last record of the commit under way, and when it began.
     committing: Option<(u64, Instant)>,
 }
@@ -38,6 +40,7 @@ impl ShardStore {
             journal: Journal::new(number, segment_octets, old, ids),
             foreign: Foreign::default(),
             rewriting: None,
+            rewritten: None,
             committing: None,
         }
     }
@@ -77,10 +80,12 @@ impl ShardStore {
         if self.journal.is_committing() {
             return;
         }
-        if let Some(rewriting) = &mut self.rewriting
-            && rewriting.go_on(&self.config, shard, now, out)
-        {
-            self.rewriting = None;
+        if let Some(rewriting) = &mut self.rewriting {
+            match rewriting.go_on(&self.config, shard, now, out) {
+                Progress::Goes => {}
+                Progress::Needs(read) => effects.push(read),
+                Progress::Done => self.rewritten = self.rewriting.take().map(|rewriting| rewriting.segment()),
+            }
         }
         let through = out.start_commit();
         self.foreign.append_displaced(&mut self.journal);
@@ -109,23 +114,31 @@ impl ShardStore {
         if !self.journal.synced(commit, effects) {
             return None;
         }
-        if self.rewriting.is_none() {
-            self.journal.rewritten();
+        // What lived there may be gone by itself meanwhile, and the segment with it.
+        self.rewriting.take_if(|rewriting| !self.journal.is_rewriting(rewriting.segment()));
+        if let Some(segment) = self.rewritten.take() {
+            self.journal.rewritten(segment);
         }
-        self.journal.rewrite(effects);
+        self.begin_rewriting(shard, now);
         let (through, began) = self.committing.take()?;
         shard.counts.commits += 1;
         shard.counts.commit_us += now.since(began).as_micros() as u64;
         Some(through)
     }
 
-    /// The octets of a segment that was to be read: what lives there is appended again with the next commits.
-    pub fn read(&mut self, segment: SegmentName, octets: Vec<u8>, shard: &Shard, now: Instant) {
-        let oldest = shard.oldest_kept(now);
-        for place in self.foreign.displace(segment.sequence as u16, oldest) {
+    /// Octets that were to be read: what lives there is appended again with the next commits.
+    pub fn read(&mut self, segment: SegmentName, octets: Vec<u8>) {
+        if let Some(rewriting) = self.rewriting.as_mut().filter(|rewriting| rewriting.segment() == segment) {
+            rewriting.read(octets);
+        }
+    }
+
+    fn begin_rewriting(&mut self, shard: &Shard, now: Instant) {
+        let Some(segment) = self.journal.begin_rewrite() else { return };
+        for place in self.foreign.displace(segment.name.sequence as u16, shard.oldest_kept(now)) {
             self.journal.removed(place);
         }
-        self.rewriting = Some(Rewriting::new(segment, octets));
+        self.rewriting = Some(Rewriting::new(segment));
     }
 
     /// The last record of the commit under way.
@@ -147,7 +160,8 @@ impl ShardStore {
     /// Whether there is something to commit although nothing was appended.
     #[must_use]
     pub fn wants_commit(&self) -> bool {
-        (self.rewriting.is_some() || self.foreign.has_displaced()) && !self.journal.is_committing()
+        let is_rewriting = self.rewriting.as_ref().is_some_and(|rewriting| !rewriting.is_reading());
+        (is_rewriting || self.foreign.has_displaced()) && !self.journal.is_committing()
     }
 
     /// A write or sync failed: nothing is acknowledged any more.
@@ -198,3 +212,6 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
     let place = journal.append(&entry);
     debug_assert_eq!(place.octets, record.weight(), "the engine reckons as the journal does");
 }
+
+#[cfg(test)]
+mod tests;

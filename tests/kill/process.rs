@@ -38,6 +38,11 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// While it runs.
+    pub fn id(&mut self) -> Option<u32> {
+        self.is_running().then(|| self.child.id())
+    }
+
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -45,9 +50,8 @@ impl Process {
 
     pub fn ask_to_end(&mut self) {
         // An id that was waited for may be another's by now.
-        assert!(self.is_running(), "{} ended by itself:\n{}", self.name, self.log());
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-15", &id]).status().unwrap().success());
+        let Some(id) = self.id() else { panic!("{} ended by itself:\n{}", self.name, self.log()) };
+        assert!(Command::new("kill").args(["-15", &id.to_string()]).status().unwrap().success());
     }
 
     /// Waits for its own end; its exit code.

@@ -12,11 +12,31 @@ use crate::stage::Directory;
 /// Time for the files of a killed process to be closed.
 const RELEASE: Duration = Duration::from_secs(10);
 
-/// EXT4_IOC_SHUTDOWN with NOLOGFLUSH: nothing that was not synced reaches the disk any more. In Perl, since the tests know no `unsafe`.
+/// EXT4_IOC_SHUTDOWN with NOLOGFLUSH: nothing that was not synced reaches the disk any more. In Perl, since the tests know no
+/// `unsafe`.
+///
+/// Who writes is stopped first. A sync that is under way when its file system is shut down may be told that it succeeded, although
+/// nothing was written, and nobody may act on that: no thread may run any more. Those that wait within the kernel (D) stop
+/// before they leave it, and the workers of io_uring only carry out.
 const SHUTDOWN: &str = r#"
-    open(my $root, "<", $ARGV[0]) or die "open: $!";
+    my ($path, $writer) = @ARGV;
+    open(my $root, "<", $path) or die "open: $!";
     my $flag = pack("L", 2);
+    sub runs {
+        for my $file (glob("/proc/$writer/task/*/stat")) {
+            open(my $stat, "<", $file) or next;
+            my ($name, $state) = (<$stat> // "") =~ /\((.*)\) (\S)/ or next;
+            return 1 if $name !~ /^iou-/ and $state !~ /[tTZXD]/;
+        }
+        return 0;
+    }
+    if ($writer) {
+        kill("STOP", $writer) or die "stop: $!";
+        my $give_up = time + 5;
+        while (runs()) { time < $give_up or die "it does not stop"; }
+    }
     ioctl($root, 0x8004587D, $flag) or die "ioctl: $!";
+    if ($writer) { kill("KILL", $writer); }
 "#;
 
 pub struct Disk {
@@ -48,9 +68,10 @@ impl Disk {
         Ok(disk)
     }
 
-    /// From now on nothing that is written will be found again.
-    pub fn lose_power(&self) {
-        run("perl", &["-e", SHUTDOWN, &self.path()]).unwrap();
+    /// From now on nothing that is written will be found again. The process that writes is killed.
+    pub fn lose_power(&self, writer: Option<u32>) {
+        let writer = writer.map_or_else(String::new, |id| id.to_string());
+        run("perl", &["-e", SHUTDOWN, &self.path(), &writer]).unwrap();
     }
 
     /// Mounts it again as after a power loss: the kernel replays its log.

@@ -39,12 +39,12 @@ impl Sim {
                     let after = self.rng.between((low * 1_000, high * 1_000));
                     self.plan(after, Event::Input(at, In::Synced(commit)));
                 }
-                StoreEffect::Read { segment } => {
+                StoreEffect::Read { segment, offset, octets } => {
                     let Some(file) = files.get(&segment.to_string()) else {
                         self.fail("a segment that is gone is read")
                     };
-                    let octets = file.octets.clone();
-                    self.plan_ms((0, 20), Event::Input(at, In::SegmentRead(segment, octets)));
+                    let read = file.octets.iter().skip(offset as usize).take(octets.len()).copied().collect();
+                    self.plan_ms((0, 20), Event::Input(at, In::SegmentRead(segment, read)));
                 }
                 StoreEffect::Delete { segment } => {
                     files.remove(&segment.to_string());

@@ -127,10 +127,7 @@ impl Sim {
                 }
                 self.work_disk(at, effects);
             }
-            In::SegmentRead(segment, octets) => {
-                let node = &mut self.nodes[at];
-                node.store.read(segment, octets, &node.shard, now);
-            }
+            In::SegmentRead(segment, octets) => self.nodes[at].store.read(segment, octets),
             In::Ids(first, end) => self.handle(at, Input::Ids { first, end }),
             In::Connected(key) => self.handle(at, Input::Connected { connection: key }),
             In::Closed(key) => self.handle(at, Input::Closed { connection: key }),

@@ -166,17 +166,18 @@ impl World {
         for effect in effects.drain(..) {
             self.act(effect);
         }
-        self.journal.rewrite(&mut effects);
-        for effect in effects.drain(..) {
-            self.act(effect);
+        if let Some(segment) = self.journal.begin_rewrite() {
+            self.append_again(segment.name);
         }
         for _ in 0..steps {
             self.step();
         }
         assert!(self.journal.synced(commit, &mut effects));
-        self.journal.rewrite(&mut effects);
         for effect in effects {
             self.act(effect);
+        }
+        if let Some(segment) = self.journal.begin_rewrite() {
+            self.append_again(segment.name);
         }
     }
 
@@ -203,8 +204,7 @@ impl World {
                 self.spare.extend(self.files.remove(&segment.sequence).map(|(_, octets)| octets));
                 self.written.retain(|batch| batch.segment != segment);
             }
-            StoreEffect::Read { segment } => self.append_again(segment),
-            StoreEffect::SyncDirectory | StoreEffect::Sync { .. } => {}
+            StoreEffect::SyncDirectory | StoreEffect::Sync { .. } | StoreEffect::Read { .. } => {}
         }
     }
 

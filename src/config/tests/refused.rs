@@ -71,6 +71,7 @@ fn top_level_values_have_their_ranges() {
         ("store: { durability: maybe }", "store.durability"),
         ("store: { retention: 0s }", "store.retention"),
         ("store: { segment: 1KiB }", "store.segment"),
+        ("store: { segment: 4GiB }", "store.segment"),
         ("limits: { connections: 0 }", "limits.connections"),
         ("limits: { unbound: 0 }", "limits.unbound"),
         ("limits: { unbound_per_address: 0 }", "limits.unbound_per_address"),

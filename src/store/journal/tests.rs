@@ -113,22 +113,20 @@ fn segments_go_oldest_first_and_only_once_what_emptied_them_is_durable() {
 #[test]
 fn a_journal_larger_than_twice_what_lives_is_rewritten_from_its_oldest_segment() {
     let mut journal = journal();
-    let mut effects = Vec::new();
     let old = journal.append(&delivery(0, &[1; 300]));
     commit(&mut journal);
     journal.append(&delivery(1, &[1; 300]));
     commit(&mut journal);
-    assert_eq!(journal.wants_rewrite(), None, "it is being filled");
-    for key in 2..5 {
+    assert_eq!(journal.begin_rewrite(), None, "it is being filled");
+    for key in 2..8 {
         let place = journal.append(&delivery(key, &[1; 300]));
         commit(&mut journal);
         journal.append(&gone(key));
         journal.removed(place);
         commit(&mut journal);
     }
-    journal.rewrite(&mut effects);
-    let [StoreEffect::Read { segment }] = effects[..] else { panic!("{effects:?}") };
-    assert_eq!((segment.sequence, journal.wants_rewrite()), (0, None));
+    assert_eq!(journal.begin_rewrite().map(|segment| segment.name.sequence), Some(0));
+    assert_eq!(journal.begin_rewrite(), None);
     let first = journal.append(&delivery(0, &[1; 300]));
     journal.removed(old);
     let second = journal.append(&delivery(1, &[1; 300]));
@@ -141,7 +139,7 @@ fn a_journal_larger_than_twice_what_lives_is_rewritten_from_its_oldest_segment()
 #[test]
 fn a_rewriting_that_left_something_behind_is_tried_again_with_the_next_segment() {
     let mut journal = journal();
-    for key in 0..6 {
+    for key in 0..8 {
         let place = journal.append(&delivery(key, &[1; 300]));
         commit(&mut journal);
         if key > 0 {
@@ -150,17 +148,17 @@ fn a_rewriting_that_left_something_behind_is_tried_again_with_the_next_segment()
             commit(&mut journal);
         }
     }
-    let mut effects = Vec::new();
-    journal.rewrite(&mut effects);
-    assert_eq!(effects.len(), 1);
-    journal.rewritten();
-    assert_eq!(journal.wants_rewrite(), None, "what lives there is on its way somewhere");
+    let segment = journal.begin_rewrite().unwrap().name;
+    journal.rewritten(SegmentName { sequence: 1, ..segment });
+    assert!(journal.is_rewriting(segment));
+    journal.rewritten(segment);
+    assert_eq!(journal.begin_rewrite(), None, "what lives there is on its way somewhere");
     while journal.next_segment() == journal.segments.back().unwrap().segment.name.sequence as u16 {
         journal.append(&gone(9));
         commit(&mut journal);
     }
     journal.append(&gone(9));
-    assert!(journal.wants_rewrite().is_some());
+    assert!(journal.begin_rewrite().is_some());
 }
 
 #[test]

@@ -158,6 +158,14 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_that_could_not_be_written_says_so_when_it_ends() {
+        let file = LedgerFile::create(Path::new("/dev/full")).unwrap();
+        file.lines().add(&"S 1");
+        let error = file.close().unwrap_err();
+        assert!(error.starts_with("/dev/full: No space left"), "{error}");
+    }
+
+    #[test]
     fn what_is_no_word_is_told_in_hexadecimal() {
         assert_eq!(word(b"beef"), "beef");
         assert_eq!((word(b""), word(b"-")), (Cow::Borrowed("-"), Cow::Owned("0x2d".to_owned())));
