@@ -23,5 +23,6 @@ mod peer;
 mod receipts;
 mod routing;
 mod sessions;
+mod store;
 mod tools;
 mod world;
