@@ -21,7 +21,11 @@ kill cycles="50":
 
 # The same with the power of its disk: an ext4 image on a loop device that forgets what was not synced. Needs root, else it skips.
 power cycles="20":
-    POWER_CYCLES={{ cycles }} cargo test --locked --test power -- --ignored --nocapture --test-threads 1
+    POWER_CYCLES={{ cycles }} cargo test --locked --test power -- --ignored --nocapture --test-threads 1 --skip full::
+
+# The disk of a gateway runs full under load, and has room again. Needs root, else it skips.
+full:
+    cargo test --locked --test power full -- --ignored --nocapture --test-threads 1
 
 # Foreign clients, carriers and a dissector; what cannot be had is skipped and said.
 interop:

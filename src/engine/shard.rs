@@ -372,5 +372,6 @@ impl Shard {
         self.counts.store_has_room = self.has_room.into();
         self.counts.connections = u64::from(self.gate.connections());
         self.counts.unbound = u64::from(self.gate.unbound());
+        self.counts.store_has_room = u64::from(self.has_room);
     }
 }

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::config::Durability;
 use crate::engine::event::Input;
 use crate::engine::time::Instant;
 use crate::runtime::engine::Engine;
-use crate::runtime::segments::{self, SegmentFiles};
+use crate::runtime::segments::{self, SegmentFiles, is_full};
 use crate::runtime::serve::EXIT_STORE;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::wakeup::Wakeup;
@@ -33,8 +34,9 @@ pub struct Disk {
     filling: RefCell<Option<(Rc<File>, Rc<BufferedFile>)>>,
     commits: RefCell<VecDeque<StoreEffect>>,
     upkeep: RefCell<VecDeque<StoreEffect>>,
-    /// Whether the commits' task is at work on something.
+    /// Whether the commits' task is at work on something, and whether that waits for room.
     is_busy: Cell<bool>,
+    is_waiting: Cell<bool>,
     commit_wakeup: Wakeup,
     upkeep_wakeup: Wakeup,
     spare: Cell<Vec<u8>>,
@@ -62,6 +64,7 @@ impl Disk {
             commits: RefCell::default(),
             upkeep: RefCell::default(),
             is_busy: Cell::new(false),
+            is_waiting: Cell::new(false),
             commit_wakeup: Wakeup::default(),
             upkeep_wakeup: Wakeup::default(),
             spare: Cell::default(),
@@ -95,6 +98,7 @@ impl Disk {
                         Err(error) => return Err(error),
                     },
                     StoreEffect::Sync { commit, .. } if self.durability == Durability::Process => {
+                        self.check_filling()?;
                         done = Begun::Done(commit);
                         continue;
                     }
@@ -124,15 +128,19 @@ impl Disk {
         }
     }
 
+    /// A file that nobody finds again can be written and synced all the same.
+    fn check_filling(&self) -> io::Result<()> {
+        match &*self.filling.borrow() {
+            Some((file, _)) if file.metadata()?.nlink() == 0 => Err(io::Error::other("its newest segment was removed")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn recycle(&self, written: StoreEffect) {
         if let StoreEffect::Write { octets, .. } = written {
             self.spare.set(octets);
         }
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl ShardLoop {
@@ -169,8 +177,8 @@ impl ShardLoop {
             StoreEffect::Write { offset, ref octets, .. } => {
                 while let Err(error) = self.disk.write(octets, offset) {
                     self.wait_for_room(error).await?;
-                    self.disk.upkeep_wakeup.wake();
                 }
+                self.goes_on();
                 self.disk.recycle(effect);
             }
             StoreEffect::Sync { commit, .. } => {
@@ -178,6 +186,7 @@ impl ShardLoop {
                 if let Some(file) = filling.filter(|_| self.disk.durability == Durability::Fsync) {
                     file.fdatasync().await.map_err(io::Error::from)?;
                 }
+                self.disk.check_filling()?;
                 self.synced(commit);
             }
             StoreEffect::Read { .. } | StoreEffect::Delete { .. } => {}
@@ -190,6 +199,7 @@ impl ShardLoop {
             let files = self.disk.files.clone();
             match glommio::executor().spawn_blocking(move || files.create(segment)).await {
                 Ok(file) => {
+                    self.goes_on();
                     let path = self.disk.files.path(segment);
                     let synced = BufferedFile::open(path).await.map_err(io::Error::from)?;
                     return Ok((Rc::new(file), Rc::new(synced)));
@@ -203,9 +213,17 @@ impl ShardLoop {
         if !is_full(&error) {
             return Err(error);
         }
+        self.disk.is_waiting.set(true);
         self.handle(Input::StoreRoom { has_room: false });
         sleep(Disk::AGAIN).await;
         Ok(())
+    }
+
+    /// What waited for room found some; whether there is enough, the reserve tells.
+    fn goes_on(&self) {
+        if self.disk.is_waiting.replace(false) {
+            self.disk.upkeep_wakeup.wake();
+        }
     }
 
     async fn sync_directory(&self) -> io::Result<()> {
@@ -258,6 +276,8 @@ impl ShardLoop {
             glommio::executor().spawn_blocking(move || files.refill()).await
         };
         match result {
+            // A file system may have promised what it does not keep: then the commits wait.
+            Ok(()) if self.disk.is_waiting.get() => {}
             Ok(()) => self.handle(Input::StoreRoom { has_room: true }),
             Err(error) if is_full(&error) => {
                 self.handle(Input::StoreRoom { has_room: false });

@@ -1,7 +1,7 @@
 //! Whether the process lives and is ready: set by the shards and by whoever starts and drains them, read by the admin listener.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 
 use crate::runtime::clock;
 
@@ -25,7 +25,8 @@ pub struct Health {
     /// When each shard last turned its loop, in milliseconds of the monotonic clock; zero before its first turn.
     heartbeats: Box<[AtomicU64]>,
     phase: AtomicU8,
-    store_full: AtomicBool,
+    /// Shards whose journal has no room.
+    without_room: AtomicU16,
     fatal: OnceLock<String>,
 }
 
@@ -35,7 +36,7 @@ impl Health {
         Self {
             heartbeats: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             phase: AtomicU8::new(Phase::Starting as u8),
-            store_full: AtomicBool::new(false),
+            without_room: AtomicU16::new(0),
             fatal: OnceLock::new(),
         }
     }
@@ -49,9 +50,12 @@ impl Health {
         self.phase.store(phase as u8, Relaxed);
     }
 
-    /// The store refuses submits for want of room, or takes them again.
-    pub fn store_full(&self, full: bool) {
-        self.store_full.store(full, Relaxed);
+    /// A shard's journal has room again, or none any more. True for the shard that makes the difference for the process.
+    pub fn store_room(&self, has_room: bool) -> bool {
+        if has_room {
+            return self.without_room.fetch_sub(1, Relaxed) == 1;
+        }
+        self.without_room.fetch_add(1, Relaxed) == 0
     }
 
     /// Something the process cannot go on from; the first such reason is kept.
@@ -83,7 +87,7 @@ impl Health {
             Phase::Starting => Err("starting".to_owned()),
             Phase::Recovering => Err("starting: the store is being recovered, listeners are not open yet".to_owned()),
             Phase::Draining => Err("draining".to_owned()),
-            Phase::Ready if self.store_full.load(Relaxed) => Err("the store is full".to_owned()),
+            Phase::Ready if self.without_room.load(Relaxed) > 0 => Err("the store is not writable: no room".to_owned()),
             Phase::Ready => Ok(()),
         }
     }
@@ -143,9 +147,13 @@ mod tests {
         assert!(health.ready().unwrap_err().starts_with("starting"));
         health.enter(Phase::Ready);
         assert_eq!(health.ready(), Ok(()));
-        health.store_full(true);
-        assert_eq!(health.ready(), Err("the store is full".to_owned()));
-        health.store_full(false);
+        assert!(health.store_room(false));
+        assert_eq!(health.ready(), Err("the store is not writable: no room".to_owned()));
+        assert!(!health.store_room(false), "another shard has said it");
+        assert!(!health.store_room(true), "one of the two is left");
+        assert!(health.ready().is_err());
+        assert!(health.store_room(true));
+        assert_eq!(health.ready(), Ok(()));
         health.enter(Phase::Draining);
         assert_eq!(health.ready(), Err("draining".to_owned()));
     }

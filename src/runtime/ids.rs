@@ -3,13 +3,13 @@
 //! A block is given out only once the file says so durably, so no start uses a number twice. The store's directory is locked for
 //! as long as the process runs.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::runtime::{clock, files};
+use crate::runtime::{clock, files, sys};
 
 /// Numbers given out at once: minutes of the fastest shard, and 2^53 hold millions of blocks.
 const BLOCK: u64 = 1 << 26;
@@ -29,6 +29,8 @@ pub struct IdStore {
 }
 
 impl IdStore {
+    const DAMAGED: &str = "it is damaged; without that file they begin anew, under another key";
+
     /// Opens the store's directory, which is made when there is none.
     pub fn open(directory: &Path) -> Result<Self, String> {
         let failed = |doing: &str, error: &dyn std::fmt::Display| {
@@ -39,7 +41,7 @@ impl IdStore {
         take_lock(&lock).map_err(|error| failed("lock it", &error))?;
         let path = directory.join("message-ids");
         let (key, next) = match files::read_text(&path) {
-            Ok(text) => parse(&text).ok_or_else(|| failed("read message-ids", &"it is damaged"))?,
+            Ok(text) => parse(&text).ok_or_else(|| failed("read message-ids", &Self::DAMAGED))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut key = [0; 16];
                 getrandom::fill(&mut key).map_err(|error| failed("draw a key", &error))?;
@@ -70,14 +72,24 @@ impl IdStore {
         Ok((first, end))
     }
 
+    /// The file before this one stays beside it, and is what the next is written into: a start needs no room on the disk.
     fn write(&self, next: u64) -> io::Result<()> {
-        let fresh = self.directory.join("message-ids.new");
-        let mut file = File::create(&fresh)?;
-        write!(file, "key {:032x}\nnext {next}\n", u128::from_be_bytes(self.key))?;
-        file.sync_all()?;
-        fs::rename(&fresh, self.directory.join("message-ids"))?;
+        let (fresh, path) = (self.directory.join("message-ids.new"), self.directory.join("message-ids"));
+        let text = format!("key {:032x}\nnext {next:016}\n", u128::from_be_bytes(self.key));
+        overwrite(&fresh, &text)?;
+        if !(path.exists() && sys::exchange(&fresh, &path)?) {
+            fs::rename(&fresh, &path)?;
+            overwrite(&fresh, &text)?;
+        }
         File::open(&self.directory)?.sync_all()
     }
+}
+
+fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
+    file.sync_all()
 }
 
 fn take_lock(lock: &File) -> io::Result<()> {
@@ -100,6 +112,8 @@ fn parse(text: &str) -> Option<([u8; 16], u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     fn directory(name: &str) -> PathBuf {
@@ -118,6 +132,20 @@ mod tests {
         };
         let ids = IdStore::open(&path).unwrap();
         assert_eq!((ids.key(), ids.reserve().unwrap().0), (key, end));
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn the_file_before_stays_and_is_written_again_without_new_room() {
+        let path = directory("again-in-place");
+        let ids = IdStore::open(&path).unwrap();
+        ids.reserve().unwrap();
+        let inodes = || ["message-ids", "message-ids.new"].map(|name| fs::metadata(path.join(name)).unwrap().ino());
+        let before = inodes();
+        ids.reserve().unwrap();
+        assert_eq!(inodes(), [before[1], before[0]]);
+        let told = |name: &str| parse(&files::read_text(&path.join(name)).unwrap()).unwrap();
+        assert_eq!((told("message-ids").1, told("message-ids.new").1), (2 * BLOCK, BLOCK));
         fs::remove_dir_all(&path).unwrap();
     }
 

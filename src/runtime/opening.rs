@@ -22,6 +22,7 @@ use crate::runtime::segments::{self, SegmentFiles};
 use crate::runtime::store_files::{StoreError, read_store, sync_store};
 use crate::store::homes::Homes;
 use crate::store::journal::StoreEffect;
+use crate::store::record::NameKind;
 use crate::store::recovered::Recovered;
 use crate::store::segment::SegmentName;
 use crate::store::shard_store::ShardStore;
@@ -60,7 +61,21 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
         let (correlations, deliveries) = (homes.recovered.correlations().count(), homes.recovered.deliveries().count());
         tracing::info!(records, correlations, deliveries, is_moved, "store recovered");
     }
-    Ok(shards.into_iter().map(|shard| shard.finish(config)).collect())
+    for (kind, name, counts) in homes.unconfigured() {
+        let kind = match kind {
+            NameKind::Account => "account",
+            NameKind::Carrier => "carrier",
+        };
+        let entries = counts.correlations + counts.early + counts.deliveries;
+        tracing::warn!(
+            kind,
+            name,
+            entries,
+            "not configured: what the store has of it waits until retention for it to come back"
+        );
+    }
+    let opened = shards.into_iter().map(Opening::finish).collect::<io::Result<_>>();
+    opened.map_err(|error| StoreError::io(directory, "allocate in", error))
 }
 
 /// What was allocated for a segment and never written is given back: it is not filled any further.
@@ -120,13 +135,16 @@ struct Opening {
 }
 
 impl Opening {
-    fn finish(mut self, config: &Config) -> Opened {
-        // Without room for the reserve it serves all the same, and takes nothing that must be kept.
-        if let Err(error) = self.files.refill() {
-            tracing::warn!("store {}: no room for the reserve: {error}", config.store.path.display());
-            self.engine.shard.handle(Input::StoreRoom { has_room: false }, now(), &mut self.engine.out);
+    fn finish(mut self) -> io::Result<Opened> {
+        match self.files.refill() {
+            Ok(()) => {}
+            // It serves all the same, and takes nothing that must be kept.
+            Err(error) if segments::is_full(&error) => {
+                self.engine.shard.handle(Input::StoreRoom { has_room: false }, now(), &mut self.engine.out);
+            }
+            Err(error) => return Err(error),
         }
-        Opened { engine: self.engine, files: self.files }
+        Ok(Opened { engine: self.engine, files: self.files })
     }
 }
 

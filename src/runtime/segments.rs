@@ -4,7 +4,7 @@
 //! already promised still has somewhere to go. A released segment becomes a spare again: overwriting what is allocated and
 //! written costs a sync less than half of what fresh blocks do.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -36,22 +36,16 @@ impl SegmentFiles {
     /// Finds the spare files of an earlier process; one that holds no place is removed. `octets` is a segment's length; some more
     /// is allocated, for a segment ends with the batch that fills it.
     pub fn open(directory: &Path, journal: u16, octets: u64) -> io::Result<Self> {
-        let prefix = format!("{journal:03}-spare-");
-        let octets = octets + octets / 8;
-        let mut spares = Spares::default();
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if let Some(number) = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u64>().ok()) {
+        let files = Self { directory: directory.into(), journal, octets: octets + octets / 8, spares: Arc::default() };
+        let mut spares = files.spares();
+        for (of, number, entry) in spares_in(directory)? {
+            if of == usize::from(journal) {
                 spares.next = spares.next.max(number + 1);
-                if is_allocated(&entry.path(), octets)? {
-                    spares.paths.push(entry.path());
-                } else {
-                    fs::remove_file(entry.path())?;
-                }
+                spares.paths.extend(files.keep_if_of_use(&entry.path())?.then(|| entry.path()));
             }
         }
-        Ok(Self { directory: directory.into(), journal, octets, spares: Arc::new(Mutex::new(spares)) })
+        drop(spares);
+        Ok(files)
     }
 
     /// Makes the file of a segment that begins, from a spare one if there is any.
@@ -82,13 +76,19 @@ impl SegmentFiles {
 
     pub fn delete(&self, name: SegmentName) -> io::Result<()> {
         let mut spares = self.spares();
-        // An earlier process's was cut to what was written of it (`opening`).
-        if spares.paths.len() >= Self::RESERVE || !is_allocated(&self.path(name), self.octets)? {
+        if spares.paths.len() >= Self::RESERVE {
             return fs::remove_file(self.path(name));
         }
+        if !self.keep_if_of_use(&self.path(name))? {
+            return Ok(());
+        }
         let spare = self.spare(&mut spares);
-        fs::rename(self.path(name), &spare)?;
-        spares.paths.push(spare);
+        match fs::rename(self.path(name), &spare) {
+            Ok(()) => spares.paths.push(spare),
+            // Not even for a name.
+            Err(error) if is_full(&error) => fs::remove_file(self.path(name))?,
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -116,9 +116,21 @@ impl SegmentFiles {
         self.directory.join(name.to_string())
     }
 
+    /// Whether a file can be a reserve: one that was cut, or made for shorter segments, is removed.
+    fn keep_if_of_use(&self, path: &Path) -> io::Result<bool> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        let length = file.metadata()?.len();
+        if length < self.octets {
+            fs::remove_file(path)?;
+        } else if length > self.octets {
+            file.set_len(self.octets)?;
+        }
+        Ok(length >= self.octets)
+    }
+
     fn allocate(&self, path: &Path) -> io::Result<File> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        let allocated = sys::allocate(&file, self.octets).and_then(|()| file.sync_all());
+        let allocated = fill(&file, self.octets).and_then(|()| file.sync_all());
         if let Err(error) = allocated {
             // What was allocated of it is worth more to the segment that is being filled.
             let _ = fs::remove_file(path);
@@ -137,22 +149,46 @@ impl SegmentFiles {
     }
 }
 
-/// Whether a file holds the place of a segment. One that was cut, or made by a process that ended then, does not.
-fn is_allocated(path: &Path, octets: u64) -> io::Result<bool> {
-    Ok(fs::metadata(path)?.len() >= octets)
-}
-
 /// Removes the spare files of journals that no shard has any more.
 pub fn remove_surplus(directory: &Path, shards: usize) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let journal = name.to_str().and_then(|name| name.split_once("-spare-")?.0.parse::<usize>().ok());
-        if journal.is_some_and(|journal| journal >= shards) {
+    for (journal, _, entry) in spares_in(directory)? {
+        if journal >= shards {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// The spare files of all journals: whose, and their numbers.
+fn spares_in(directory: &Path) -> io::Result<Vec<(usize, u64, DirEntry)>> {
+    let mut spares = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let parts = name.to_str().and_then(|name| name.split_once("-spare-"));
+        let numbers = parts.and_then(|(journal, number)| Some((journal.parse().ok()?, number.parse().ok()?)));
+        if let Some((journal, number)) = numbers
+            && entry.file_type()?.is_file()
+        {
+            spares.push((journal, number, entry));
+        }
+    }
+    Ok(spares)
+}
+
+fn fill(file: &File, octets: u64) -> io::Result<()> {
+    if !sys::allocate(file, octets)? {
+        let zeros = [0; 64 << 10];
+        for offset in (0..octets).step_by(zeros.len()) {
+            file.write_all_at(&zeros, offset)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the disk has no room, or its owner may have no more of it: that may change.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Writes a batch where it belongs. It may be tried again: it is the same octets at the same place.
@@ -208,23 +244,26 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_is_no_reserve() {
-        let path = directory("cut");
+    fn what_was_cut_or_is_no_file_is_no_reserve_and_what_is_longer_is_cut() {
+        let path = directory("useless");
+        let make = |name: &str, octets| File::create(path.join(name)).unwrap().set_len(octets).unwrap();
         let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
-        files.refill().unwrap();
-        for sequence in 0..2 {
-            files.create(name(sequence)).unwrap().set_len(512).unwrap();
-            files.delete(name(sequence)).unwrap();
-        }
+        // An old segment, of which what was never written was given back.
+        make(&name(0).to_string(), 512);
+        files.delete(name(0)).unwrap();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        make("001-spare-0", 512);
+        fs::create_dir(path.join("001-spare-1")).unwrap();
+        fs::create_dir(path.join("009-spare-0")).unwrap();
+        make("009-spare-parts", 512);
+        make("001-spare-2", 4 << 20);
+        remove_surplus(&path, 2).unwrap();
+        let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
         assert!(!files.has_reserve());
         files.refill().unwrap();
-        let spares = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-        OpenOptions::new().write(true).open(&spares[0]).unwrap().set_len(512).unwrap();
-        let again = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
-        assert!(!again.has_reserve());
-        again.refill().unwrap();
-        let lengths = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
-        assert_eq!(lengths.collect::<Vec<_>>(), [9 << 17; 2]);
+        let lengths = ["001-spare-2", "001-spare-3"].map(|name| fs::metadata(path.join(name)).unwrap().len());
+        assert_eq!(lengths, [9 << 17; 2]);
+        assert!(!path.join("001-spare-0").exists() && path.join("009-spare-parts").exists());
         fs::remove_dir_all(&path).unwrap();
     }
 

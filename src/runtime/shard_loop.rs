@@ -19,7 +19,7 @@ use glommio::net::TcpStream;
 use glommio::timer::{Timer, sleep};
 
 use crate::engine::effects::Outbox;
-use crate::engine::event::{Action, AdmittedBind, Input};
+use crate::engine::event::{Action, AdmittedBind, Input, Notice};
 use crate::engine::message::{Batch, ShardId};
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
@@ -256,6 +256,8 @@ impl ShardLoop {
             }
             Action::CarriersDrained => self.shared.control.carriers_drained(),
             Action::SessionsDrained => self.shared.control.sessions_drained(),
+            // Each shard finds out by itself; it is one file system, and said once.
+            Action::Notice(Notice::StoreRoom { has_room }) if !self.shared.health.store_room(has_room) => {}
             Action::Notice(notice) => notice::log(&notice, &self.shared.config),
         }
     }

@@ -3,10 +3,13 @@
 //! The one file of the crate with `unsafe`; each block says why it is sound.
 #![allow(unsafe_code, reason = "descriptors and two system calls; every other file denies it")]
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use glommio::net::{AcceptedTcpStream, TcpStream};
@@ -135,17 +138,31 @@ pub fn terminate(child: &std::process::Child) -> io::Result<()> {
     if unsafe { libc::kill(pid, libc::SIGTERM) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Sets up the smallest ring there is, makes the other two calls on it, and drops it again; `Err` is the errno.
-/// Allocates the file's first octets, so that writing them cannot run out of room. File systems that cannot are left as they are.
-pub fn allocate(file: &std::fs::File, octets: u64) -> io::Result<()> {
+/// Allocates the file's first octets, so that writing them cannot run out of room. False where the file system knows no such thing.
+pub fn allocate(file: &std::fs::File, octets: u64) -> io::Result<bool> {
     let octets = libc::off_t::try_from(octets).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     // SAFETY: the descriptor is open as long as `file` is borrowed; the call touches no memory.
     let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, octets) };
     let error = io::Error::last_os_error();
-    if result == 0 || error.kind() == io::ErrorKind::Unsupported {
-        return Ok(());
+    if result == 0 {
+        return Ok(true);
     }
-    Err(error)
+    if error.kind() == io::ErrorKind::Unsupported { Ok(false) } else { Err(error) }
+}
+
+/// Lets two files take each other's names, which needs no room on the disk. False where the file system cannot.
+pub fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
+    let name = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other);
+    let (one, other) = (name(one)?, name(other)?);
+    let here = libc::AT_FDCWD;
+    // SAFETY: both names end with a NUL and live until the call returns.
+    let result = unsafe { libc::renameat2(here, one.as_ptr(), here, other.as_ptr(), libc::RENAME_EXCHANGE) };
+    let error = io::Error::last_os_error();
+    if result == 0 {
+        return Ok(true);
+    }
+    let cannot = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP));
+    if cannot { Ok(false) } else { Err(error) }
 }
 
 /// How long the file system of this directory is.
@@ -161,6 +178,7 @@ pub fn file_system_octets(directory: &std::path::Path) -> io::Result<u64> {
     Ok(stats.f_blocks.saturating_mul(stats.f_frsize))
 }
 
+/// Sets up the smallest ring there is, makes the other two calls on it, and drops it again; `Err` is the errno.
 fn probe_ring() -> Result<(), i32> {
     // struct io_uring_params is 120 octets and all zero asks for nothing special.
     let mut params = [0u64; 15];

@@ -6,7 +6,7 @@
 
 use super::names::NameId;
 use super::record::{Entry, NameKind};
-use super::recovered::{Live, Recovered};
+use super::recovered::{Live, NameCounts, Recovered};
 use super::segment::SegmentState;
 use super::shard_store::ShardStore;
 use crate::config::{AccountId, CarrierId, Config};
@@ -62,6 +62,16 @@ impl<'a> Homes<'a> {
                 Owner::Foreign => false,
             });
         homes
+    }
+
+    /// Accounts and carriers that the configuration does not have, and how much lives under each.
+    pub fn unconfigured(&self) -> impl Iterator<Item = (NameKind, &str, NameCounts)> {
+        let is_known = |at: usize| self.accounts[at].is_some() || self.carriers[at].is_some();
+        let counts = self.recovered.counts().into_iter().enumerate();
+        counts.filter(move |(at, counts)| counts.oldest_born.is_some() && !is_known(*at)).map(|(at, counts)| {
+            let id = NameId(at as u32);
+            (self.recovered.names.kind(id), self.recovered.names.name(id), counts)
+        })
     }
 
     /// Segments of journals that no shard has any more, oldest first.

@@ -45,14 +45,14 @@ pub struct Plan {
 
 pub struct Stage {
     // In this order they are dropped: the gateway first.
-    gateway: Option<Process>,
+    pub gateway: Option<Process>,
     customers: Vec<Process>,
     carriers: Vec<Process>,
     plan: Plan,
     dice: Dice,
     crashes: u64,
     smpp: SocketAddr,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     slowest_start: Duration,
     directory: Directory,
 }
@@ -170,9 +170,14 @@ impl Stage {
 
     /// Returns the time until it was ready, or the log of one that never was.
     fn start_gateway(&mut self) -> Result<Duration, String> {
+        self.start_gateway_until(|answer| answer.starts_with("HTTP/1.1 200"))
+    }
+
+    /// Starts it, and waits until `/readyz` says this.
+    pub fn start_gateway_until(&mut self, is_said: impl Fn(&str) -> bool) -> Result<Duration, String> {
         let started = Instant::now();
         let mut gateway = self.spawn_gateway();
-        let is_ready = || answers_ok(self.admin, "/readyz");
+        let is_ready = || self.readiness().is_some_and(|answer| is_said(&answer));
         let ended_or_ready = wait_for(PATIENCE, || (!gateway.is_running() || is_ready()).then_some(()));
         if ended_or_ready.is_none() || !gateway.is_running() {
             return Err(gateway.log());
@@ -186,6 +191,11 @@ impl Stage {
     fn spawn_gateway(&self) -> Process {
         let file = self.directory.0.join("trunkline.yaml");
         Process::start(&self.directory.0, "gateway", &["serve", "--config", file.to_str().unwrap()])
+    }
+
+    /// What `/readyz` answers.
+    pub fn readiness(&self) -> Option<String> {
+        get(self.admin, "/readyz")
     }
 
     /// Two accounts that are always there, and one that only submits.
@@ -255,14 +265,14 @@ routes:
     )
 }
 
-/// Whether a GET is answered with 200.
-fn answers_ok(address: SocketAddr, path: &str) -> bool {
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else { return false };
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
-    let mut answer = Vec::new();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").is_ok()
-        && stream.read_to_end(&mut answer).is_ok()
-        && answer.starts_with(b"HTTP/1.1 200")
+/// The whole answer to a GET.
+pub fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 fn free_address() -> SocketAddr {

@@ -1,6 +1,7 @@
 //! A disk that loses power: an ext4 image on a loop device, mounted, shut down without flushing its log, and mounted again.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -10,8 +11,6 @@ use crate::stage::Directory;
 
 /// Time for the files of a killed process to be closed.
 const RELEASE: Duration = Duration::from_secs(10);
-
-const IMAGE_OCTETS: u64 = 512 << 20;
 
 /// EXT4_IOC_SHUTDOWN with NOLOGFLUSH: nothing that was not synced reaches the disk any more. In Perl, since the tests know no
 /// `unsafe`.
@@ -49,8 +48,8 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A new file system, mounted; or why there can be none here.
-    pub fn new() -> Result<Self, String> {
+    /// A new file system of so many octets, mounted; or why there can be none here.
+    pub fn new(octets: u64) -> Result<Self, String> {
         if run("id", &["-u"])?.trim() != "0" {
             return Err("only root may mount".to_owned());
         }
@@ -59,7 +58,7 @@ impl Disk {
         }
         let directory = Directory::new("power");
         let (image, root) = (directory.0.join("image"), directory.0.join("mount"));
-        File::create(&image).and_then(|file| file.set_len(IMAGE_OCTETS)).map_err(|error| error.to_string())?;
+        File::create(&image).and_then(|file| file.set_len(octets)).map_err(|error| error.to_string())?;
         fs::create_dir(&root).map_err(|error| error.to_string())?;
         let image = image.display().to_string();
         run("mkfs.ext4", &["-q", "-F", &image])?;
@@ -83,6 +82,21 @@ impl Disk {
         assert!(unmounted.is_some(), "{told}");
         self.mounted = false;
         self.mount().unwrap();
+    }
+
+    /// Takes all the room that is left.
+    pub fn fill(&self) {
+        let mut file = File::options().create(true).append(true).open(self.root.join("filling")).unwrap();
+        for octets in [1 << 20, 4096] {
+            while file.write_all(&vec![0; octets]).is_ok() {}
+        }
+        // What the file system holds back for its own use goes to what was written meanwhile.
+        let _ = file.sync_all();
+    }
+
+    /// Gives back what `fill` took.
+    pub fn free(&self) {
+        fs::remove_file(self.root.join("filling")).unwrap();
     }
 
     fn mount(&mut self) -> Result<(), String> {

@@ -1,8 +1,10 @@
 //! The gateway's disk loses power under load, again and again: what was acknowledged must have been synced. `kill -9` alone
 //! does not test that, because the page cache survives it.
 //!
-//! `just power` runs 20 cycles. POWER_CYCLES, KILL_RATE and SEED choose others. Without root, loop devices or mkfs.ext4 it says
-//! so and skips.
+//! And the disk runs full (`full`).
+//!
+//! `just power` runs 20 cycles, `just full` the full disks. POWER_CYCLES, KILL_RATE and SEED choose others. Without root, loop
+//! devices or mkfs.ext4 it says so and skips.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -11,6 +13,7 @@
 )]
 
 mod disk;
+mod full;
 #[path = "../kill/process.rs"]
 mod process;
 #[path = "../kill/stage.rs"]
@@ -23,10 +26,12 @@ use disk::{Disk, is_mounted};
 use stage::{Plan, Stage, seed, setting};
 use trunkline::tools::reconcile::Verdict;
 
+const OCTETS: u64 = 512 << 20;
+
 /// What the ledgers come to after so many power losses, or the log of a gateway that did not start again; `None` where no
 /// disk can be had.
 fn lose_power(crashes: u64, durability: &'static str) -> Option<Result<Verdict, String>> {
-    let mut disk = match Disk::new() {
+    let mut disk = match Disk::new(OCTETS) {
         Ok(disk) => disk,
         Err(why) => {
             println!("skipped: {why}");
@@ -70,7 +75,7 @@ fn acknowledging_before_the_sync_is_caught_within_five_power_losses() {
 #[test]
 #[ignore = "needs root: just power"]
 fn the_disk_keeps_what_was_synced_and_forgets_the_rest() {
-    let mut disk = match Disk::new() {
+    let mut disk = match Disk::new(OCTETS) {
         Ok(disk) => disk,
         Err(why) => return println!("skipped: {why}"),
     };
