@@ -276,27 +276,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_is_no_reserve() {
-        let path = directory("cut");
-        let files = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
-        files.refill().unwrap();
-        for sequence in 0..2 {
-            files.create(name(sequence)).unwrap().set_len(512).unwrap();
-            files.delete(name(sequence)).unwrap();
-        }
-        assert!(!files.has_reserve());
-        files.refill().unwrap();
-        let spares = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-        OpenOptions::new().write(true).open(&spares[0]).unwrap().set_len(512).unwrap();
-        let again = SegmentFiles::open(&path, 1, 1 << 20).unwrap();
-        assert!(!again.has_reserve());
-        again.refill().unwrap();
-        let lengths = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
-        assert_eq!(lengths.collect::<Vec<_>>(), [9 << 17; 2]);
-        fs::remove_dir_all(&path).unwrap();
-    }
-
-    #[test]
     fn a_segment_is_no_longer_than_a_sixteenth_of_the_file_system() {
         assert!((1 << 20..=64 << 20).contains(&automatic_length(Path::new("/"), 2).unwrap()));
     }
