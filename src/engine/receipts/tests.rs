@@ -34,7 +34,7 @@ fn shard(carriers: &str) -> (Shard, Effects) {
 /// The body of a final one.
 fn receipt() -> Vec<u8> {
     let text = b"id:abc sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:";
-    let mut body = b"\0\0\0491700\0\0\0ACME\0\x04\0\0\0\0\0\0\0\0".to_vec();
+    let mut body = b"\0\0\x00491700\0\0\0ACME\0\x04\0\0\0\0\0\0\0\0".to_vec();
     body.push(text.len() as u8);
     body.extend_from_slice(text);
     body
