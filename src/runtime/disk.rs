@@ -2,8 +2,8 @@
 //!
 //! A batch is written in the turn that commits it, into the page cache; the sync behind it is awaited by the ring. With
 //! `durability: process` the write is the commit. What need not hurry (removing, reading back, allocating ahead) goes its own
-//! way beside the commits. A full disk is waited for: nothing is acknowledged meanwhile. Any other failure ends the process: after
-//! a failed sync nobody knows what the disk holds.
+//! way beside the commits. A full disk is waited for, and so are descriptors, which connections may use up: nothing is acknowledged
+//! meanwhile. Any other failure ends the process: after a failed sync nobody knows what the disk holds.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,6 +22,7 @@ use crate::runtime::engine::Engine;
 use crate::runtime::segments::{self, SegmentFiles};
 use crate::runtime::serve::EXIT_STORE;
 use crate::runtime::shard_loop::ShardLoop;
+use crate::runtime::sys;
 use crate::runtime::wakeup::Wakeup;
 use crate::store::journal::StoreEffect;
 use crate::store::segment::SegmentName;
@@ -35,6 +36,8 @@ pub struct Disk {
     upkeep: RefCell<VecDeque<StoreEffect>>,
     /// Whether the commits' task is at work on something.
     is_busy: Cell<bool>,
+    /// Whether a commit waits for room: then there is none, whatever lies in reserve.
+    is_waiting: Cell<bool>,
     commit_wakeup: Wakeup,
     upkeep_wakeup: Wakeup,
     spare: Cell<Vec<u8>>,
@@ -62,6 +65,7 @@ impl Disk {
             commits: RefCell::default(),
             upkeep: RefCell::default(),
             is_busy: Cell::new(false),
+            is_waiting: Cell::new(false),
             commit_wakeup: Wakeup::default(),
             upkeep_wakeup: Wakeup::default(),
             spare: Cell::default(),
@@ -91,7 +95,7 @@ impl Disk {
                             self.recycle(effect);
                             continue;
                         }
-                        Err(error) if is_full(&error) => {}
+                        Err(error) if may_pass(&error) => {}
                         Err(error) => return Err(error),
                     },
                     StoreEffect::Sync { commit, .. } if self.durability == Durability::Process => {
@@ -131,8 +135,10 @@ impl Disk {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
+/// Whether it is worth another try: the disk is full, or no descriptor is left. Never said of a sync.
+fn may_pass(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || sys::is_out_of_descriptors(error)
 }
 
 impl ShardLoop {
@@ -150,6 +156,9 @@ impl ShardLoop {
                 self.disk.is_busy.set(true);
                 let result = self.perform(effect).await;
                 self.disk.is_busy.set(false);
+                if self.disk.is_waiting.replace(false) {
+                    self.disk.upkeep_wakeup.wake();
+                }
                 if let Err(error) = result {
                     return self.fail_store(&error);
                 }
@@ -169,7 +178,6 @@ impl ShardLoop {
             StoreEffect::Write { offset, ref octets, .. } => {
                 while let Err(error) = self.disk.write(octets, offset) {
                     self.wait_for_room(error).await?;
-                    self.disk.upkeep_wakeup.wake();
                 }
                 self.disk.recycle(effect);
             }
@@ -188,20 +196,20 @@ impl ShardLoop {
     async fn create(&self, segment: SegmentName) -> io::Result<(Rc<File>, Rc<BufferedFile>)> {
         loop {
             let files = self.disk.files.clone();
-            match glommio::executor().spawn_blocking(move || files.create(segment)).await {
-                Ok(file) => {
-                    let path = self.disk.files.path(segment);
-                    let synced = BufferedFile::open(path).await.map_err(io::Error::from)?;
-                    return Ok((Rc::new(file), Rc::new(synced)));
-                }
+            let create = move || files.create(segment).and_then(|file| Ok((file.try_clone()?, file)));
+            match glommio::executor().spawn_blocking(create).await {
+                Ok((file, synced)) => return Ok((Rc::new(file), Rc::new(sys::file_from(synced)))),
                 Err(error) => self.wait_for_room(error).await?,
             }
         }
     }
 
     async fn wait_for_room(&self, error: io::Error) -> io::Result<()> {
-        if !is_full(&error) {
+        if !may_pass(&error) {
             return Err(error);
+        }
+        if !self.disk.is_waiting.replace(true) {
+            tracing::error!(%error, "the store waits");
         }
         self.handle(Input::StoreRoom { has_room: false });
         sleep(Disk::AGAIN).await;
@@ -212,8 +220,14 @@ impl ShardLoop {
         if self.disk.durability == Durability::Process {
             return Ok(());
         }
-        let files = self.disk.files.clone();
-        glommio::executor().spawn_blocking(move || files.sync_directory()).await
+        loop {
+            let files = self.disk.files.clone();
+            match glommio::executor().spawn_blocking(move || files.sync_directory()).await {
+                // It was not opened: nothing was synced that could have failed.
+                Err(error) if sys::is_out_of_descriptors(&error) => sleep(Disk::AGAIN).await,
+                synced => return synced,
+            }
+        }
     }
 
     /// What is done beside the commits: files removed, read back, and allocated ahead.
@@ -227,8 +241,14 @@ impl ShardLoop {
                 }
                 Some(StoreEffect::Read { segment }) => {
                     let files = self.disk.files.clone();
-                    let read = glommio::executor().spawn_blocking(move || files.read(segment)).await;
-                    read.map(|octets| self.was_read(segment, octets))
+                    match glommio::executor().spawn_blocking(move || files.read(segment)).await {
+                        Err(error) if sys::is_out_of_descriptors(&error) => {
+                            sleep(Disk::AGAIN).await;
+                            self.disk.upkeep.borrow_mut().push_front(StoreEffect::Read { segment });
+                            Ok(())
+                        }
+                        read => read.map(|octets| self.was_read(segment, octets)),
+                    }
                 }
                 Some(_) => self.sync_directory().await,
                 None => match self.refill().await {
@@ -258,8 +278,8 @@ impl ShardLoop {
             glommio::executor().spawn_blocking(move || files.refill()).await
         };
         match result {
-            Ok(()) => self.handle(Input::StoreRoom { has_room: true }),
-            Err(error) if is_full(&error) => {
+            Ok(()) => self.handle(Input::StoreRoom { has_room: !self.disk.is_waiting.get() }),
+            Err(error) if may_pass(&error) => {
                 self.handle(Input::StoreRoom { has_room: false });
                 return Ok(false);
             }

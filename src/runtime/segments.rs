@@ -59,9 +59,10 @@ impl SegmentFiles {
         let path = self.path(name);
         let mut spares = self.spares();
         let Some(spare) = spares.paths.last() else { return self.allocate(&path) };
+        let file = OpenOptions::new().write(true).open(spare)?;
         fs::rename(spare, &path)?;
         spares.paths.pop();
-        OpenOptions::new().write(true).open(&path)
+        Ok(file)
     }
 
     /// Allocates the spare files that are missing. An error of kind `StorageFull` when there is no room.
