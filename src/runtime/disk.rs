@@ -302,6 +302,10 @@ impl ShardLoop {
                 Err(error) => return Some(error),
             }
             engine.shard.settle(now, &mut engine.out);
+            // What is only appended again goes on in the next turn: a whole segment would hold up this one.
+            if engine.out.records.is_empty() {
+                return self.disk.begin(&mut engine.disk_effects).err();
+            }
         }
     }
 
