@@ -2,8 +2,8 @@
 //!
 //! A batch is written in the turn that commits it, into the page cache; the sync behind it is awaited by the ring. With
 //! `durability: process` the write is the commit. What need not hurry (removing, reading back, allocating ahead) goes its own
-//! way beside the commits. A full disk is waited for: nothing is acknowledged meanwhile. Any other failure ends the process: after
-//! a failed sync nobody knows what the disk holds.
+//! way beside the commits. A full disk is waited for, and so are descriptors, which connections may use up: nothing is acknowledged
+//! meanwhile. Any other failure ends the process: after a failed sync nobody knows what the disk holds.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,9 +20,10 @@ use crate::config::Durability;
 use crate::engine::event::Input;
 use crate::engine::time::Instant;
 use crate::runtime::engine::Engine;
-use crate::runtime::segments::{self, SegmentFiles, is_full};
+use crate::runtime::segments::{self, SegmentFiles, may_pass};
 use crate::runtime::serve::EXIT_STORE;
 use crate::runtime::shard_loop::ShardLoop;
+use crate::runtime::sys;
 use crate::runtime::wakeup::Wakeup;
 use crate::store::journal::StoreEffect;
 use crate::store::segment::SegmentName;
@@ -94,7 +95,7 @@ impl Disk {
                             self.recycle(effect);
                             continue;
                         }
-                        Err(error) if is_full(&error) => {}
+                        Err(error) if may_pass(&error) => {}
                         Err(error) => return Err(error),
                     },
                     StoreEffect::Sync { commit, .. } if self.durability == Durability::Process => {
@@ -158,6 +159,9 @@ impl ShardLoop {
                 self.disk.is_busy.set(true);
                 let result = self.perform(effect).await;
                 self.disk.is_busy.set(false);
+                if self.disk.is_waiting.replace(false) {
+                    self.disk.upkeep_wakeup.wake();
+                }
                 if let Err(error) = result {
                     return self.fail_store(&error);
                 }
@@ -197,12 +201,11 @@ impl ShardLoop {
     async fn create(&self, segment: SegmentName) -> io::Result<(Rc<File>, Rc<BufferedFile>)> {
         loop {
             let files = self.disk.files.clone();
-            match glommio::executor().spawn_blocking(move || files.create(segment)).await {
-                Ok(file) => {
+            let create = move || files.create(segment).and_then(|file| Ok((file.try_clone()?, file)));
+            match glommio::executor().spawn_blocking(create).await {
+                Ok((file, synced)) => {
                     self.goes_on();
-                    let path = self.disk.files.path(segment);
-                    let synced = BufferedFile::open(path).await.map_err(io::Error::from)?;
-                    return Ok((Rc::new(file), Rc::new(synced)));
+                    return Ok((Rc::new(file), Rc::new(sys::file_from(synced))));
                 }
                 Err(error) => self.wait_for_room(error).await?,
             }
@@ -210,10 +213,12 @@ impl ShardLoop {
     }
 
     async fn wait_for_room(&self, error: io::Error) -> io::Result<()> {
-        if !is_full(&error) {
+        if !may_pass(&error) {
             return Err(error);
         }
-        self.disk.is_waiting.set(true);
+        if !self.disk.is_waiting.replace(true) {
+            tracing::error!(%error, "the store waits");
+        }
         self.handle(Input::StoreRoom { has_room: false });
         sleep(Disk::AGAIN).await;
         Ok(())
@@ -230,8 +235,14 @@ impl ShardLoop {
         if self.disk.durability == Durability::Process {
             return Ok(());
         }
-        let files = self.disk.files.clone();
-        glommio::executor().spawn_blocking(move || files.sync_directory()).await
+        loop {
+            let files = self.disk.files.clone();
+            match glommio::executor().spawn_blocking(move || files.sync_directory()).await {
+                // It was not opened: nothing was synced that could have failed.
+                Err(error) if sys::is_out_of_descriptors(&error) => sleep(Disk::AGAIN).await,
+                synced => return synced,
+            }
+        }
     }
 
     /// What is done beside the commits: files removed, read back, and allocated ahead.
@@ -245,8 +256,16 @@ impl ShardLoop {
                 }
                 Some(StoreEffect::Read { segment, offset, octets }) => {
                     let files = self.disk.files.clone();
-                    let read = glommio::executor().spawn_blocking(move || files.read(segment, offset, octets)).await;
-                    read.map(|octets| self.was_read(segment, octets))
+                    let len = octets.len();
+                    match glommio::executor().spawn_blocking(move || files.read(segment, offset, octets)).await {
+                        Err(error) if sys::is_out_of_descriptors(&error) => {
+                            sleep(Disk::AGAIN).await;
+                            let again = StoreEffect::Read { segment, offset, octets: vec![0; len] };
+                            self.disk.upkeep.borrow_mut().push_front(again);
+                            Ok(())
+                        }
+                        read => read.map(|octets| self.was_read(segment, octets)),
+                    }
                 }
                 Some(_) => self.sync_directory().await,
                 None => match self.refill().await {
@@ -276,10 +295,8 @@ impl ShardLoop {
             glommio::executor().spawn_blocking(move || files.refill()).await
         };
         match result {
-            // A file system may have promised what it does not keep: then the commits wait.
-            Ok(()) if self.disk.is_waiting.get() => {}
-            Ok(()) => self.handle(Input::StoreRoom { has_room: true }),
-            Err(error) if is_full(&error) => {
+            Ok(()) => self.handle(Input::StoreRoom { has_room: !self.disk.is_waiting.get() }),
+            Err(error) if may_pass(&error) => {
                 self.handle(Input::StoreRoom { has_room: false });
                 return Ok(false);
             }
@@ -302,6 +319,10 @@ impl ShardLoop {
                 Err(error) => return Some(error),
             }
             engine.shard.settle(now, &mut engine.out);
+            // What is only appended again goes on in the next turn: a whole segment would hold up this one.
+            if engine.out.records.is_empty() {
+                return self.disk.begin(&mut engine.disk_effects).err();
+            }
         }
     }
 

@@ -58,9 +58,10 @@ impl SegmentFiles {
         let path = self.path(name);
         let mut spares = self.spares();
         let Some(spare) = spares.paths.last() else { return self.allocate(&path) };
+        let file = OpenOptions::new().write(true).open(spare)?;
         fs::rename(spare, &path)?;
         spares.paths.pop();
-        OpenOptions::new().write(true).open(&path)
+        Ok(file)
     }
 
     /// Allocates the spare files that are missing. An error of kind `StorageFull` when there is no room.
@@ -195,6 +196,11 @@ fn fill(file: &File, octets: u64) -> io::Result<()> {
 /// Whether the disk has no room, or its owner may have no more of it: that may change.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether it is worth another try: the disk is full, or no descriptor is left. Never said of a sync.
+pub fn may_pass(error: &io::Error) -> bool {
+    is_full(error) || sys::is_out_of_descriptors(error)
 }
 
 /// Writes a batch where it belongs. It may be tried again: it is the same octets at the same place.

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
+use glommio::io::BufferedFile;
 use glommio::net::{AcceptedTcpStream, TcpStream};
 
 /// Locked memory glommio wants for the rings and buffers of one executor.
@@ -119,6 +120,19 @@ pub fn stream_from(fd: OwnedFd) -> io::Result<TcpStream> {
 pub fn listener_from(listener: std::net::TcpListener) -> glommio::net::TcpListener {
     // SAFETY: ownership of an open, listening descriptor passes to glommio's listener.
     unsafe { glommio::net::TcpListener::from_raw_fd(listener.into_raw_fd()) }
+}
+
+/// Takes up a file on this executor, to sync it through the ring.
+#[must_use]
+pub fn file_from(file: File) -> BufferedFile {
+    // SAFETY: ownership of an open descriptor passes from `file`; nobody else closes it.
+    unsafe { BufferedFile::from_raw_fd(file.into_raw_fd()) }
+}
+
+/// Whether this process, or the host, has no descriptor left.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Asks the kernel to forget what it holds of a file that is synced, so that the next read asks the disk. File systems without

@@ -163,7 +163,9 @@ impl Journal {
     /// The memory of a batch that was written.
     pub fn recycle(&mut self, mut octets: Vec<u8>) {
         octets.clear();
-        self.spare = octets;
+        if octets.capacity() > self.spare.capacity() {
+            self.spare = octets;
+        }
     }
 
     /// The commit is on disk. True when what waited for it may be acknowledged: never after a failure.

@@ -1,4 +1,4 @@
-//! The store: a journal per shard of what must outlive the process, as octets and decisions. Pure; nothing uses it yet.
+//! The store: a journal per shard of what must outlive the process, as octets and decisions. Pure.
 //!
 //! Correlations, parked early receipts and deliveries are inserted once, removed once, and expire by age. So they are records
 //! in an append-only journal of segments (files); what lives is held in memory, and found again by reading everything.
@@ -48,7 +48,7 @@
 //! # Who does what
 //!
 //! The engine's records become [`Entry`](record::Entry)s with names; a [`Journal`](journal::Journal) puts them into
-//! [batches](batch) and tells the disk in [`StoreEffect`](journal::StoreEffect)s, which `runtime/disk.rs` is to do, in order.
+//! [batches](batch) and tells the disk in [`StoreEffect`](journal::StoreEffect)s, which `runtime/disk.rs` does, in order.
 //! At a start `runtime/store_files.rs` reads the files, the newest first, on several threads. Each is
 //! [read and checked](segment), [sorted] by parts of all keys, and each part [merged](recovery) into
 //! [`Recovered`](recovered::Recovered), for the engine's tables and for `store inspect`. What is whole in a damaged segment is
