@@ -58,7 +58,7 @@ impl Sim {
         if smsc.was_slow || self.wires[wire].was_reset {
             return;
         }
-        let window = usize::from(self.config.carriers[carrier].window.get());
+        let window = usize::from(self.base.carriers[carrier].window.get());
         let unanswered = self.smscs[carrier].link(wire).map_or(0, |link| link.unanswered.len());
         if unanswered > window {
             self.fail(&format!("a link of carrier {carrier} has {unanswered} outstanding, window {window}"));
@@ -67,6 +67,9 @@ impl Sim {
 
     /// What is still under way; `None` when all is quiet.
     pub(crate) fn busy(&mut self) -> Option<String> {
+        if self.is_down() {
+            return Some("between two processes".to_owned());
+        }
         for smsc in &self.smscs {
             if let Some(number) = smsc.undelivered.first() {
                 return Some(format!("carrier {} waits for the answer to #{number}: {:?}", smsc.at, smsc.links));

@@ -4,22 +4,28 @@
 //! `SEEDS=from..to` a range of them.
 
 mod audit;
+mod books;
 mod checks;
+mod crash;
 mod disk;
+mod disk_work;
 mod esme;
 mod habits;
+mod holdings;
 mod ledger;
 mod net;
 mod node;
 mod node_io;
 mod plants;
 mod receipts;
+mod restart;
 mod rng;
 mod sim;
 mod smsc;
 mod soak;
 mod stories;
 mod text;
+mod variants;
 
 use std::ops::Range;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use trunkline::smpp::pdu::BindMode;
 
+use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::node::In;
 use crate::plants::Plant;
@@ -24,6 +25,9 @@ pub(crate) fn run(seed: u64) {
         sim.smscs[at].habit = CarrierHabit::draw(&mut rng, hex);
     }
     draw_esmes(&mut sim, &mut rng);
+    if rng.chance(500) {
+        sim.crash_by_habit(CrashHabit::draw(&mut rng));
+    }
     storm(&mut sim, Duration::from_secs(20 + rng.below(60)));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
@@ -31,7 +35,7 @@ pub(crate) fn run(seed: u64) {
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
         // and may come after the last session has gone.
-        let has_room = |account: usize| sim.config.accounts[account].delivery_queue > 100;
+        let has_room = |account: usize| sim.base.accounts[account].delivery_queue > 100;
         for at in (0..sim.esmes.len()).filter(|at| has_room(sim.esmes[*at].account)).collect::<Vec<_>>() {
             sim.esmes[at].habit.submit_ms = Some((5, 200));
             if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
@@ -86,6 +90,7 @@ fn storm(sim: &mut Sim, time: Duration) {
 
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.
 fn calm(sim: &mut Sim) {
+    sim.crash_no_more();
     sim.habit = NetworkHabit::default();
     for smsc in &mut sim.smscs {
         smsc.habit = smsc.habit.calmed();
@@ -99,7 +104,7 @@ fn calm(sim: &mut Sim) {
             sim.plan(1_000, Event::PeerReads(wire));
         }
     }
-    let names: Vec<_> = sim.config.accounts.iter().map(|account| account.name.clone()).collect();
+    let names: Vec<_> = sim.base.accounts.iter().map(|account| account.name.clone()).collect();
     for name in names {
         sim.esme(&name, EsmeHabit::calm(BindMode::Transceiver));
     }
@@ -126,6 +131,7 @@ pub(crate) fn drain(sim: &mut Sim) {
         sim.fail(&format!("after the drain: {busy}"));
     }
     sim.ledger.audit();
+    sim.audit_holdings();
     let gate = &mut sim.nodes[0].shard;
     gate.measure();
     let left = (gate.counts.connections, gate.counts.unbound);
