@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -92,18 +93,31 @@ fn read_tolerant(directory: &Path) -> Result<StoreReading, StoreError> {
 /// Makes durable what was read: a process that was killed may have left it in the page cache alone, and the first batch of the
 /// next segment will say that it is there.
 pub fn sync_store(directory: &Path, recovered: &Recovered) -> Result<(), StoreError> {
+    let mut octets = Vec::new();
     for journal in recovered.journals() {
         let last_used = journal.iter().rposition(|segment| segment.batches > 0).unwrap_or(0);
-        for SegmentState { name, .. } in &journal[last_used..] {
-            let path = directory.join(name.to_string());
-            let synced = File::open(&path).and_then(|file| file.sync_data());
-            synced.map_err(|error| StoreError::io(&path, "sync", error))?;
+        for segment in &journal[last_used..] {
+            if read_file(directory, segment.name, &mut octets)? {
+                let path = directory.join(segment.name.to_string());
+                let synced = write_last_again(&path, segment, &octets);
+                synced.map_err(|error| StoreError::io(&path, "sync", error))?;
+            }
         }
     }
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(directory, "sync", error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Syncs a segment, its last batch written again before: after a sync that failed, the page cache has it as if it were on the
+/// disk, and another sync does nothing.
+fn write_last_again(path: &Path, segment: &SegmentState, octets: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    if let Some(last) = segment.last_batch(octets) {
+        file.write_all_at(&octets[last.clone()], last.start as u64)?;
+    }
+    file.sync_data()
 }
 
 /// The segments in a directory, the newest first.

@@ -20,7 +20,12 @@ impl Sim {
         for account in node.shard.accounts() {
             problem = problem.or(account_problem(account, config.account(account.id)));
             // What was refused before the rate was asked does not count against it.
-            let reasons = [RefusedReason::Throttled, RefusedReason::Draining, RefusedReason::NotAllowed];
+            let reasons = [
+                RefusedReason::Throttled,
+                RefusedReason::Draining,
+                RefusedReason::NotAllowed,
+                RefusedReason::StoreFull,
+            ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
                 passed.push(((true, account.id.index()), account.counts.submits - refused, rate));

@@ -12,7 +12,7 @@ use trunkline::store::homes::Homes;
 use trunkline::store::journal::StoreEffect;
 use trunkline::store::recovered::Recovered;
 use trunkline::store::recovery::Recovery;
-use trunkline::store::segment::{JournalCheck, SegmentName, SegmentState, read_segment};
+use trunkline::store::segment::{JournalCheck, SegmentName, read_segment};
 use trunkline::store::shard_store::ShardStore;
 
 use crate::books::Kind;
@@ -101,9 +101,16 @@ impl Sim {
     fn sync_store(&mut self, recovered: &Recovered) -> Result<(), Ended> {
         for journal in recovered.journals() {
             let last_used = journal.iter().rposition(|segment| segment.batches > 0).unwrap_or(0);
-            for SegmentState { name, .. } in &journal[last_used..] {
+            for segment in &journal[last_used..] {
+                let name = segment.name.to_string();
+                let octets = self.disk.read(&name);
+                if let Some(last) = segment.last_batch(octets) {
+                    let again = octets[last.clone()].to_vec();
+                    self.step()?;
+                    self.disk.write(&name, last.start, again);
+                }
                 self.step()?;
-                self.disk.sync(&name.to_string());
+                self.disk.sync(&name);
             }
         }
         self.step()?;

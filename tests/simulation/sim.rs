@@ -247,7 +247,7 @@ impl Sim {
 
     /// An ESME of an account, which connects soon.
     pub(crate) fn esme(&mut self, account: &str, habit: EsmeHabit) -> usize {
-        let found = self.config.accounts.iter().position(|known| known.name == account);
+        let found = self.base.accounts.iter().position(|known| known.name == account);
         let account_at = found.unwrap_or(usize::MAX);
         let at = self.esmes.len();
         self.esmes.push(Esme::new(account_at, account, habit));
