@@ -39,6 +39,8 @@ pub(crate) struct Kept {
     is_durable: bool,
     is_removed: bool,
     is_removal_durable: bool,
+    /// A crash took back its removal, which may come no more.
+    is_back: bool,
     pub(crate) item: Option<u32>,
 }
 
@@ -112,12 +114,13 @@ impl Books {
 
     /// What was found is durable, and there is nothing else.
     pub(crate) fn adopt(&mut self, recovered: &Recovered) {
-        self.entries.clear();
+        let before = std::mem::take(&mut self.entries);
         for (key, weight, item) in live(recovered) {
             if let (Kind::Delivery, Some(item)) = (key.0, item) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
-            self.entries.insert(key, Kept { weight, is_durable: true, item, ..Kept::default() });
+            let is_back = before.get(&key).is_some_and(|kept| kept.is_back || kept.is_removed);
+            self.entries.insert(key, Kept { weight, is_durable: true, is_back, item, ..Kept::default() });
         }
     }
 
@@ -126,9 +129,9 @@ impl Books {
         self.entries.values().filter(|kept| !kept.is_removed).map(|kept| u64::from(kept.weight)).sum()
     }
 
-    /// The ids of correlations that live.
+    /// The ids of correlations that live, and whose removal no crash took back.
     pub(crate) fn correlations(&self) -> BTreeSet<u64> {
-        let is_one = |(key, kept): &(&Key, &Kept)| key.0 == Kind::Correlation && !kept.is_removed;
+        let is_one = |(key, kept): &(&Key, &Kept)| key.0 == Kind::Correlation && !kept.is_removed && !kept.is_back;
         self.entries.iter().filter(is_one).map(|(key, _)| key.2).collect()
     }
 

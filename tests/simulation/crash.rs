@@ -82,6 +82,9 @@ impl Sim {
 
     /// The process ends here and now; with the power, if that fails.
     pub(crate) fn crash(&mut self, is_power: bool) {
+        for (at, node) in self.nodes.iter().enumerate() {
+            self.books.appended(at, &node.out.records, &node.out.record_bytes, &self.config);
+        }
         self.nodes.clear();
         self.mesh.clear();
         self.forget_process();
