@@ -62,7 +62,9 @@ impl Books {
             if let (Kind::Delivery, Some(item)) = (key.0, item) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
-            self.entries.insert(key.clone(), Kept { weight, item, ..Kept::default() });
+            // Recorded anew in another journal, it is what it was.
+            let kept = self.entries.entry(key.clone()).or_default();
+            (kept.weight, kept.item) = (weight, item);
             self.waiting.entry(shard).or_default().push((key, false));
         }
     }
