@@ -15,7 +15,8 @@ use trunkline::store::recovery::Recovery;
 use trunkline::store::segment::{JournalCheck, SegmentName, read_segment};
 use trunkline::store::shard_store::ShardStore;
 
-use crate::books::Kind;
+use crate::books::{Books, Kind};
+use crate::ledger::{Item, Ledger};
 use crate::node::Node;
 use crate::plants::Plant;
 use crate::sim::{SEGMENT_OCTETS, Sim};
@@ -241,21 +242,21 @@ fn deleted(effects: Vec<StoreEffect>) -> impl Iterator<Item = SegmentName> {
     })
 }
 
-impl crate::ledger::Ledger {
+impl Ledger {
     /// These are durable, whether that was known before the crash or not.
-    fn recovered(&mut self, books: &crate::books::Books) {
+    fn recovered(&mut self, books: &Books) {
         for ((kind, _, number), kept) in &books.entries {
             if *kind == Kind::Correlation {
                 self.durable_ids.insert(*number);
             }
             let Some(item) = kept.item else { continue };
             self.durable_items.insert(item);
-            // Its correlation may be nobody's in this life, so that it finds none.
-            if *kind == Kind::Early
-                && let Some(item) = self.items.get_mut(&item)
-                && self.missing.contains(&item.account)
-            {
-                item.acked = false;
+            let Some(Item { account, receipt, .. }) = self.items.get(&item) else { continue };
+            // Its correlation is nobody's in this life, so that it finds none, and neither will another of that submit.
+            if *kind == Kind::Early && self.missing.contains(account) {
+                let tag = receipt.as_ref().map(|(tag, _)| *tag);
+                let is_same = |item: &&mut Item| item.receipt.as_ref().map(|(tag, _)| *tag) == tag;
+                self.items.values_mut().filter(is_same).for_each(|item| item.acked = false);
             }
         }
     }
