@@ -121,6 +121,12 @@ impl Books {
             if let (Kind::Delivery, Some(item)) = (key.0, item) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
+            if before.get(&key).is_some_and(|kept| kept.is_removal_durable) {
+                // It should not be there, and is gone for good for who sees it delivered.
+                let gone = Kept { weight, is_removed: true, is_removal_durable: true, item, ..Kept::default() };
+                self.entries.insert(key, gone);
+                continue;
+            }
             let is_back = before.get(&key).is_some_and(|kept| kept.is_back || kept.is_removed);
             self.entries.insert(key, Kept { weight, is_durable: true, is_back, item, ..Kept::default() });
         }
@@ -135,6 +141,10 @@ impl Books {
     pub(crate) fn correlations(&self) -> BTreeSet<u64> {
         let is_one = |(key, kept): &(&Key, &Kept)| key.0 == Kind::Correlation && !kept.is_removed && !kept.is_back;
         self.entries.iter().filter(is_one).map(|(key, _)| key.2).collect()
+    }
+
+    pub(crate) fn is_all_durable(&self) -> bool {
+        self.entries.values().all(|kept| kept.is_durable)
     }
 
     /// Receipts and MO that are held here.

@@ -48,6 +48,15 @@ impl Sim {
         self.nodes.is_empty()
     }
 
+    pub(crate) fn is_down_now(&mut self) -> bool {
+        self.is_down()
+    }
+
+    /// The next process ends after so many steps of its start.
+    pub(crate) fn crash_next_start_after(&mut self, steps: u64) {
+        self.steps_left = Some(steps);
+    }
+
     /// Begins to crash by habit.
     pub(crate) fn crash_by_habit(&mut self, habit: CrashHabit) {
         if let Some(every) = habit.full_ms {
@@ -121,8 +130,12 @@ impl Sim {
         if let Some(text) = self.next_config.take() {
             self.configure(&text);
         }
-        self.steps_left = self.rng.chance(self.crashes.while_opening).then(|| self.rng.below(60));
-        if self.open().is_err() {
+        if self.rng.chance(self.crashes.while_opening) {
+            self.steps_left = Some(self.rng.below(60));
+        }
+        let opened = self.open();
+        self.steps_left = None;
+        if opened.is_err() {
             let is_power = self.rng.chance(self.crashes.power);
             return self.stumble(is_power);
         }

@@ -39,6 +39,10 @@ impl Sim {
 
     /// When all is quiet: receipts and MO are gone, and so is every correlation whose final receipt was acknowledged.
     pub(crate) fn audit_holdings(&mut self) {
+        let recovered = self.read_store();
+        if let Some(problem) = self.books.check(&recovered) {
+            self.fail(&format!("on the disk: {problem}"));
+        }
         let held = self.books.held();
         if held > 0 {
             self.fail(&format!("{held} receipts and MO are still recorded"));

@@ -16,6 +16,7 @@ mod ledger;
 mod net;
 mod node;
 mod node_io;
+mod planted;
 mod plants;
 mod receipts;
 mod restart;
@@ -56,6 +57,23 @@ fn the_oracle_sees_each_planted_bug() {
         let Err(panic) = caught else { panic!("{plant:?} went unseen") };
         let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         assert!(said.contains("SEED=1") && said.contains(expected), "{plant:?}: {said}");
+    }
+}
+
+#[test]
+fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
+    let plants = [
+        (Plant::DurableEarly, "never delivered"),
+        (Plant::RemovalForgotten, "A5"),
+        (Plant::JournalIgnored, "never delivered"),
+        (Plant::EarlyNotJoined, "never delivered"),
+    ];
+    planted::run(1, Plant::None);
+    for (plant, expected) in plants {
+        let caught = (1..=5).find_map(|seed| std::panic::catch_unwind(|| planted::run(seed, plant)).err());
+        let Some(panic) = caught else { panic!("{plant:?} went unseen") };
+        let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        assert!(said.contains("SEED=") && said.contains(expected), "{plant:?}: {said}");
     }
 }
 

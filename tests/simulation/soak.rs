@@ -13,7 +13,7 @@ use crate::rng::Rng;
 use crate::sim::{Event, Sim};
 
 /// Longest quiet may take: a delivery refused ten times waits five minutes for its next try.
-const QUIET: Duration = Duration::from_secs(1_500);
+pub(crate) const QUIET: Duration = Duration::from_secs(1_500);
 
 pub(crate) fn run(seed: u64) {
     let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B9));
@@ -89,7 +89,7 @@ fn storm(sim: &mut Sim, time: Duration) {
 }
 
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.
-fn calm(sim: &mut Sim) {
+pub(crate) fn calm(sim: &mut Sim) {
     sim.crash_no_more();
     sim.habit = NetworkHabit::default();
     for smsc in &mut sim.smscs {
@@ -220,7 +220,7 @@ pub(crate) fn mo_routes(accounts: u64) -> String {
     text
 }
 
-fn planted_config() -> String {
+pub(crate) fn planted_config() -> String {
     let mut text = "shards: 2\naccounts:\n  a0: { password: secret, shard: 0 }\n  a1: { password: secret, shard: 0 }\n\
                     carriers:\n  c0: { connect: \"c0:1\", system_id: us, password: secret, shard: 1 }\n\
                     routes:\n  - to: [c0]\n"
