@@ -41,6 +41,8 @@ pub(crate) struct Kept {
     is_removal_durable: bool,
     /// A crash took back its removal, which may come no more.
     is_back: bool,
+    /// Its removal was durable in an earlier life.
+    was_gone: bool,
     pub(crate) item: Option<u32>,
 }
 
@@ -93,10 +95,10 @@ impl Books {
         self.live.clear();
     }
 
-    /// Whether every delivery of this receipt or MO was removed.
+    /// Whether every delivery of this receipt or MO had been removed before this process began.
     pub(crate) fn is_gone(&self, item: u32) -> bool {
         let known = self.deliveries.get(&item);
-        known.is_some_and(|keys| keys.iter().all(|key| self.entries.get(key).is_none_or(|kept| kept.is_removed)))
+        known.is_some_and(|keys| keys.iter().all(|key| self.entries.get(key).is_some_and(|kept| kept.was_gone)))
     }
 
     /// What is wrong with what was found; nothing when all is well.
@@ -121,9 +123,9 @@ impl Books {
             if let (Kind::Delivery, Some(item)) = (key.0, item) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
-            if before.get(&key).is_some_and(|kept| kept.is_removal_durable) {
+            if before.get(&key).is_some_and(|kept| kept.is_removal_durable || kept.was_gone) {
                 // It should not be there, and is gone for good for who sees it delivered.
-                let gone = Kept { weight, is_removed: true, is_removal_durable: true, item, ..Kept::default() };
+                let gone = Kept { weight, was_gone: true, item, ..Kept::default() };
                 self.entries.insert(key, gone);
                 continue;
             }

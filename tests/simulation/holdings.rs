@@ -8,7 +8,7 @@ use crate::sim::{SEGMENT_OCTETS, Sim};
 use crate::text::item_number;
 
 impl Sim {
-    /// A receipt or MO whose removal was recorded is not delivered again, unless the carrier offered it again.
+    /// A receipt or MO whose removal was durable before a crash is not delivered after it, unless the carrier offered it again.
     pub(crate) fn check_not_gone(&self, frame: &Frame<'_>) {
         let Some(number) = item_number(frame.body).filter(|number| self.books.is_gone(*number)) else { return };
         let is_of_it = |record: &Record, octets: &trunkline::engine::message::Batch| match record {

@@ -169,6 +169,8 @@ fn a_failed_sync_acknowledges_nothing_and_ends_the_process() {
 fn a_batch_whose_sync_failed_is_on_the_disk_before_the_next_process_trusts_it() {
     for seed in 0..20 {
         let mut sim = Sim::new(seed, 2, &gateway("", "", ONE).text);
+        // What lives keeps the segment.
+        sim.smscs[0].habit.sends_receipts = false;
         sim.run_for(Duration::from_millis(200));
         let esme = sim.bound("a0", BindMode::Transceiver);
         sim.crashes.sync_fails = 1_000;
@@ -176,10 +178,13 @@ fn a_batch_whose_sync_failed_is_on_the_disk_before_the_next_process_trusts_it() 
         sim.run_until_true(Duration::from_secs(1), Sim::is_down_now);
         sim.crashes.sync_fails = 0;
         sim.run_until_true(Duration::from_secs(5), |sim| !sim.is_down());
+        sim.run_until_true(Duration::from_secs(5), |sim| sim.esmes[esme].is_bound);
         // What is recorded now says how many batches the segment before has.
-        sim.run_for(Duration::from_secs(10));
-        sim.submit_many(esme, 10);
-        sim.run_for(Duration::from_millis(100));
+        let before = sim.books.correlations().len();
+        sim.submit_many(esme, 1);
+        sim.run_until_true(Duration::from_secs(5), |sim| {
+            sim.books.correlations().len() > before && sim.books.is_all_durable()
+        });
         sim.crash_and_restart(true);
         sim.end();
     }
