@@ -24,6 +24,8 @@ pub(crate) struct CrashHabit {
     /// How often the next process has other homes, or an account or carrier less.
     pub(crate) varies: u64,
     pub(crate) sync_fails: u64,
+    /// `durability: process`: nothing is synced, and the power never fails.
+    pub(crate) is_unsynced: bool,
     /// Time between spells of a full disk, and how long one lasts.
     pub(crate) full_ms: Option<(u64, u64)>,
     pub(crate) full_for_ms: (u64, u64),
@@ -31,9 +33,11 @@ pub(crate) struct CrashHabit {
 
 impl CrashHabit {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let is_unsynced = rng.chance(200);
         Self {
+            is_unsynced,
             every_ms: rng.pick(&[Some((20, 3_000)), Some((1_000, 10_000)), Some((5_000, 40_000))]),
-            power: rng.pick(&[0, 500, 1_000]),
+            power: if is_unsynced { 0 } else { rng.pick(&[0, 500, 1_000]) },
             while_opening: rng.pick(&[0, 200, 500]),
             varies: rng.pick(&[0, 300, 1_000]),
             sync_fails: rng.pick(&[0, 0, 2, 20]),
@@ -154,7 +158,7 @@ impl Sim {
     }
 
     pub(crate) fn sync_fails(&mut self) -> bool {
-        self.rng.chance(self.crashes.sync_fails)
+        !self.crashes.is_unsynced && self.rng.chance(self.crashes.sync_fails)
     }
 
     /// Nothing is acknowledged any more, and the process ends; others of its shards may go on for a moment.

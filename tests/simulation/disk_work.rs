@@ -155,11 +155,14 @@ impl Sim {
                 }
                 self.refill(at);
             }
+            StoreEffect::SyncDirectory if self.crashes.is_unsynced => {}
             StoreEffect::SyncDirectory => self.disk.sync_directory(),
             StoreEffect::Write { segment, offset, octets } => self.write_batch(segment, offset, octets),
             StoreEffect::Sync { segment, .. } if self.sync_fails() => self.fail_store(at, segment),
             StoreEffect::Sync { segment, commit } => {
-                self.disk.sync(&segment.to_string());
+                if !self.crashes.is_unsynced {
+                    self.disk.sync(&segment.to_string());
+                }
                 self.give(at, In::Synced(commit));
             }
             StoreEffect::Read { segment } => {
