@@ -7,6 +7,7 @@ mod audit;
 mod books;
 mod checks;
 mod crash;
+mod dialling;
 mod disk;
 mod disk_work;
 mod esme;

@@ -1,11 +1,10 @@
 //! A whole gateway in one thread: shards, network, carriers and ESMEs, driven by one queue of events and one seed.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline::config::{self, Config};
+use trunkline::config::Config;
 use trunkline::engine::event::AdmittedBind;
 use trunkline::engine::message::Batch;
 use trunkline::engine::placement::Placement;
@@ -58,7 +57,7 @@ pub(crate) struct Sim {
     pub(crate) plant: Plant,
     pub(crate) mesh: Vec<Vec<VecDeque<Batch>>>,
     pub(crate) next_ids: u64,
-    dealt: usize,
+    pub(crate) dealt: usize,
     queue: BTreeMap<(u64, u64), Event>,
     order: u64,
 }
@@ -331,27 +330,6 @@ impl Sim {
         }
     }
 
-    /// An ESME dials: shard 0 counts it in and deals it out.
-    pub(crate) fn accept(&mut self, esme: usize, address: IpAddr) -> Option<WireId> {
-        if self.is_down() {
-            return None;
-        }
-        let wire = self.wires.len();
-        self.wires.push(Wire::new(Peer::Esme(esme)));
-        let now = self.instant();
-        if self.nodes[0].shard.admit(address, now).is_err() {
-            self.hang_up(wire, Toward::Proxy);
-            return None;
-        }
-        self.dealt += 1;
-        self.give(self.dealt % self.nodes.len(), In::Accept(wire, address));
-        Some(wire)
-    }
-
-    pub(crate) fn address_of(esme: usize) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(10, 0, (esme >> 8) as u8, esme as u8))
-    }
-
     pub(crate) fn reset(&mut self, wire: WireId) {
         for (toward, at) in self.wires[wire].reset(&mut self.rng) {
             self.plan(at.saturating_sub(self.now), Event::Land(wire, toward));
@@ -390,31 +368,5 @@ impl Sim {
         if let (Toward::Peer, Some((shard, _))) = (toward, self.wires[wire].home) {
             self.give(shard, In::Writable(wire));
         }
-    }
-
-    fn dialled(&mut self, shard: usize, key: Key, address: &str) {
-        let Some(socket) = self.nodes[shard].sockets.get(&key.slot) else { return };
-        if socket.key != key {
-            return;
-        }
-        let carrier = self.base.carriers.iter().position(|carrier| match &carrier.connect {
-            config::Connect::Transceiver(one) => one == address,
-            config::Connect::TransmitterReceiver { transmitter, receiver } => {
-                transmitter == address || receiver == address
-            }
-        });
-        let is_refused = self.rng.chance(self.habit.dial_fails);
-        let Some(carrier) = carrier.filter(|carrier| !is_refused && self.smscs[*carrier].is_up) else {
-            self.nodes[shard].sockets.remove(&key.slot);
-            return self.give(shard, In::Closed(key));
-        };
-        let wire = self.wires.len();
-        self.wires.push(Wire::new(Peer::Smsc(carrier)));
-        self.wires[wire].home = Some((shard, key));
-        if let Some(socket) = self.nodes[shard].sockets.get_mut(&key.slot) {
-            socket.wire = Some(wire);
-        }
-        self.smscs[carrier].accept(wire);
-        self.give(shard, In::Connected(key));
     }
 }
