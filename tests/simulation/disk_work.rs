@@ -105,9 +105,12 @@ impl Sim {
                 continue;
             }
             let is_idle = !work.commits.is_busy && work.commits.effects.is_empty();
-            match effect {
-                StoreEffect::Write { segment, offset, octets } if is_idle => self.write_batch(segment, offset, octets),
-                effect => self.nodes[at].work.commits.effects.push_back(effect),
+            if let StoreEffect::Write { segment, offset, octets } = effect
+                && is_idle
+            {
+                self.write_batch(segment, offset, octets);
+            } else {
+                self.nodes[at].work.commits.effects.push_back(effect);
             }
         }
         self.go_on_with_disk(at, false);

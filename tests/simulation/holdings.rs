@@ -1,6 +1,7 @@
 //! What the journals hold, checked as it changes and at the end: nothing that is gone, nothing that nobody waits for.
 
 use trunkline::engine::event::Record;
+use trunkline::engine::message::Batch;
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
 
@@ -11,14 +12,12 @@ impl Sim {
     /// A receipt or MO whose removal was durable before a crash is not delivered after it, unless the carrier offered it again.
     pub(crate) fn check_not_gone(&self, frame: &Frame<'_>) {
         let Some(number) = item_number(frame.body).filter(|number| self.books.is_gone(*number)) else { return };
-        let is_of_it = |record: &Record, octets: &trunkline::engine::message::Batch| match record {
-            Record::Delivery { body, .. } => item_number(octets.octets(*body)) == Some(number),
-            _ => false,
+        let is_of_it = |record: &Record, octets: &Batch| {
+            let Record::Delivery { body, .. } = record else { return false };
+            item_number(octets.octets(*body)) == Some(number)
         };
-        let is_new = self.nodes.iter().any(|node| {
-            let out = &node.out;
-            out.records.iter().any(|record| is_of_it(record, &out.record_bytes))
-        });
+        let mut outs = self.nodes.iter().map(|node| &node.out);
+        let is_new = outs.any(|out| out.records.iter().any(|record| is_of_it(record, &out.record_bytes)));
         if !is_new {
             self.fail(&format!("A5: #{number} was handed over after its removal"));
         }

@@ -255,8 +255,9 @@ impl Ledger {
             CommandId::DELIVER_SM_RESP if frame.status.is_ok() => {
                 let Some(number) = self.delivering.get(&(wire, frame.sequence.0)) else { return };
                 let is_durable = self.durable_items.contains(number);
-                if let Some(item) = self.items.get_mut(number).filter(|item| !self.missing.contains(&item.account)) {
-                    item.acked = true;
+                if let Some(item) = self.items.get_mut(number) {
+                    // Whose correlations are nobody's for a while has no promise.
+                    item.acked |= !self.missing.contains(&item.account);
                     item.acked_durable |= is_durable;
                     if !is_durable && item.receipt.is_none() && !self.outcomes_only {
                         let number = *number;
