@@ -105,10 +105,9 @@ impl Sim {
                 continue;
             }
             let is_idle = !work.commits.is_busy && work.commits.effects.is_empty();
-            if let StoreEffect::Write { segment, offset, octets } = effect
-                && is_idle
-            {
-                self.write_batch(segment, offset, octets);
+            // At once, into the page cache.
+            if is_idle && matches!(effect, StoreEffect::Write { .. }) {
+                self.perform(at, effect);
             } else {
                 self.nodes[at].work.commits.effects.push_back(effect);
             }
