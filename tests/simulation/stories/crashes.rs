@@ -219,3 +219,25 @@ fn what_is_kept_for_an_account_that_is_missing_for_one_life_is_there_in_the_next
         sim.audit_holdings();
     }
 }
+
+#[test]
+fn an_early_receipt_of_a_submit_told_to_be_in_doubt_is_not_delivered_after_a_crash() {
+    let mut sim = gateway_with("response: 4s", "", "", ONE);
+    let habit = &mut sim.smscs[0].habit;
+    (habit.latency_ms, habit.receipt_ms, habit.sends_receipts) = ((5_000, 5_000), (0, 0), false);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tag = sim.submit(esme, "491700000001", true);
+    sim.run_for(Duration::from_secs(3));
+    // As far as anybody knows it may be this one's.
+    sim.submit(esme, "491700000002", true);
+    sim.run_for(Duration::from_millis(200));
+    let (body, number) = (sim.ledger.submits[&tag].body.clone(), sim.smscs[0].habit.first_id);
+    sim.plan_receipts(0, tag, number, 0, &body);
+    // The late answer says whose it is.
+    sim.run_for(Duration::from_millis(2_300));
+    assert_eq!(sim.status(esme, tag), Some(CommandStatus::RUNKNOWNERR));
+    assert_eq!((sim.books.correlations().len(), sim.books.held()), (1, 1));
+    sim.crash_and_restart(false);
+    sim.end();
+    assert_eq!(sim.items_at(esme).len(), 0);
+}
