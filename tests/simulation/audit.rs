@@ -29,7 +29,7 @@ impl Ledger {
                 if accepted != 1 {
                     self.fail(&format!("A1: T{tag} was answered ESME_ROK and no carrier took it"));
                 }
-                if submit.wants_receipt {
+                if submit.wants_receipt && !self.unpromised.contains(&tag) {
                     self.audit_receipts(tag);
                 }
             }

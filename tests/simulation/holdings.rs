@@ -52,7 +52,7 @@ impl Sim {
             let is_final = |(other, shape): &(u32, crate::text::ReceiptShape)| other == tag && shape.state.is_final();
             let mut items = self.ledger.items.values();
             let is_over = items.any(|item| item.acked && item.receipt.as_ref().is_some_and(is_final));
-            if !status.is_ok() || !is_over {
+            if !status.is_ok() || !is_over || self.ledger.unpromised.contains(tag) {
                 continue;
             }
             let formats = [MessageIdFormat::Hex, MessageIdFormat::Decimal];

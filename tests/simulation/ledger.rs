@@ -61,6 +61,8 @@ pub(crate) struct Ledger {
     pub(crate) now: u64,
     /// Accounts that the present process does not know.
     pub(crate) missing: BTreeSet<usize>,
+    /// Submits with a receipt that came while nobody could tell whose it was.
+    pub(crate) unpromised: BTreeSet<u32>,
     /// Only what ESMEs and carriers see counts, for bugs that would be told from what is durable first.
     pub(crate) outcomes_only: bool,
     answer_within: u64,
@@ -256,8 +258,10 @@ impl Ledger {
                 let Some(number) = self.delivering.get(&(wire, frame.sequence.0)) else { return };
                 let is_durable = self.durable_items.contains(number);
                 if let Some(item) = self.items.get_mut(number) {
-                    // Whose correlations are nobody's for a while has no promise.
-                    item.acked |= !self.missing.contains(&item.account);
+                    item.acked = true;
+                    if let Some((tag, _)) = item.receipt.as_ref().filter(|_| self.missing.contains(&item.account)) {
+                        self.unpromised.insert(*tag);
+                    }
                     item.acked_durable |= is_durable;
                     if !is_durable && item.receipt.is_none() && !self.outcomes_only {
                         let number = *number;

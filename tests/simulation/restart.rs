@@ -251,12 +251,12 @@ impl Ledger {
             }
             let Some(item) = kept.item else { continue };
             self.durable_items.insert(item);
-            let Some(Item { account, receipt, .. }) = self.items.get(&item) else { continue };
-            // Its correlation is nobody's in this life, so that it finds none, and neither will another of that submit.
-            if *kind == Kind::Early && self.missing.contains(account) {
-                let tag = receipt.as_ref().map(|(tag, _)| *tag);
-                let is_same = |item: &&mut Item| item.receipt.as_ref().map(|(tag, _)| *tag) == tag;
-                self.items.values_mut().filter(is_same).for_each(|item| item.acked = false);
+            // Its correlation is nobody's in this life, so that it finds none.
+            if *kind == Kind::Early
+                && let Some(Item { account, receipt: Some((tag, _)), .. }) = self.items.get(&item)
+                && self.missing.contains(account)
+            {
+                self.unpromised.insert(*tag);
             }
         }
     }
