@@ -34,7 +34,8 @@
 //!   it. It was never acknowledged, and is passed over. An invalid batch before a whole one, or fewer batches than the next
 //!   segment's first record says, is *damage*: named with its offset, and nothing is read past it. What a disk loses at the
 //!   very end after syncing it looks like a torn tail; no reader can tell.
-//! - After a start an old segment is never appended to.
+//! - After a start an old segment is never appended to. Its last batch is written again and synced before it is trusted: when a
+//!   sync failed, the page cache still has what the disk has not.
 //! - Segments are released *strictly oldest first*: a removal lies in the segment of what it removes or a later one, so it is
 //!   forgotten with it or after it, and nothing removed comes back. One entry that lives for days would hold the whole journal;
 //!   so when the journal is larger than twice what lives, the live entries of the oldest segment are *appended again*, under
