@@ -87,14 +87,6 @@ impl Books {
         }
     }
 
-    /// What was not durable may be there or not: the next recovery tells.
-    pub(crate) fn crashed(&mut self) {
-        self.waiting.clear();
-        self.committing.clear();
-        self.deliveries.clear();
-        self.live.clear();
-    }
-
     /// Whether every delivery of this receipt or MO had been removed before this process began.
     pub(crate) fn is_gone(&self, item: u32) -> bool {
         let known = self.deliveries.get(&item);
@@ -118,7 +110,7 @@ impl Books {
 
     /// What was found is durable, and there is nothing else.
     pub(crate) fn adopt(&mut self, recovered: &Recovered) {
-        let before = std::mem::take(&mut self.entries);
+        let before = std::mem::take(self).entries;
         for (key, weight, item) in live(recovered) {
             if let (Kind::Delivery, Some(item)) = (key.0, item) {
                 self.deliveries.entry(item).or_default().push(key.clone());

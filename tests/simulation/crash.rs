@@ -110,7 +110,6 @@ impl Sim {
             }
         }
         self.ledger.crashed();
-        self.books.crashed();
         self.stumble(is_power);
     }
 
