@@ -15,6 +15,14 @@ sim seed="":
 e2e:
     cargo test --locked --test e2e
 
+# The gateway killed under load, and the ledgers of its customers and carriers held against each other. SEED=n crashes as before.
+kill cycles="50":
+    KILL_CYCLES={{ cycles }} cargo test --locked --test kill -- --include-ignored --nocapture --test-threads 1
+
+# The same with the power of its disk: an ext4 image on a loop device that forgets what was not synced. Needs root, else it skips.
+power cycles="20":
+    POWER_CYCLES={{ cycles }} cargo test --locked --test power -- --ignored --nocapture --test-threads 1
+
 # Foreign clients, carriers and a dissector; what cannot be had is skipped and said.
 interop:
     cargo test --locked --test interop -- --ignored --nocapture

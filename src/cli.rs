@@ -10,7 +10,9 @@ use crate::runtime::serve::{self, Failure};
 use crate::runtime::{files, logging};
 use crate::tools::demo::{self, DemoArgs};
 use crate::tools::load::{self, LoadArgs};
+use crate::tools::reconcile::{self, ReconcileArgs};
 use crate::tools::smsc::{self, SmscArgs};
+use crate::tools::store::{self, StoreCommand};
 
 /// Bad configuration (DESIGN section 5).
 const EXIT_CONFIG: i32 = 78;
@@ -34,6 +36,11 @@ enum Command {
     Smsc(Box<SmscArgs>),
     /// Generate load: ESMEs that bind, submit, and match every receipt
     Load(Box<LoadArgs>),
+    /// Look into a store, or repair it
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Check the ledgers of a load and of its carriers against what is promised
+    Reconcile(ReconcileArgs),
 }
 
 #[derive(Args)]
@@ -53,6 +60,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check_command(&args),
         Command::Smsc(args) => smsc::run(&args).map_err(failed),
         Command::Load(args) => load::run(&args).map_err(failed),
+        Command::Store(command) => store::run(&command),
+        Command::Reconcile(args) => reconcile::run(&args).map_err(failed),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

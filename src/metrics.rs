@@ -177,6 +177,7 @@ family! {
         receipts_delivered = "trunkline_receipts_delivered_total", "Receipts the account acknowledged.";
         receipts_retried = "trunkline_receipts_retried_total", "Receipts offered to the account once more.";
         mo_delivered = "trunkline_mo_delivered_total", "Mobile originated messages the account acknowledged.";
+        deliveries_replayed = "trunkline_deliveries_replayed_total", "Receipts and MO sent that had waited for the account to bind.";
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";
@@ -202,6 +203,7 @@ family! {
         submits_sent = "trunkline_carrier_submits_total", "Submits written to the carrier's links.";
         timeouts = "trunkline_carrier_timeouts_total", "Submits the carrier did not answer in time.";
         in_doubt = "trunkline_carrier_in_doubt_total", "Submits whose outcome was never learnt.";
+        retried_in_doubt = "trunkline_carrier_retried_in_doubt_total", "Submits put back to be sent again although the carrier may have accepted them.";
         rerouted = "trunkline_carrier_rerouted_total", "Submits that moved on to the next carrier.";
         late_answers = "trunkline_carrier_late_answers_total", "Answers that came after our timeout.";
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";

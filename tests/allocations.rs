@@ -16,7 +16,6 @@ use trunkline::engine::effects::Effects;
 use trunkline::engine::event::{Action, Input};
 use trunkline::engine::message::{Batch, ShardId};
 use trunkline::engine::placement::Placement;
-use trunkline::engine::random::Random;
 use trunkline::engine::shard::{Seeds, Shard};
 use trunkline::engine::slab::Key;
 use trunkline::engine::time::Instant;
@@ -24,8 +23,11 @@ use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::frame::{Frame, write_header};
 use trunkline::smpp::pdu::{self, Bind, BindMode, ShortMessage};
 use trunkline::smpp::view::Address;
-use trunkline::store::journal::StoreEffect;
-use trunkline::store::shard_store::ShardStore;
+
+#[path = "../benches/common/memory_store.rs"]
+mod memory_store;
+
+use memory_store::MemoryStore;
 
 struct Counting;
 
@@ -139,42 +141,6 @@ struct Stage {
     dirty: Vec<u32>,
     actions: Vec<Action>,
     batch: Batch,
-}
-
-/// A shard's store on a disk that is done at once and keeps nothing.
-struct MemoryStore {
-    store: ShardStore,
-    effects: Vec<StoreEffect>,
-}
-
-impl MemoryStore {
-    fn new(number: u16, config: &Arc<Config>) -> Self {
-        let store = ShardStore::new(number, Arc::clone(config), 64 << 20, &[], Random::new(1));
-        Self { store, effects: Vec::new() }
-    }
-
-    /// Commits what was appended until nothing is left.
-    fn commit(&mut self, shard: &mut Shard, now: Instant, out: &mut Effects) {
-        loop {
-            self.store.commit(shard, now, out, &mut self.effects);
-            let mut begun = None;
-            for effect in self.effects.drain(..) {
-                match effect {
-                    StoreEffect::Write { octets, .. } => self.store.recycle(octets),
-                    StoreEffect::Sync { commit, .. } => begun = Some(commit),
-                    StoreEffect::Create { .. }
-                    | StoreEffect::SyncDirectory
-                    | StoreEffect::Read { .. }
-                    | StoreEffect::Delete { .. } => {}
-                }
-            }
-            let Some(commit) = begun else { return };
-            if let Some(through) = self.store.synced(commit, shard, now, &mut self.effects) {
-                shard.handle(Input::Durable { through }, now, out);
-            }
-            shard.settle(now, out);
-        }
-    }
 }
 
 impl Stage {

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
 use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::replay::Replay;
 use super::router::RouteChoice;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
 use super::slab::{Key, Slab};
@@ -45,6 +46,8 @@ pub struct Submit {
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
     pub info: SubmitInfo,
+    /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
+    pub is_doubtful: bool,
 }
 
 impl Account {
@@ -56,7 +59,7 @@ impl Account {
             submits: Slab::default(),
             throttle: config.rate.map(Throttle::new),
             paused: Vec::new(),
-            deliveries: Deliveries::default(),
+            deliveries: Deliveries::new(Replay::new(config)),
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,
@@ -107,6 +110,9 @@ impl Account {
         self.counts.binds += 1;
         cx.out.notice(Notice::SessionBound { account: self.id, mode: bind.mode, address: bind.address });
         self.arm_session(session, cx);
+        if bind.mode.may_receive() {
+            self.deliveries.replay.customer_came();
+        }
         self.pump_deliveries(cx);
         Ok(session)
     }
@@ -164,26 +170,28 @@ impl Account {
         &mut self,
         submit: Key,
         deadline: Instant,
-        reason: ReturnReason,
+        (reason, is_doubtful): (ReturnReason, bool),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
+        entry.is_doubtful |= is_doubtful;
         let next = cx.routes.next_carrier(&mut entry.choice);
         let has_session = self.sessions.get(entry.info.session).is_some();
         if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
-            let info = entry.info;
+            let (info, is_doubtful) = (entry.info, entry.is_doubtful);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful, body });
             return;
         }
+        let is_doubtful = entry.is_doubtful;
         let outcome = match reason {
             ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.submit_done(submit, outcome, cx);
+        self.submit_done(submit, outcome.given(is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
@@ -198,7 +206,7 @@ impl Account {
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful: false, body });
         Ok(())
     }
 
@@ -220,6 +228,9 @@ impl Account {
             let why = EndReason::PeerClosed;
             cx.out.notice(Notice::SessionEnded { account: self.id, address: session.address, why });
         }
+        if !self.sessions.iter().any(|(_, session)| session.mode.may_receive()) {
+            self.deliveries.customer_left();
+        }
         // Put back newest first, so that the oldest stands at the head.
         for delivery in session.window.drain().into_iter().rev() {
             self.deliveries.unsent(delivery);
@@ -236,6 +247,7 @@ impl Account {
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
     /// True once no session is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deliveries.replay.stop();
         self.pump_deliveries(cx);
         let has_receiver = self.sessions.iter().any(|(_, session)| session.may_receive());
         let is_delivering = has_receiver && (self.deliveries.has_waiting() || self.deliveries.outstanding() > 0);

@@ -51,6 +51,10 @@ pub struct Carrier {
 #[derive(Debug)]
 pub struct Pending {
     pub info: SubmitInfo,
+    /// An earlier sending may have been accepted: its link was lost before the answer came.
+    pub is_doubtful: bool,
+    /// Its session ended while it was outstanding: nobody waits for another sending.
+    pub is_withdrawn: bool,
     pub body: Vec<u8>,
     /// It waits no longer than this.
     pub queued_until: Instant,
@@ -99,27 +103,27 @@ impl Carrier {
     }
 
     /// Takes a submit from its account's home.
-    pub fn submit(&mut self, info: SubmitInfo, body: &[u8], cx: &mut Context<'_>) {
+    pub fn submit(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         if config.state != CarrierState::Active || !self.links.iter().any(Link::may_submit) {
-            return self.give_back(&info, ReturnReason::NotBound, body, cx);
+            return self.give_back(&info, (ReturnReason::NotBound, is_doubtful), body, cx);
         }
         if !cx.has_room {
-            return self.give_back(&info, ReturnReason::QueueFull, body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
         }
         if self.queue.is_empty()
             && let Some(link) = self.link_with_room(info.affinity)
             && self.pace.take(u32::from(info.segments), cx.now).is_ok()
         {
-            let pending = self.pending(info, body, cx.now);
+            let pending = self.pending(info, is_doubtful, body, cx.now);
             return self.forward(link, pending, cx);
         }
         let fits = self.queue.len() < config.queue as usize
             && self.pace.fits(self.queue.segments(), u32::from(info.segments), config.queue_wait);
         if !fits {
-            return self.give_back(&info, ReturnReason::QueueFull, body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
         }
-        let pending = self.pending(info, body, cx.now + config.queue_wait);
+        let pending = self.pending(info, is_doubtful, body, cx.now + config.queue_wait);
         self.look_at = self.look_at.min(pending.give_up_at());
         self.queue.push(pending);
         self.pump(cx);
@@ -144,8 +148,14 @@ impl Carrier {
         }
     }
 
-    /// A session ended: what no link was given yet is not sent.
+    /// A session ended: what no link was given yet is not sent, and what a link has is not sent again.
     pub fn withdraw(&mut self, account: AccountId, session: Key, cx: &mut Context<'_>) {
+        for link in &mut self.links {
+            let LinkState::Bound(bound) = &mut link.state else { continue };
+            for pending in bound.window.iter_mut() {
+                pending.is_withdrawn |= (pending.info.account, pending.info.session) == (account, session);
+            }
+        }
         for pending in self.queue.withdraw(account, session) {
             self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
         }
@@ -154,6 +164,8 @@ impl Carrier {
     /// Tells the account's home what became of a submit, behind whatever record its answer needs.
     pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
+        let outcome = outcome.given(pending.is_doubtful);
+        self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
         let done = ShardMessage::SubmitDone { account, submit, outcome };
         // Only an acceptance has promised anything, and only when a receipt is to follow.
@@ -168,14 +180,14 @@ impl Carrier {
     /// Hands a submit back unsent, or refused in a way that another carrier may mend.
     pub fn return_pending(&mut self, pending: Pending, reason: ReturnReason, cx: &mut Context<'_>) {
         self.counts.rerouted += 1;
-        self.give_back(&pending.info, reason, &pending.body, cx);
+        self.give_back(&pending.info, (reason, pending.is_doubtful), &pending.body, cx);
         self.recycle(pending.body);
     }
 
-    /// The carrier could not take it just now: it waits at the head, or goes elsewhere when nobody is left to send it.
+    /// The carrier could not take it just now: it waits at the head. When no link is left, `return_queue` follows.
     pub fn put_back(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
-        if !self.links.iter().any(Link::may_submit) {
-            self.return_pending(pending, ReturnReason::NotBound, cx);
+        if pending.is_withdrawn {
+            self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
         } else if must_not_leave(&pending.info, cx) {
             self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
         } else {
@@ -289,10 +301,10 @@ impl Carrier {
         cx.unix_seconds().saturating_sub(born) < 60 || !cx.wall.is_steady(cx.now)
     }
 
-    fn pending(&mut self, info: SubmitInfo, body: &[u8], queued_until: Instant) -> Pending {
+    fn pending(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], queued_until: Instant) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        Pending { info, body: octets, queued_until, stream_at: 0, written: 0 }
+        Pending { info, is_doubtful, is_withdrawn: false, body: octets, queued_until, stream_at: 0, written: 0 }
     }
 
     fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
@@ -341,15 +353,16 @@ impl Carrier {
         Some(found)
     }
 
-    fn give_back(&mut self, info: &SubmitInfo, reason: ReturnReason, body: &[u8], cx: &mut Context<'_>) {
+    fn give_back(&mut self, info: &SubmitInfo, why: (ReturnReason, bool), body: &[u8], cx: &mut Context<'_>) {
+        let (reason, is_doubtful) = why;
         let (account, submit, deadline) = (info.account, info.submit, info.deadline);
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, body });
+        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, is_doubtful, body });
     }
 }
 
 /// Nothing is forwarded with less than a quarter of its time left: the answer would come after the customer was told.
-fn must_not_leave(info: &SubmitInfo, cx: &Context<'_>) -> bool {
+pub(super) fn must_not_leave(info: &SubmitInfo, cx: &Context<'_>) -> bool {
     info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4
 }

@@ -8,6 +8,7 @@ use ahash::AHashMap;
 
 use super::event::Place;
 use super::message::DeliveryKind;
+use super::replay::Replay;
 use super::slab::{Key, Slab};
 use super::time::Instant;
 use crate::smpp::message_id::MessageId;
@@ -62,7 +63,9 @@ pub enum DeliveryState {
 #[derive(Debug, Default)]
 pub struct Deliveries {
     entries: Slab<Delivery>,
+    /// What came while a receiver was bound; the rest is backlog.
     waiting: VecDeque<Key>,
+    pub replay: Replay,
     /// When each refused one is due, earliest first; one that was acknowledged late is skipped then.
     retries: BinaryHeap<Reverse<(Instant, u32, u32)>>,
     /// Ids whose last queued receipt is intermediate: a final one must not overtake it.
@@ -81,6 +84,11 @@ impl Deliveries {
     pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::SWEEPS as u64);
 
     #[must_use]
+    pub fn new(replay: Replay) -> Self {
+        Self { replay, ..Self::default() }
+    }
+
+    #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -90,10 +98,15 @@ impl Deliveries {
         self.entries.is_empty()
     }
 
-    /// Whether something waits for a session with room, rather than for its next try.
+    /// Whether something waits for a session with room, rather than for its next try or its pace.
     #[must_use]
     pub fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.replay.is_unpaced()
+    }
+
+    /// The last receiver or transceiver has gone.
+    pub fn customer_left(&mut self) {
+        self.replay.customer_left(&mut self.waiting);
     }
 
     #[must_use]
@@ -125,7 +138,7 @@ impl Deliveries {
         let pushed = match earlier.filter(|_| kind != DeliveryKind::Mo) {
             Some(earlier) => self.queue_behind(earlier, key),
             None => {
-                self.waiting.push_back(key);
+                self.replay.queue(&mut self.waiting).push_back(key);
                 Pushed { key, superseded: None }
             }
         };
@@ -136,24 +149,33 @@ impl Deliveries {
     }
 
     /// The next to send, if it may be sent in this turn.
-    pub fn front(&mut self) -> Option<(Key, &Delivery)> {
+    pub fn front(&mut self, now: Instant) -> Option<(Key, &Delivery)> {
         // One that was acknowledged late while it waited for another try has left its key behind.
         while self.waiting.front().is_some_and(|key| self.entries.get(*key).is_none()) {
             self.waiting.pop_front();
         }
-        let key = *self.waiting.front()?;
+        let is_replayed = self.is_replay_next(now);
+        let key = if is_replayed { self.replay.front()? } else { *self.waiting.front()? };
         Some((key, self.entries.get(key)?))
     }
 
-    /// The front was sent on `session`.
-    pub fn sent(&mut self, session: Key, now: Instant) {
-        if let Some(key) = self.waiting.pop_front()
+    /// The front was sent on `session`. True when it was of the backlog.
+    pub fn sent(&mut self, session: Key, now: Instant) -> bool {
+        let is_replayed = self.is_replay_next(now);
+        let key = if is_replayed { self.replay.pop(now) } else { self.waiting.pop_front() };
+        self.replay.sent(is_replayed);
+        if let Some(key) = key
             && let Some(delivery) = self.entries.get_mut(key)
         {
             delivery.state = DeliveryState::Outstanding { session, sent: now };
             delivery.attempts += 1;
             self.outstanding += 1;
         }
+        is_replayed
+    }
+
+    fn is_replay_next(&mut self, now: Instant) -> bool {
+        self.replay.is_next(&self.waiting, |key| self.entries.get(key).is_none(), now)
     }
 
     /// Slots there are, used or free, for `at_mut`.
@@ -265,14 +287,14 @@ impl Deliveries {
         if let Some(delivery) = self.entries.get_mut(key) {
             delivery.state = state;
             delivery.behind_turn = None;
-            self.waiting.push_front(key);
+            self.replay.queue(&mut self.waiting).push_front(key);
         }
     }
 
     /// A later receipt of an id supersedes an intermediate that only waits, and waits for one that was sent.
     fn queue_behind(&mut self, earlier: Key, key: Key) -> Pushed {
         let Some(before) = self.entries.get_mut(earlier) else {
-            self.waiting.push_back(key);
+            self.replay.queue(&mut self.waiting).push_back(key);
             return Pushed { key, superseded: None };
         };
         // One that was sent once may still be acknowledged late, and that must not count for the later one.
@@ -294,103 +316,4 @@ impl Deliveries {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SESSION: Key = Key { slot: 0, generation: 0 };
-    const FINAL: DeliveryKind = DeliveryKind::FinalReceipt;
-    const INTERMEDIATE: DeliveryKind = DeliveryKind::IntermediateReceipt;
-
-    fn at(seconds: u64) -> Instant {
-        Instant::ZERO + Duration::from_secs(seconds)
-    }
-
-    fn kept(born: u32) -> Kept {
-        Kept { key: born.into(), born, place: Place { segment: 0, octets: 24 } }
-    }
-
-    fn front_body(queue: &mut Deliveries) -> Option<&[u8]> {
-        queue.front().map(|(_, delivery)| &delivery.body[..])
-    }
-
-    #[test]
-    fn a_final_receipt_supersedes_an_intermediate_that_waits() {
-        let mut queue = Deliveries::default();
-        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0));
-        let pushed = queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(1));
-        assert_eq!(pushed.superseded, Some(kept(0)));
-        assert_eq!((front_body(&mut queue).map(<[u8]>::to_vec), queue.len()), (Some(b"delivrd".to_vec()), 1));
-        assert_eq!(queue.done(pushed.key), Some((FINAL, kept(1))));
-    }
-
-    #[test]
-    fn a_final_receipt_waits_for_an_intermediate_that_was_sent() {
-        let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0)).key;
-        queue.sent(SESSION, at(0));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(0));
-        queue.push(FINAL, MessageId::new(2), b"other", None, kept(0));
-        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"other".to_vec()));
-        queue.done(first);
-        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
-    }
-
-    #[test]
-    fn a_final_receipt_supersedes_an_intermediate_that_waits_behind_another() {
-        let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"acceptd", None, kept(0)).key;
-        queue.sent(SESSION, at(0));
-        queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(0));
-        assert!(front_body(&mut queue).is_none() && queue.len() == 2);
-        queue.done(first);
-        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
-    }
-
-    #[test]
-    fn a_late_answer_to_an_intermediate_does_not_take_the_final_receipt_with_it() {
-        let mut queue = Deliveries::default();
-        let first = queue.push(INTERMEDIATE, MessageId::new(1), b"enroute", None, kept(0)).key;
-        queue.sent(SESSION, at(0));
-        queue.retry_later(first, at(20));
-        queue.take_due(at(21));
-        queue.push(FINAL, MessageId::new(1), b"delivrd", None, kept(0));
-        queue.done(first);
-        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"delivrd".to_vec()));
-    }
-
-    #[test]
-    fn a_refused_delivery_comes_back_later_each_time_and_an_unsent_one_at_once() {
-        let mut queue = Deliveries::default();
-        let key = queue.push(FINAL, MessageId::new(1), b"a", None, kept(0)).key;
-        queue.sent(SESSION, at(0));
-        queue.retry_later(key, at(0));
-        assert_eq!((queue.take_due(at(0)), queue.next_retry()), (0, Some(at(1))));
-        assert_eq!(queue.take_due(at(1)), 1);
-        queue.sent(SESSION, at(1));
-        queue.retry_later(key, at(1));
-        assert_eq!(queue.next_retry(), Some(at(3)));
-        queue.take_due(at(3));
-        queue.sent(SESSION, at(3));
-        queue.unsent(key);
-        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"a".to_vec()));
-        assert!(queue.done(key).is_some());
-        assert_eq!((queue.len(), queue.outstanding()), (0, 0));
-    }
-
-    #[test]
-    fn what_nobody_takes_within_retention_is_forgotten_unless_it_was_just_sent() {
-        let mut queue = Deliveries::default();
-        let sent = queue.push(FINAL, MessageId::new(1), b"sent", None, kept(0)).key;
-        queue.sent(SESSION, at(99));
-        queue.push(FINAL, MessageId::new(2), b"old", None, kept(1));
-        queue.push(FINAL, MessageId::new(3), b"young", None, kept(50));
-        let mut over = Vec::new();
-        for _ in 0..queue.entries.slots() {
-            over.append(&mut queue.sweep(10));
-        }
-        assert_eq!((over, queue.len()), (vec![kept(1)], 2));
-        assert_eq!(front_body(&mut queue).map(<[u8]>::to_vec), Some(b"young".to_vec()));
-        assert!(queue.done(sent).is_some());
-    }
-}
+mod tests;

@@ -71,7 +71,7 @@ impl Account {
                 sessions.get(*key).is_some_and(|session| out.outbox(session.connection.slot).blocked_since.is_some())
             });
         }
-        while let Some((key, delivery)) = self.deliveries.front() {
+        while let Some((key, delivery)) = self.deliveries.front(cx.now) {
             // One session is its own order; with several, the answer may lie in another's outbox.
             if let Some(turn) = delivery.behind_turn.filter(|_| self.sessions.len() > 1) {
                 if turn == cx.turn {
@@ -84,6 +84,9 @@ impl Account {
             }
             let Some(at) = self.receiver_with_room() else { return };
             self.send(at, key, cx);
+        }
+        if let Some(at) = self.deliveries.replay.look_at(cx.now) {
+            cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
         }
     }
 
@@ -154,7 +157,7 @@ impl Account {
         self.pump_deliveries(cx);
     }
 
-    /// Deliveries refused for now may be due again, and others have waited too long.
+    /// Deliveries refused for now may be due again, or more of the backlog; others have waited too long.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
         if self.next_sweep <= cx.now {
             self.next_sweep = cx.now + Deliveries::SWEEP_EVERY;
@@ -165,9 +168,8 @@ impl Account {
                 }
             }
         }
-        if self.deliveries.take_due(cx.now) > 0 {
-            self.pump_deliveries(cx);
-        }
+        self.deliveries.take_due(cx.now);
+        self.pump_deliveries(cx);
         self.arm(cx);
     }
 
@@ -216,7 +218,7 @@ impl Account {
         let out = cx.out.write(session.connection);
         frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
         out.extend_from_slice(&delivery.body);
-        self.deliveries.sent(at, cx.now);
+        self.counts.deliveries_replayed += u64::from(self.deliveries.sent(at, cx.now));
         session.arm(Some(cx.now), cx);
     }
 }

@@ -73,9 +73,9 @@ impl Shard {
 
     pub(super) fn handle_message(&mut self, message: &ShardMessage, batch: &Batch, now: Instant, out: &mut Effects) {
         match *message {
-            ShardMessage::Submit { carrier, ref info, body } => {
+            ShardMessage::Submit { carrier, ref info, is_doubtful, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.submit(*info, batch.octets(body), context!(self, now, out));
+                    carrier.submit(*info, is_doubtful, batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::SubmitDone { account, submit, outcome } => {
@@ -83,10 +83,10 @@ impl Shard {
                     account.submit_done(submit, outcome, context!(self, now, out));
                 }
             }
-            ShardMessage::SubmitReturned { account, submit, deadline, reason, body } => {
+            ShardMessage::SubmitReturned { account, submit, deadline, reason, is_doubtful, body } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     let body = batch.octets(body);
-                    account.submit_returned(submit, deadline, reason, body, context!(self, now, out));
+                    account.submit_returned(submit, deadline, (reason, is_doubtful), body, context!(self, now, out));
                 }
             }
             ShardMessage::Withdraw { carrier, account, session } => {
@@ -198,7 +198,8 @@ impl Shard {
                 for account in self.accounts.iter_mut().flatten() {
                     is_done &= account.drain(context!(self, now, out));
                 }
-                if is_done {
+                // A removal that is not durable would have its receipt sent again after the next start.
+                if is_done && out.is_all_durable() {
                     self.drain = Drain::Done;
                     out.act(Action::SessionsDrained);
                 }

@@ -234,6 +234,12 @@ impl Effects {
         place
     }
 
+    /// Whether nothing waits for a commit.
+    #[must_use]
+    pub fn is_all_durable(&self) -> bool {
+        self.appended == self.durable
+    }
+
     /// Begins a commit of everything appended: what waits for it is set apart. Returns the last record's number.
     pub fn start_commit(&mut self) -> Option<u64> {
         if self.records.is_empty() {

@@ -1,13 +1,15 @@
-//! How a link ends, and what becomes of what it had outstanding: in doubt when its first octet was written, else sent elsewhere.
+//! How a link ends, and what becomes of what it had outstanding: sent elsewhere when its first octet was not written; else in
+//! doubt, or sent again when the carrier is set so (`in_doubt: retry`).
 
 use std::time::Duration;
 
-use super::carrier::{Carrier, Pending};
+use super::carrier::{Carrier, Pending, must_not_leave};
 use super::context::Context;
 use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
 use super::message::Outcome;
 use super::slab::Key;
+use crate::config::InDoubt;
 use crate::smpp::frame::HEADER_LEN;
 
 impl Carrier {
@@ -62,7 +64,7 @@ impl Carrier {
         }
     }
 
-    /// Settles what a lost link had outstanding: in doubt when its first octet was written, else sent elsewhere.
+    /// Settles or puts back what a lost link had outstanding.
     fn lose(
         &mut self,
         at: usize,
@@ -77,6 +79,10 @@ impl Carrier {
         self.notice_down(at, why, in_doubt.len(), wait, cx);
         // The next connection counts from 1 again: its answers are not theirs.
         self.links[at].late.clear();
+        let retries = cx.config.carrier(self.id).in_doubt == InDoubt::Retry;
+        let (again, in_doubt): (Vec<_>, Vec<_>) = in_doubt
+            .into_iter()
+            .partition(|pending| retries && !pending.is_withdrawn && !must_not_leave(&pending.info, cx));
         for pending in in_doubt {
             self.doubt(pending, cx);
         }
@@ -92,13 +98,27 @@ impl Carrier {
             }
             self.put_back(pending, cx);
         }
+        // Last, because they were first: they go back to the head.
+        for pending in again.into_iter().rev() {
+            self.send_again(pending, cx);
+        }
         self.drop_unclaimed(cx);
         self.return_queue(cx);
         self.pump(cx);
     }
 
+    /// Puts back what may have been accepted. Its next sending has another number among the unanswered: the answer to this one
+    /// will never come, so an early receipt of it belongs to nobody, and must not wait for the other's answer.
+    fn send_again(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
+        self.counts.retried_in_doubt += 1;
+        pending.is_doubtful = true;
+        if pending.info.wants_receipt {
+            self.unanswered.answered(pending.written);
+        }
+        self.put_back(pending, cx);
+    }
+
     pub(super) fn doubt(&mut self, pending: Pending, cx: &mut Context<'_>) {
-        self.counts.in_doubt += 1;
         if pending.info.wants_receipt && self.unanswered.answered(pending.written) {
             self.drop_unclaimed(cx);
         }

@@ -65,6 +65,14 @@ pub enum Outcome {
     InDoubt,
 }
 
+impl Outcome {
+    /// What may be said of a submit: once an earlier sending of it may have been accepted, no refusal is definite.
+    #[must_use]
+    pub fn given(self, is_doubtful: bool) -> Self {
+        if is_doubtful && self != Self::Accepted { Self::InDoubt } else { self }
+    }
+}
+
 /// Why a carrier's home hands a submit back unsent, or refused in a way that another carrier may mend.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReturnReason {
@@ -88,6 +96,8 @@ pub enum ShardMessage {
     Submit {
         carrier: CarrierId,
         info: SubmitInfo,
+        /// An earlier sending may have been accepted (`in_doubt: retry`).
+        is_doubtful: bool,
         body: Octets,
     },
     /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
@@ -102,6 +112,7 @@ pub enum ShardMessage {
         submit: Key,
         deadline: Instant,
         reason: ReturnReason,
+        is_doubtful: bool,
         body: Octets,
     },
     /// Account's home to carrier's: the session ended; answer `SubmitDone` without sending what no link was given yet.

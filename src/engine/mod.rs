@@ -26,6 +26,7 @@ pub mod queue;
 pub mod random;
 pub mod reading;
 pub mod receipts;
+pub mod replay;
 pub mod restore;
 pub mod rewrite;
 pub mod router;

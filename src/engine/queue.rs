@@ -160,7 +160,16 @@ mod tests {
             priority,
             wants_receipt: false,
         };
-        Pending { info, body: Vec::new(), queued_until: Instant::NEVER, stream_at: 0, written: 0 }
+        let queued_until = Instant::NEVER;
+        Pending {
+            info,
+            is_doubtful: false,
+            is_withdrawn: false,
+            body: Vec::new(),
+            queued_until,
+            stream_at: 0,
+            written: 0,
+        }
     }
 
     fn drain(queue: &mut SubmitQueue) -> Vec<u64> {

@@ -128,7 +128,7 @@ impl Account {
             // What is to be passed on although nobody asked for it needs to be known as well.
             wants_receipt: view.wants_receipt() || config.unrequested_receipts == UnrequestedReceipts::Pass,
         };
-        let submit = Submit { sequence: frame.sequence, choice, info };
+        let submit = Submit { sequence: frame.sequence, choice, info, is_doubtful: false };
         match &config.force_sender {
             None => self.dispatch(submit, frame.body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(frame.body, &view, forced), cx),

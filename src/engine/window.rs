@@ -109,6 +109,10 @@ impl<T> Window<T> {
         self.slots.iter().flatten().map(|(sequence, request)| (*sequence, request))
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten().map(|(_, request)| request)
+    }
+
     /// Everything open, oldest first; the window is empty afterwards.
     pub fn drain(&mut self) -> Vec<T> {
         let mut open: Vec<_> = self.slots.iter_mut().filter_map(Option::take).collect();

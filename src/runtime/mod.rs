@@ -25,5 +25,6 @@ pub mod shard_loop;
 pub mod signals;
 pub mod socket;
 pub mod store_files;
+pub mod store_repair;
 pub mod sys;
 pub mod wakeup;

@@ -5,7 +5,7 @@
 //! written costs a sync less than half of what fresh blocks do.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,7 +88,9 @@ impl SegmentFiles {
     }
 
     pub fn read(&self, name: SegmentName) -> io::Result<Vec<u8>> {
-        fs::read(self.path(name))
+        let mut octets = Vec::new();
+        File::open(self.path(name))?.read_to_end(&mut octets)?;
+        Ok(octets)
     }
 
     /// After files were made, renamed or removed.

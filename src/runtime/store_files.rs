@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use crate::runtime::sys;
 use crate::store::recovered::Recovered;
 use crate::store::recovery::Recovery;
 use crate::store::segment::{
@@ -20,9 +20,9 @@ use crate::store::sorted::Sorted;
 
 /// More would hold more segments at once, and the disk and the memory's bandwidth are the limit.
 const MOST_THREADS: usize = 8;
-/// A segment that is written while it is read may look damaged, half of it being older than the other half. What is still seen
-/// at another look is damage.
-const READ_TRIES: u32 = 3;
+/// A segment that is written while it is read may look damaged, half of it being older than the other half. What another look
+/// sees again is damage.
+const MORE_LOOKS: u32 = 10;
 
 /// Why a store cannot be read, in one line.
 #[derive(Debug)]
@@ -69,15 +69,19 @@ pub fn read_store(directory: &Path) -> Result<Recovered, StoreError> {
 
 /// Reads all that can be read, also beside a process that writes it.
 pub fn inspect_store(directory: &Path) -> Result<StoreReading, StoreError> {
-    let mut seen = Vec::new();
-    for _ in 1..READ_TRIES {
-        let reading = read_tolerant(directory)?;
-        if reading.damage == seen {
-            return Ok(reading);
+    let mut reading = read_tolerant(directory)?;
+    for _ in 0..MORE_LOOKS {
+        if reading.damage.is_empty() {
+            break;
         }
-        seen = reading.damage;
+        let seen = std::mem::replace(&mut reading, read_tolerant(directory)?).damage;
+        let found = reading.damage.len();
+        reading.damage.retain(|damage| seen.contains(damage));
+        if reading.damage.len() == found {
+            break;
+        }
     }
-    read_tolerant(directory)
+    Ok(reading)
 }
 
 fn read_tolerant(directory: &Path) -> Result<StoreReading, StoreError> {
@@ -91,17 +95,14 @@ fn read_tolerant(directory: &Path) -> Result<StoreReading, StoreError> {
 }
 
 /// Makes durable what was read: a process that was killed may have left it in the page cache alone, and the first batch of the
-/// next segment will say that it is there.
+/// next segment will say that it is there. Then asks the disk itself: after a sync that failed, the page cache alone holds what
+/// the disk never got, and calls it clean.
 pub fn sync_store(directory: &Path, recovered: &Recovered) -> Result<(), StoreError> {
     let mut octets = Vec::new();
     for journal in recovered.journals() {
         let last_used = journal.iter().rposition(|segment| segment.batches > 0).unwrap_or(0);
         for segment in &journal[last_used..] {
-            if read_file(directory, segment.name, &mut octets)? {
-                let path = directory.join(segment.name.to_string());
-                let synced = write_last_again(&path, segment, &octets);
-                synced.map_err(|error| StoreError::io(&path, "sync", error))?;
-            }
+            sync_segment(directory, segment, &mut octets)?;
         }
     }
     match File::open(directory).and_then(|directory| directory.sync_all()) {
@@ -110,14 +111,21 @@ pub fn sync_store(directory: &Path, recovered: &Recovered) -> Result<(), StoreEr
     }
 }
 
-/// Syncs a segment, its last batch written again before: after a sync that failed, the page cache has it as if it were on the
-/// disk, and another sync does nothing.
-fn write_last_again(path: &Path, segment: &SegmentState, octets: &[u8]) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(path)?;
-    if let Some(last) = segment.last_batch(octets) {
-        file.write_all_at(&octets[last.clone()], last.start as u64)?;
+fn sync_segment(directory: &Path, segment: &SegmentState, octets: &mut Vec<u8>) -> Result<(), StoreError> {
+    let path = directory.join(segment.name.to_string());
+    let synced = File::open(&path).and_then(|file| {
+        file.sync_data()?;
+        sys::drop_cached(&file)
+    });
+    synced.map_err(|error| StoreError::io(&path, "sync", error))?;
+    read_file(directory, segment.name, octets)?;
+    let again = read_segment(octets, segment.name);
+    let again = again.map_err(|damage| StoreError::Damage { directory: directory.to_owned(), damage })?;
+    if again.batches >= segment.batches {
+        return Ok(());
     }
-    file.sync_data()
+    let lost = io::Error::other("the disk holds less than the page cache did: the disk failed, start again");
+    Err(StoreError::io(&path, "sync", lost))
 }
 
 /// The segments in a directory, the newest first.

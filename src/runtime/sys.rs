@@ -3,6 +3,7 @@
 //! The one file of the crate with `unsafe`; each block says why it is sound.
 #![allow(unsafe_code, reason = "descriptors and two system calls; every other file denies it")]
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -115,6 +116,16 @@ pub fn stream_from(fd: OwnedFd) -> io::Result<TcpStream> {
 pub fn listener_from(listener: std::net::TcpListener) -> glommio::net::TcpListener {
     // SAFETY: ownership of an open, listening descriptor passes to glommio's listener.
     unsafe { glommio::net::TcpListener::from_raw_fd(listener.into_raw_fd()) }
+}
+
+/// Asks the kernel to forget what it holds of a file that is synced, so that the next read asks the disk. File systems without
+/// a disk do nothing.
+pub fn drop_cached(file: &File) -> io::Result<()> {
+    // SAFETY: a system call on a descriptor that is open as long as `file` is borrowed; it touches no memory of ours.
+    match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
 }
 
 /// Asks a child process to end (SIGTERM). Only for a child not yet waited for: its number may be another's after that.

@@ -83,7 +83,7 @@ impl<'a> Homes<'a> {
             }
         }
         for live in self.all() {
-            let place = Place { segment: live.segment.sequence as u16, octets: live.entry.weight() };
+            let place = Place { segment: live.segment.sequence as u16, octets: live.octets };
             let place = (!self.is_moved).then_some(place);
             match self.owner(&live) {
                 Owner::Shard(home, restored) if home == id => {

@@ -26,7 +26,7 @@
 //! | early receipt gone | 8 | carrier n, key n |
 //! | final receipt, intermediate one, MO | 9, 10, 11 | account n, key n, our id 8, born n, body as octets |
 //! | delivery gone | 12 | account n, key n |
-//! | stands for (a repaired segment) | 13 | the damaged segment's id 8, batches of this one n |
+//! | stands for | 13 | the other segment's id 8, batches of this one n |
 //!
 //! # The rules
 //!
@@ -34,21 +34,25 @@
 //!   it. It was never acknowledged, and is passed over. An invalid batch before a whole one, or fewer batches than the next
 //!   segment's first record says, is *damage*: named with its offset, and nothing is read past it. What a disk loses at the
 //!   very end after syncing it looks like a torn tail; no reader can tell.
-//! - After a start an old segment is never appended to. Its last batch is written again and synced before it is trusted: when a
-//!   sync failed, the page cache still has what the disk has not.
+//! - After a start an old segment is never appended to.
 //! - Segments are released *strictly oldest first*: a removal lies in the segment of what it removes or a later one, so it is
 //!   forgotten with it or after it, and nothing removed comes back. One entry that lives for days would hold the whole journal;
 //!   so when the journal is larger than twice what lives, the live entries of the oldest segment are *appended again*, under
 //!   the same keys, and it goes once that commit is durable.
 //! - No key is ever used twice: a removal wins wherever it is read. An entry leaves a journal for another only with all the old
 //!   segments it lies in; a removal record in the old one would remove it from both.
+//! - A *repaired* segment has a second record that names the one it stands for, in whose place of the journal it is: it has all
+//!   that was whole there, its removals come no earlier and go no later than theirs did, and what the later ones say of the lost
+//!   one's end no longer counts. So the rest of the journal stays readable.
 //!
 //! # Who does what
 //!
 //! The engine's records become [`Entry`](record::Entry)s with names; a [`Journal`](journal::Journal) puts them into
 //! [batches](batch) and tells the disk in [`StoreEffect`](journal::StoreEffect)s, which `runtime/disk.rs` is to do, in order.
-//! At a start each file is [read and checked](segment), and [`Recovery`](recovery::Recovery) merges all of them into
-//! [`Recovered`](recovered::Recovered), for the engine's tables and for `store inspect`.
+//! At a start `runtime/store_files.rs` reads the files, the newest first, on several threads. Each is
+//! [read and checked](segment), [sorted] by parts of all keys, and each part [merged](recovery) into
+//! [`Recovered`](recovered::Recovered), for the engine's tables and for `store inspect`. What is whole in a damaged segment is
+//! [saved](salvage) by `store repair`.
 
 pub mod batch;
 pub mod foreign;
@@ -59,6 +63,7 @@ pub mod record;
 pub mod recovered;
 pub mod recovery;
 pub mod rewriting;
+pub mod salvage;
 pub mod segment;
 pub mod shard_store;
 pub mod sorted;

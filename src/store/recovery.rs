@@ -212,8 +212,8 @@ impl KeptPart {
     /// Keeps the entry that was seen. Returns its slot.
     #[inline]
     fn push_seen(&mut self, sorted: &Sorted<'_>, sighting: Sighting) -> Option<u32> {
-        let (entry, octets): (Entry<'_, NameId>, u32) = sorted.entry(sighting)?;
-        let source = Source { segment: sorted.source, octets };
+        let entry: Entry<'_, NameId> = sorted.entry(sighting)?;
+        let source = Source { segment: sorted.source, octets: entry.weight() };
         match entry {
             Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
                 let (born, carrier_id) = (seconds(born), self.keep(carrier_id));

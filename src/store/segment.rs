@@ -4,7 +4,6 @@
 //! earlier use left behind is never taken for damage, nor for records.
 
 use std::fmt;
-use std::ops::Range;
 
 use super::batch::{Batches, SECTOR, batch_at, newer_version_at, read_batches};
 use super::record::{Begin, PreviousEnd, RecordError, StandsFor, StoreRecord};
@@ -61,13 +60,6 @@ impl SegmentState {
     #[must_use]
     pub fn end(&self) -> PreviousEnd {
         PreviousEnd { id: self.name.id, batches: self.batches, end: self.octets }
-    }
-
-    /// Where the last of its batches lies in its file's octets: the only one of which nobody may have been told.
-    #[must_use]
-    pub fn last_batch(&self, octets: &[u8]) -> Option<Range<usize>> {
-        let used = octets.get(..self.octets as usize)?;
-        read_batches(used, self.name.id).last().map(|batch| batch.offset..batch.end())
     }
 }
 

@@ -111,13 +111,11 @@ impl<'a> Sorted<'a> {
         self.names = self.texts.iter().map(|(kind, name)| names.add(*kind, name)).collect();
     }
 
-    /// The entry that a sighting of this segment saw, and its length there.
-    pub(super) fn entry(&self, sighting: Sighting) -> Option<(Entry<'a, NameId>, u32)> {
+    /// The entry that a sighting of this segment saw.
+    pub(super) fn entry(&self, sighting: Sighting) -> Option<Entry<'a, NameId>> {
         let mut octets = self.octets.get(sighting.at as usize..)?;
-        let before = octets.len();
         let Ok(StoreRecord::Entry(entry)) = StoreRecord::decode(&mut octets) else { return None };
-        let entry = entry.map_names(|_, index| self.names[index.0 as usize]);
-        Some((entry, (before - octets.len()) as u32))
+        Some(entry.map_names(|_, index| self.names[index.0 as usize]))
     }
 
     #[inline]

@@ -1,14 +1,18 @@
-//! The tools: an SMSC simulator, a load generator, and a demonstration that puts the gateway between the two.
+//! The tools: an SMSC simulator, a load generator, the check of their ledgers, a demonstration that puts the gateway between the
+//! two, and a look into a gateway's store.
 //!
 //! They share nothing with the engine but `smpp`, so that a shared misreading cannot pass its own tests.
 
 pub mod clock;
 pub mod demo;
 pub mod ids;
+pub mod ledger;
 pub mod load;
+pub mod reconcile;
 pub mod report;
 pub mod ring;
 pub mod smsc;
+pub mod store;
 pub mod values;
 pub mod wire;
 

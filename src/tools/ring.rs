@@ -59,6 +59,11 @@ impl<T> Ring<T> {
         lost
     }
 
+    /// The open requests.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten().map(|(_, request)| request)
+    }
+
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.open

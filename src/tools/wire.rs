@@ -55,6 +55,13 @@ impl Outbox {
         self.rung.set(false);
     }
 
+    /// Forgets everything, for a new connection in this one's place.
+    pub fn clear(&self) {
+        self.bytes.borrow_mut().clear();
+        self.written.set(0);
+        self.rung.set(false);
+    }
+
     fn unwritten(&self) -> usize {
         self.bytes.borrow().len() - self.written.get()
     }

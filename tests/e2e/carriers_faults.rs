@@ -17,11 +17,16 @@ const IN_DOUBT: u32 = 0xFF;
 
 /// Two carriers, the first at `north`; `acme` bound.
 fn two_carriers(north: std::net::SocketAddr, south: std::net::SocketAddr) -> (Gateway, Peer) {
+    two_carriers_with(north, south, "fail")
+}
+
+/// The same, with what becomes of submits in doubt at the first.
+fn two_carriers_with(north: std::net::SocketAddr, south: std::net::SocketAddr, in_doubt: &str) -> (Gateway, Peer) {
     let gateway = Gateway::start(&format!(
         r#"
 accounts: {{ acme: {{ password: secret, shard: 1 }} }}
 carriers:
-  north: {{ connect: "{north}", system_id: us, password: secret, links: 1, shard: 0 }}
+  north: {{ connect: "{north}", system_id: us, password: secret, links: 1, in_doubt: {in_doubt}, shard: 0 }}
   south: {{ connect: "{south}", system_id: us, password: secret, links: 1, shard: 1 }}
 routes: [{{ to: [north, south] }}]
 "#
@@ -83,6 +88,28 @@ fn a_link_that_is_lost_comes_back_and_what_was_out_is_in_doubt() {
     stage.links = vec![stage.carrier.accept()];
     stage.link().expect_quiet();
     stage.accepted(&with_receipt("again"), "1");
+}
+
+#[test]
+fn what_was_out_on_a_lost_link_goes_to_the_next_carrier_where_the_file_says_retry() {
+    let (north, south) = (Carrier::listen(), Carrier::listen());
+    let (gateway, mut acme) = two_carriers_with(north.address(), south.address(), "retry");
+    let (mut first, mut second) = (north.accept(), south.accept());
+    first.expect_quiet();
+    second.expect_quiet();
+    for (status, told) in [(ROK, ROK), (0x0B, IN_DOUBT)] {
+        let sequence = acme.request(CommandId::SUBMIT_SM, &with_receipt("sent twice"));
+        let unanswered = first.expect(CommandId::SUBMIT_SM);
+        first.shutdown();
+        let again = second.expect(CommandId::SUBMIT_SM);
+        assert_eq!(again.body, unanswered.body);
+        second.answer(&again, status, if status == ROK { b"77\0" } else { b"" });
+        acme.expect_answer(CommandId::SUBMIT_SM_RESP, told, sequence);
+        first = north.accept();
+        first.expect_quiet();
+    }
+    let retried = "trunkline_carrier_retried_in_doubt_total{carrier=\"north\"}";
+    gateway.wait_for_metric(retried, |count| count == 2.0);
 }
 
 #[test]

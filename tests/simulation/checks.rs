@@ -1,6 +1,8 @@
 //! What must hold after every turn of a shard, whatever happens: limits, bounds, and books that balance.
 
-use trunkline::config::{AccountId, CarrierId};
+use std::num::NonZeroU32;
+
+use trunkline::config::{self, AccountId, CarrierId, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -10,6 +12,17 @@ use crate::node::Node;
 use crate::sim::Sim;
 
 const SECOND: u64 = 1_000_000_000;
+
+/// What a rate is set for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Rated {
+    /// Submits of an account.
+    Account(usize),
+    /// Submits to a carrier.
+    Carrier(usize),
+    /// What an account is sent again of what waited while it was away.
+    Replay(usize),
+}
 
 impl Sim {
     pub(crate) fn check(&mut self, at: usize) {
@@ -28,13 +41,16 @@ impl Sim {
             ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
-                passed.push(((true, account.id.index()), account.counts.submits - refused, rate));
+                passed.push((Rated::Account(account.id.index()), account.counts.submits - refused, rate));
+            }
+            if let Some(rate) = replay_rate(config.account(account.id)) {
+                passed.push((Rated::Replay(account.id.index()), account.counts.deliveries_replayed, rate));
             }
         }
         for carrier in node.shard.carriers() {
             problem = problem.or(carrier_problem(carrier, config.carrier(carrier.id)));
             if let Some(rate) = config.carrier(carrier.id).rate {
-                passed.push(((false, carrier.id.index()), carrier.counts.submits_sent, rate));
+                passed.push((Rated::Carrier(carrier.id.index()), carrier.counts.submits_sent, rate));
             }
         }
         for (whose, total, rate) in passed {
@@ -42,10 +58,10 @@ impl Sim {
             let in_a_second = count_in_a_second(node, whose, total, now);
             if in_a_second > allowed {
                 let name = match whose {
-                    (true, at) => &config.account(AccountId(at as u32)).name,
-                    (false, at) => &config.carrier(CarrierId(at as u16)).name,
+                    Rated::Account(at) | Rated::Replay(at) => &config.account(AccountId(at as u32)).name,
+                    Rated::Carrier(at) => &config.carrier(CarrierId(at as u16)).name,
                 };
-                problem = problem.or(Some(format!("{name}: {in_a_second} in a second, allowed {allowed}")));
+                problem = problem.or(Some(format!("{whose:?} {name}: {in_a_second} in a second, allowed {allowed}")));
             }
         }
         if let Some(problem) = problem {
@@ -120,7 +136,18 @@ impl Sim {
     }
 }
 
-fn account_problem(account: &Account, config: &trunkline::config::Account) -> Option<String> {
+/// `delivery_rate`, or half of the account's rate; a tenth of it at once.
+fn replay_rate(config: &config::Account) -> Option<Rate> {
+    let per_second = match (config.delivery_rate, config.rate) {
+        (Some(rate), _) => rate.get(),
+        (None, Some(rate)) => rate.per_second.get() / 2,
+        (None, None) => return None,
+    };
+    let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+    Some(Rate { per_second: at_least_one(per_second), burst: at_least_one(per_second / 10) })
+}
+
+fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     if counts.submits != settled + account.submits.len() as u64 {
@@ -143,7 +170,7 @@ fn account_problem(account: &Account, config: &trunkline::config::Account) -> Op
     None
 }
 
-fn carrier_problem(carrier: &Carrier, config: &trunkline::config::Carrier) -> Option<String> {
+fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String> {
     let window = usize::from(config.window.get());
     if let Some(link) = carrier.links.iter().find(|link| link.outstanding() > window) {
         return Some(format!("{}: {} outstanding on a link, window {window}", config.name, link.outstanding()));
@@ -159,7 +186,7 @@ fn carrier_problem(carrier: &Carrier, config: &trunkline::config::Carrier) -> Op
     None
 }
 
-fn count_in_a_second(node: &mut Node, whose: (bool, usize), total: u64, now: u64) -> u64 {
+fn count_in_a_second(node: &mut Node, whose: Rated, total: u64, now: u64) -> u64 {
     let seen = node.seen.entry(whose).or_default();
     let recent = node.sent.entry(whose).or_default();
     if total > *seen {

@@ -85,6 +85,13 @@ impl Disk {
         }
     }
 
+    /// Readers see what is on the disk.
+    pub(crate) fn drop_cached(&mut self, name: &str) {
+        if let Some(file) = self.file(name) {
+            file.cached.clone_from(&file.synced);
+        }
+    }
+
     /// The sync failed: some of what was written is on the disk, none of it will be written again, and readers see all of it.
     pub(crate) fn sync_failed(&mut self, name: &str, rng: &mut Rng) {
         if let Some(file) = self.file(name) {

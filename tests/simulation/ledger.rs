@@ -78,6 +78,9 @@ pub(crate) struct Ledger {
     pub(crate) dead: BTreeSet<WireId>,
     /// Sessions that were blocked for a while: their answers may be late.
     pub(crate) hindered: BTreeSet<WireId>,
+    /// Carriers that are sent a submit again when its link was lost, and the links they lost.
+    pub(crate) retrying: BTreeSet<usize>,
+    lost_links: BTreeSet<WireId>,
     pub(crate) durable_ids: BTreeSet<u64>,
     pub(crate) durable_items: BTreeSet<u32>,
     pub(crate) waiting: BTreeMap<usize, (Vec<u64>, Vec<u32>)>,
@@ -123,6 +126,19 @@ impl Ledger {
                 submit.is_lost = true;
             }
         }
+    }
+
+    /// A link is over for the proxy: its carrier may be set so that what was out on it is sent again.
+    pub(crate) fn link_lost(&mut self, wire: WireId, carrier: usize) {
+        if self.retrying.contains(&carrier) {
+            self.lost_links.insert(wire);
+        }
+    }
+
+    /// Sendings whose outcome was never learnt and that allowed another.
+    pub(crate) fn retried(&self, submit: &Submit) -> usize {
+        let lost = |attempt: &&Attempt| !attempt.was_refused && self.lost_links.contains(&attempt.wire);
+        submit.attempts.iter().filter(lost).count()
     }
 
     pub(crate) fn answered(&mut self, wire: WireId, frame: &Frame<'_>) -> u32 {
@@ -244,7 +260,9 @@ impl Ledger {
             CommandId::SUBMIT_SM => {
                 let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm nobody sent") };
                 let Some(submit) = self.submits.get_mut(&tag) else { self.fail("a submit_sm nobody sent") };
-                let is_again = submit.attempts.iter().any(|attempt| !attempt.was_refused);
+                let lost = &self.lost_links;
+                let is_again =
+                    submit.attempts.iter().any(|attempt| !attempt.was_refused && !lost.contains(&attempt.wire));
                 self.sent.insert((wire, frame.sequence.0), tag);
                 submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
                 if submit.body != frame.body {

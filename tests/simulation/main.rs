@@ -51,6 +51,7 @@ fn the_oracle_sees_each_planted_bug() {
         (Plant::ReceiptDropped, "A4"),
         (Plant::AnswerLost, "not answered"),
         (Plant::AnswerLate, "A6"),
+        (Plant::RetriedUnasked, "A5"),
     ];
     soak::run_planted(1, Plant::None);
     for (plant, expected) in plants {

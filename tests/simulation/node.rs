@@ -12,6 +12,7 @@ use trunkline::smpp::frame::Frame;
 use trunkline::store::segment::SegmentName;
 use trunkline::store::shard_store::ShardStore;
 
+use crate::checks::Rated;
 use crate::disk_work::DiskWork;
 use crate::net::{Peer, Toward, WireId};
 use crate::sim::{Event, Sim};
@@ -29,9 +30,9 @@ pub(crate) struct Node {
     pub(crate) notices: Vec<Notice>,
     pub(crate) carriers_drained: bool,
     pub(crate) sessions_drained: bool,
-    /// Submits counted per carrier and account, with the time, for the rates.
-    pub(crate) sent: BTreeMap<(bool, usize), VecDeque<(u64, u64)>>,
-    pub(crate) seen: BTreeMap<(bool, usize), u64>,
+    /// What passed lately, with the time, for the rates.
+    pub(crate) sent: BTreeMap<Rated, VecDeque<(u64, u64)>>,
+    pub(crate) seen: BTreeMap<Rated, u64>,
 }
 
 /// The proxy's end of a connection.
@@ -185,6 +186,9 @@ impl Sim {
         if let Some(wire) = socket.wire {
             self.wires[wire].home = None;
             self.ledger.dead.insert(wire);
+            if let Peer::Smsc(carrier) = self.wires[wire].peer {
+                self.ledger.link_lost(wire, carrier);
+            }
             self.hang_up(wire, Toward::Proxy);
         }
     }
@@ -274,6 +278,7 @@ impl Sim {
     }
 
     fn act(&mut self, at: usize) -> Vec<Key> {
+        self.see_closes(at);
         let mut closes = Vec::new();
         for action in std::mem::take(&mut self.nodes[at].out.actions) {
             match action {
@@ -295,6 +300,19 @@ impl Sim {
             }
         }
         closes
+    }
+
+    /// Links the engine has given up: what was out on them may be sent again in this same turn.
+    pub(crate) fn see_closes(&mut self, at: usize) {
+        for action in &self.nodes[at].out.actions {
+            if let Action::Close { connection } = action
+                && let Some(socket) = self.nodes[at].sockets.get(&connection.slot)
+                && let (true, Some(wire)) = (socket.key == *connection, socket.wire)
+                && let Peer::Smsc(carrier) = self.wires[wire].peer
+            {
+                self.ledger.link_lost(wire, carrier);
+            }
+        }
     }
 
     fn resume(&mut self, at: usize, key: Key) {

@@ -75,6 +75,7 @@ impl Sim {
             room = self.rng.below(room as u64) as usize;
         }
         if room > 0 {
+            self.see_closes(at);
             self.hand_over(at, slot, wire, room);
         }
         let is_blocked = room < waiting;

@@ -12,7 +12,7 @@ use crate::sim::Sim;
 use crate::soak::{QUIET, calm, planted_config};
 
 pub(crate) fn run(seed: u64, plant: Plant) {
-    let mut sim = Sim::new(seed, 2, &planted_config());
+    let mut sim = Sim::new(seed, 2, &planted_config(plant));
     sim.plant = plant;
     sim.ledger.outcomes_only = true;
     // Commits take long, so that much waits for them.

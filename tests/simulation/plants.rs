@@ -27,6 +27,8 @@ pub(crate) enum Plant {
     JournalIgnored,
     /// A start loses the early receipts whose answers were recorded.
     EarlyNotJoined,
+    /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
+    RetriedUnasked,
 }
 
 impl Sim {
@@ -42,7 +44,8 @@ impl Sim {
             | Plant::DurableEarly
             | Plant::RemovalForgotten
             | Plant::JournalIgnored
-            | Plant::EarlyNotJoined => {}
+            | Plant::EarlyNotJoined
+            | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {
                     if let ShardMessage::Deliver { account, .. } = message {

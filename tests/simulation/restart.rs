@@ -104,14 +104,14 @@ impl Sim {
             let last_used = journal.iter().rposition(|segment| segment.batches > 0).unwrap_or(0);
             for segment in &journal[last_used..] {
                 let name = segment.name.to_string();
-                let octets = self.disk.read(&name);
-                if let Some(last) = segment.last_batch(octets) {
-                    let again = octets[last.clone()].to_vec();
-                    self.step()?;
-                    self.disk.write(&name, last.start, again);
-                }
                 self.step()?;
                 self.disk.sync(&name);
+                // After a sync that failed the page cache has what the disk has not.
+                self.disk.drop_cached(&name);
+                let again = read_segment(self.disk.read(&name), segment.name);
+                if again.is_err() || again.is_ok_and(|again| again.batches < segment.batches) {
+                    return Err(Ended);
+                }
             }
         }
         self.step()?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline::config::Config;
+use trunkline::config::{Config, InDoubt};
 use trunkline::engine::event::AdmittedBind;
 use trunkline::engine::message::Batch;
 use trunkline::engine::placement::Placement;
@@ -130,10 +130,13 @@ impl Sim {
         let config = parse(seed, config);
         let placement = Placement::new(&config, shards);
         let smscs = (0..config.carriers.len()).map(|at| Smsc::new(at, CarrierHabit::default())).collect();
+        let mut ledger = Ledger::new(seed, config.smpp.timers.response);
+        let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
+        ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
         let mut sim = Self {
             now: 1_000,
             rng: Rng::new(seed),
-            ledger: Ledger::new(seed, config.smpp.timers.response),
+            ledger,
             books: Books::default(),
             base: config.clone(),
             text,

@@ -49,7 +49,7 @@ pub(crate) fn run(seed: u64) {
 
 /// The same, calm and with a planted bug: what it finds is the oracle's own test.
 pub(crate) fn run_planted(seed: u64, plant: Plant) {
-    let config = planted_config();
+    let config = planted_config(plant);
     let mut sim = Sim::new(seed, 2, &config);
     sim.plant = plant;
     assert!(sim.share_a_home(), "SEED={seed}: the accounts live apart");
@@ -62,7 +62,13 @@ pub(crate) fn run_planted(seed: u64, plant: Plant) {
         }
         sim.esme(account, habit);
     }
-    sim.run_for(Duration::from_secs(10));
+    // Links are lost all the while, with submits out on them.
+    let habit = &mut sim.smscs[0].habit;
+    (habit.latency_ms, habit.drop_ms) = ((5, 200), Some((200, 1_000)));
+    if plant == Plant::RetriedUnasked {
+        sim.ledger.retrying.clear();
+    }
+    storm(&mut sim, Duration::from_secs(10));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
     sim.ledger.audit();
@@ -177,10 +183,11 @@ fn draw_config(rng: &mut Rng, shards: usize) -> (String, Vec<bool>) {
         let window = rng.pick(&[2, 20, 1_000]);
         let rate = rng.pick(&["", "", ", rate: 20, burst: 5", ", rate: 200, burst: 50"]);
         let queue = rng.pick(&[5, 1_000, 1_000_000]);
+        let replay = rng.pick(&["", "", ", delivery_rate: 20", ", delivery_rate: 500"]);
         let (id, delivery_window) = (rng.pick(&["hex", "decimal"]), rng.pick(&[1, 10]));
         let _ = writeln!(
             text,
-            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}, \
+            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}{replay}, \
              message_id: {id}, delivery_window: {delivery_window} }}"
         );
     }
@@ -197,10 +204,11 @@ fn draw_config(rng: &mut Rng, shards: usize) -> (String, Vec<bool>) {
         let (links, window) = (1 + rng.below(3), rng.pick(&[1, 10, 100]));
         let rate = rng.pick(&["", "", ", rate: 30, burst: 10", ", rate: 300, burst: 20"]);
         let (queue, wait) = (rng.pick(&[5, 1_000]), rng.pick(&["1s", "5s"]));
+        let in_doubt = rng.pick(&["fail", "retry"]);
         let _ = writeln!(
             text,
             "  c{at}: {{ connect: {connect}, system_id: us, password: secret, links: {links}, window: {window}{rate}, \
-             queue: {queue}, queue_wait: {wait}, message_id: {format} }}"
+             queue: {queue}, queue_wait: {wait}, in_doubt: {in_doubt}, message_id: {format} }}"
         );
         formats.push(is_hex);
     }
@@ -220,11 +228,13 @@ pub(crate) fn mo_routes(accounts: u64) -> String {
     text
 }
 
-pub(crate) fn planted_config() -> String {
-    let mut text = "shards: 2\naccounts:\n  a0: { password: secret, shard: 0 }\n  a1: { password: secret, shard: 0 }\n\
-                    carriers:\n  c0: { connect: \"c0:1\", system_id: us, password: secret, shard: 1 }\n\
-                    routes:\n  - to: [c0]\n"
-        .to_owned();
+pub(crate) fn planted_config(plant: Plant) -> String {
+    let in_doubt = if plant == Plant::RetriedUnasked { "retry" } else { "fail" };
+    let mut text = format!(
+        "shards: 2\naccounts:\n  a0: {{ password: secret, shard: 0 }}\n  a1: {{ password: secret, shard: 0 }}\n\
+         carriers:\n  c0: {{ connect: \"c0:1\", system_id: us, password: secret, shard: 1, in_doubt: {in_doubt} }}\n\
+         routes:\n  - to: [c0]\n"
+    );
     text.push_str(&mo_routes(2));
     text
 }

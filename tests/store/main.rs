@@ -15,7 +15,9 @@ use trunkline::store::recovered::Recovered;
 use trunkline::store::recovery::Recovery;
 use trunkline::store::segment::{Damage, SegmentName, check_journal, read_segment};
 
+mod commands;
 mod files;
+mod repair;
 mod replay;
 mod torn;
 

@@ -63,7 +63,7 @@ fn spoil_and_recover(world: &mut World, seed: u64) -> usize {
     }
 }
 
-fn spoil(world: &mut World, octets: &mut Vec<u8>) {
+pub(super) fn spoil(world: &mut World, octets: &mut Vec<u8>) {
     if octets.is_empty() {
         return;
     }
@@ -80,7 +80,7 @@ fn spoil(world: &mut World, octets: &mut Vec<u8>) {
     }
 }
 
-fn is_intact(batch: &Written, files: &Files) -> bool {
+pub(super) fn is_intact(batch: &Written, files: &Files) -> bool {
     let file = &files[&batch.segment.sequence].1;
     let len = u32::from_le_bytes(*batch.octets[20..].first_chunk().unwrap()) as usize;
     let end = HEADER_LEN + len;

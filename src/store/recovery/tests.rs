@@ -81,7 +81,22 @@ fn a_removal_wins_wherever_it_is_read_and_reading_twice_changes_nothing() {
     assert_eq!(ids(&recover(files.iter().rev())), [2, 3]);
     let twice = recover(files.iter().chain(&files));
     assert_eq!(ids(&twice), [2, 3]);
-    assert_eq!(twice.segments().iter().map(|segment| segment.live).sum::<u64>(), 2 * 20);
+    assert_eq!(
+        twice.segments().iter().map(|segment| segment.live).sum::<u64>(),
+        2 * u64::from(correlation(1).weight())
+    );
+}
+
+#[test]
+fn what_was_removed_leaves_its_place_to_another_entry_for_good() {
+    let gone = Entry::DeliveryGone { account: "acme", key: 1 };
+    let files = written(0, &[&[delivery("acme", 1)], &[gone], &[delivery("acme", 2)]]);
+    let recovered = recover(files.iter().chain(&files[1..2]).chain(&files[..1]));
+    let keys = recovered.deliveries().map(|live| {
+        let Entry::Delivery { key, .. } = live.entry else { panic!("{live:?}") };
+        key
+    });
+    assert_eq!(keys.collect::<Vec<_>>(), [2]);
 }
 
 #[test]
@@ -91,7 +106,8 @@ fn of_several_copies_the_latest_lives() {
         let mut live: Vec<_> =
             recovered.segments().iter().map(|segment| (segment.name.sequence, segment.live)).collect();
         live.sort_unstable();
-        assert_eq!(live, [(0, 0), (1, 20), (2, 20)]);
+        let weight = correlation(1).weight().into();
+        assert_eq!(live, [(0, 0), (1, weight), (2, weight)]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Booking what came back: each answer and receipt into the ledger and the tally.
 
-use super::conduct::Tally;
 use super::ledger::{Answer, Arrival, Ledger, Receipt};
+use super::tally::Tally;
 use crate::smpp::view::{SmView, tag};
 
 /// Where a turn's answers and receipts are booked.
@@ -67,7 +67,7 @@ pub(super) fn until_nul(octets: &[u8]) -> &[u8] {
     until(octets, 0)
 }
 
-fn until(octets: &[u8], end: u8) -> &[u8] {
+pub(super) fn until(octets: &[u8], end: u8) -> &[u8] {
     octets.iter().position(|octet| *octet == end).map_or(octets, |at| &octets[..at])
 }
 

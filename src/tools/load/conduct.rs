@@ -3,23 +3,24 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use glommio::net::TcpStream;
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement};
 
-use super::ledger::{AccountIndex, ConnectionIndex, Ledger};
-use super::schedule::Schedule;
-use super::session::{Lane, Role, Seat, Session};
+use super::ledger::Ledger;
+use super::reconnect;
+use super::seat::{Seat, seats};
+use super::session::{Lane, Session, Thread};
+use super::tally::Tally;
 use super::template::{Common, Template};
 use super::{Account, LoadArgs, LoadReport, Mode, Progress};
 use crate::runtime::pulse::Pulse;
 use crate::tools::PULSE;
 use crate::tools::clock::{monotonic_ns, since_unix_epoch, thread_cpu_ns};
-use crate::tools::report::{Latencies, StatusCounts};
+use crate::tools::ledger::LedgerFile;
 use crate::tools::values::{nanos, scramble};
 
 /// All binds must be answered within this.
@@ -28,8 +29,11 @@ const BIND_NS: u64 = 15_000_000_000;
 /// After the last receipt, time for one too many to come.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// Time for unbind_resp.
+/// Time for unbind_resp; after it connections are closed without.
 const UNBIND_NS: u64 = 2_000_000_000;
+
+/// Time for a connection to close, or to notice that it need not be made again.
+const CLOSE_NS: u64 = 2_000_000_000;
 
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(5);
@@ -53,32 +57,17 @@ pub(super) struct Shared {
     /// Zero until all have bound.
     started_ns: AtomicU64,
     ending: AtomicBool,
+    /// Connections are to close as they are.
+    abandoning: AtomicBool,
+    connections_made: AtomicU32,
+    file: Option<LedgerFile>,
     failure: Mutex<Option<String>>,
-}
-
-/// What one thread counted.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub(super) refused: StatusCounts,
-    pub(super) answers: Latencies,
-    pub(super) receipts: Latencies,
-    pub(super) late_answers: u64,
-    pub(super) repeated_ids: u64,
-    pub(super) duplicates: u64,
-    pub(super) misrouted: u64,
-    pub(super) unreadable: u64,
-    pub(super) intermediate: u64,
-    pub(super) before_answer: u64,
-    pub(super) mo: u64,
-    pub(super) disconnects: u64,
-    pub(super) protocol_errors: u64,
-    cpu_ns: u64,
 }
 
 /// Runs the load on threads of its own until it is done, given up, or `stop` is raised.
 pub fn load(args: &LoadArgs, progress: &Arc<Progress>, stop: &Arc<AtomicBool>) -> Result<LoadReport, String> {
     let seats = seats(args);
-    let shared = Arc::new(Shared::new(args, progress, stop, seats.len() as u64));
+    let shared = Arc::new(Shared::new(args, progress, stop, seats.len() as u64)?);
     let threads = usize::from(args.threads).min(seats.len());
     let mut workers = Vec::new();
     for thread in 0..threads {
@@ -99,27 +88,9 @@ pub fn load(args: &LoadArgs, progress: &Arc<Progress>, stop: &Arc<AtomicBool>) -
             total.merge(&tally);
         }
     }
+    shared.file.as_ref().map_or(Ok(()), LedgerFile::close)?;
     let failure = shared.failure.lock().ok().and_then(|mut failure| failure.take());
     failure.map_or_else(|| Ok(shared.report(&total)), Err)
-}
-
-/// Every connection: those that submit first, then the receivers of split mode.
-fn seats(args: &LoadArgs) -> Vec<Seat> {
-    let binds = args.binds as usize;
-    let accounts = args.accounts().len();
-    let seat = |at: usize, role: Role| Seat {
-        connection: ConnectionIndex(u32::try_from(at).unwrap_or(u32::MAX)),
-        account: AccountIndex(u16::try_from(at % binds % accounts).unwrap_or(u16::MAX)),
-        role,
-        schedule: args.rate.map(|rate| Schedule::new(rate, at, binds)),
-    };
-    match args.mode {
-        Mode::Transceiver => (0..binds).map(|at| seat(at, Role::Transceiver)).collect(),
-        Mode::Split => {
-            let receivers = (binds..2 * binds).map(|at| seat(at, Role::Receiver));
-            receivers.chain((0..binds).map(|at| seat(at, Role::Transmitter))).collect()
-        }
-    }
 }
 
 fn run_thread(shared: &Arc<Shared>, seats: &[Seat]) -> Result<Tally, String> {
@@ -140,15 +111,22 @@ fn run_thread(shared: &Arc<Shared>, seats: &[Seat]) -> Result<Tally, String> {
 }
 
 async fn conduct(shared: &Arc<Shared>, seats: &[Seat], tally: &Rc<RefCell<Tally>>) -> Result<(), String> {
-    let template = Rc::new(Template::new(&shared.common()));
+    let thread = Thread {
+        tally: Rc::clone(tally),
+        template: Rc::new(Template::new(&shared.common())),
+        lines: shared.file.as_ref().map(|file| Rc::new(RefCell::new(file.lines()))),
+    };
     let mut lanes = Vec::new();
-    let address = shared.args.connect;
     for seat in seats {
-        let stream = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
-        let _ = stream.set_nodelay(true);
-        let session = Session::new(shared, tally, &template, *seat);
+        let session = Session::new(shared, &thread, *seat);
         lanes.push(session.lane());
-        glommio::spawn_local(session.run(stream)).detach();
+        let first = reconnect::connect(shared.args.connect).await;
+        if let Err(error) = &first
+            && !shared.args.reconnect
+        {
+            return Err(error.clone());
+        }
+        glommio::spawn_local(reconnect::keep(session, first.ok(), Arc::clone(shared))).detach();
     }
     let bind_deadline = monotonic_ns() + BIND_NS;
     while !shared.has_started() && !shared.is_ending() {
@@ -161,12 +139,21 @@ async fn conduct(shared: &Arc<Shared>, seats: &[Seat], tally: &Rc<RefCell<Tally>
         Timer::new(LINGER).await;
     }
     shared.ending.store(true, Ordering::Relaxed);
-    let unbind_deadline = monotonic_ns() + UNBIND_NS;
-    while lanes.iter().any(|lane| lane.is_open.get()) && monotonic_ns() < unbind_deadline {
-        ring_all(&lanes);
-        Timer::new(Duration::from_millis(1)).await;
+    wait_until_closed(&lanes, UNBIND_NS).await;
+    shared.abandoning.store(true, Ordering::Relaxed);
+    wait_until_closed(&lanes, CLOSE_NS).await;
+    if let Some(lines) = &thread.lines {
+        lines.borrow_mut().flush();
     }
     Ok(())
+}
+
+async fn wait_until_closed(lanes: &[Rc<Lane>], within_ns: u64) {
+    let deadline = monotonic_ns() + within_ns;
+    while lanes.iter().any(|lane| lane.is_open.get()) && monotonic_ns() < deadline {
+        ring_all(lanes);
+        Timer::new(Duration::from_millis(1)).await;
+    }
 }
 
 fn ring_all(lanes: &[Rc<Lane>]) {
@@ -205,10 +192,16 @@ async fn keep_pace(shared: &Shared, lanes: &[Rc<Lane>]) {
 }
 
 impl Shared {
-    fn new(args: &LoadArgs, progress: &Arc<Progress>, stop: &Arc<AtomicBool>, connections: u64) -> Self {
+    fn new(
+        args: &LoadArgs,
+        progress: &Arc<Progress>,
+        stop: &Arc<AtomicBool>,
+        connections: u64,
+    ) -> Result<Self, String> {
         let awaiting = (args.binds * args.window) as usize * 4;
-        let ledger = if args.dlr { Ledger::with_room(args.submits(), awaiting) } else { Ledger::default() };
-        Self {
+        let ledger =
+            if args.awaits_receipts() { Ledger::with_room(args.submits(), awaiting) } else { Ledger::default() };
+        Ok(Self {
             accounts: args.accounts(),
             progress: Arc::clone(progress),
             ledger: Mutex::new(ledger),
@@ -223,9 +216,12 @@ impl Shared {
             next_number: AtomicU64::new(0),
             started_ns: AtomicU64::new(0),
             ending: AtomicBool::new(false),
+            abandoning: AtomicBool::new(false),
+            connections_made: AtomicU32::new(0),
+            file: args.ledger.as_deref().map(LedgerFile::create).transpose()?,
             failure: Mutex::default(),
             args: args.clone(),
-        }
+        })
     }
 
     /// Ends the run for good; the first reason is the one reported.
@@ -238,6 +234,15 @@ impl Shared {
 
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoning.load(Ordering::Relaxed)
+    }
+
+    /// Numbers the connections as they are bound, over all threads.
+    pub(super) fn next_connection(&self) -> u32 {
+        self.connections_made.fetch_add(1, Ordering::Relaxed)
     }
 
     /// When the run started, while it still submits.
@@ -304,8 +309,16 @@ impl Shared {
             let idle_ns = self.args.rate.map_or(0, |rate| (1e9 / rate) as u64);
             return silent_ns > nanos(self.args.response_timeout).saturating_add(2_000_000_000 + idle_ns);
         }
-        let awaited = if self.args.dlr { read(&progress.accepted) } else { 0 };
+        let awaited = match self.args.mode {
+            // Others submit; it ends with the silence.
+            Mode::Receiver => u64::MAX,
+            Mode::Transceiver | Mode::Split | Mode::Transmitter => self.awaited(),
+        };
         read(&progress.receipts) >= awaited || silent_ns > nanos(self.args.dlr_timeout)
+    }
+
+    fn awaited(&self) -> u64 {
+        if self.args.awaits_receipts() { self.progress.accepted.load(Ordering::Relaxed) } else { 0 }
     }
 
     fn report(&self, total: &Tally) -> LoadReport {
@@ -320,9 +333,10 @@ impl Shared {
             accepted: read(&progress.accepted),
             refused: total.refused.clone(),
             unanswered: submitted - answered,
+            in_doubt: total.in_doubt,
             late_answers: total.late_answers,
             repeated_ids: total.repeated_ids,
-            receipts_expected: if self.args.dlr { read(&progress.accepted) } else { 0 },
+            receipts_expected: self.awaited(),
             receipts_matched: read(&progress.receipts),
             receipts_missing: missing,
             receipts_duplicate: total.duplicates,
@@ -334,30 +348,12 @@ impl Shared {
             mo: total.mo,
             disconnects: total.disconnects,
             protocol_errors: total.protocol_errors,
+            reconnects: self.args.reconnect,
             elapsed_seconds,
             submits_per_second: submitted as f64 / elapsed_seconds,
             cpu_seconds: total.cpu_ns as f64 / 1e9,
             answer_latency: total.answers.summary(),
             receipt_latency: total.receipts.summary(),
         }
-    }
-}
-
-impl Tally {
-    fn merge(&mut self, other: &Self) {
-        self.refused.merge(&other.refused);
-        self.answers.merge(&other.answers);
-        self.receipts.merge(&other.receipts);
-        self.late_answers += other.late_answers;
-        self.repeated_ids += other.repeated_ids;
-        self.duplicates += other.duplicates;
-        self.misrouted += other.misrouted;
-        self.unreadable += other.unreadable;
-        self.intermediate += other.intermediate;
-        self.before_answer += other.before_answer;
-        self.mo += other.mo;
-        self.disconnects += other.disconnects;
-        self.protocol_errors += other.protocol_errors;
-        self.cpu_ns += other.cpu_ns;
     }
 }

@@ -2,9 +2,13 @@
 
 mod books;
 mod conduct;
+mod entries;
 mod ledger;
+mod reconnect;
 mod schedule;
+mod seat;
 mod session;
+mod tally;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -17,10 +21,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::ledger::Tag;
 use super::report::{LatencySummary, StatusCounts, Table};
 use super::values::duration;
 pub use conduct::load;
-use template::TAG_LEN;
 
 /// A load generator: ESMEs that bind, submit, and match every receipt
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +42,8 @@ pub struct LoadArgs {
     /// Binds that submit
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=30_000))]
     pub binds: u32,
-    /// transceiver, or split: as many transmitters and receivers as --binds
+    /// transceiver; split: as many transmitters and receivers as --binds; transmitter, whose receipts are another's;
+    /// receiver, which takes receipts until --dlr-timeout passes without any
     #[arg(long, default_value = "transceiver")]
     pub mode: Mode,
     /// submit_sm outstanding per connection
@@ -71,8 +76,15 @@ pub struct LoadArgs {
     #[arg(long, default_value = "4477", value_parser = prefix)]
     pub destination: String,
     /// Octets of each text; it begins with a tag of its own
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(TAG_LEN as i64..=254))]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(Tag::LEN as i64..=254))]
     pub text: u16,
+    /// Connect and bind again, for the whole run, when a connection is lost or refused. What was unanswered on it is in
+    /// doubt, is not sent again, and is no error
+    #[arg(long)]
+    pub reconnect: bool,
+    /// Write every submit, answer and receipt to this file, for `trunkline reconcile`
+    #[arg(long)]
+    pub ledger: Option<PathBuf>,
     /// Executors, each a thread; the connections are dealt over them
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
@@ -97,6 +109,8 @@ pub struct Account {
 pub enum Mode {
     Transceiver,
     Split,
+    Transmitter,
+    Receiver,
 }
 
 /// Submits of a run that neither counts nor times itself.
@@ -110,9 +124,17 @@ impl LoadArgs {
         vec![Account { system_id: self.system_id.clone(), password: self.password.clone() }]
     }
 
+    /// Whether it asks for receipts and they come to its own connections.
+    fn awaits_receipts(&self) -> bool {
+        self.dlr && self.mode != Mode::Transmitter
+    }
+
     /// Submits of the run; an open loop's duration is a count too, so that nothing due is left out.
     #[must_use]
     pub fn submits(&self) -> u64 {
+        if self.mode == Mode::Receiver {
+            return 0;
+        }
         let scheduled = match (self.rate, self.duration) {
             (Some(rate), Some(duration)) => Some((rate * duration.as_secs_f64()) as u64),
             (None, Some(_)) => Some(u64::MAX),
@@ -163,6 +185,8 @@ pub struct LoadReport {
     pub accepted: u64,
     pub refused: StatusCounts,
     pub unanswered: u64,
+    /// Those of them that were lost with their connection.
+    pub in_doubt: u64,
     /// Answers that came after we had given up on them, or to nothing.
     pub late_answers: u64,
     /// Ids that were given to two submits.
@@ -181,6 +205,8 @@ pub struct LoadReport {
     pub mo: u64,
     pub disconnects: u64,
     pub protocol_errors: u64,
+    /// Whether losing connections was expected.
+    pub reconnects: bool,
     pub elapsed_seconds: f64,
     pub submits_per_second: f64,
     pub cpu_seconds: f64,
@@ -192,16 +218,18 @@ impl LoadReport {
     /// Whether everything came back once, and to whom it belonged.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.unanswered == 0
+        let expected = if self.reconnects { self.in_doubt } else { 0 };
+        self.unanswered <= expected
             && self.late_answers == 0
             && self.repeated_ids == 0
             && self.receipts_missing == 0
             && self.receipts_duplicate == 0
-            && self.receipts_unknown == 0
+            // Those of another's submits, and of submits in doubt, carry ids that were never answered here.
+            && (self.receipts_unknown <= expected || self.submitted == 0)
             && self.receipts_misrouted == 0
             && self.receipts_unreadable == 0
             && self.receipts_before_answer == 0
-            && self.disconnects == 0
+            && (self.disconnects == 0 || self.reconnects)
             && self.protocol_errors == 0
             // A load of which nothing was taken has shown nothing.
             && (self.accepted > 0 || self.submitted == 0)
@@ -214,6 +242,7 @@ impl LoadReport {
         table.row("accepted", self.accepted);
         table.statuses("refused", &self.refused);
         table.row("unanswered", self.unanswered);
+        table.row_unless_zero("in doubt", self.in_doubt);
         table.row_unless_zero("late answers", self.late_answers);
         table.row_unless_zero("repeated ids", self.repeated_ids);
         if self.receipts_expected > 0 {

@@ -10,17 +10,23 @@ use std::sync::atomic::Ordering;
 use glommio::net::TcpStream;
 
 use super::books::{Books, read_receipt, until_nul};
-use super::conduct::{Shared, Tally};
-use super::ledger::{AccountIndex, Arrival, ConnectionIndex};
-use super::schedule::Schedule;
+use super::conduct::Shared;
+use super::entries::Entries;
+use super::ledger::Arrival;
+use super::seat::{Role, Seat};
+use super::tally::Tally;
 use super::template::Template;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::{Frame, write_header};
 use crate::smpp::view::{SmView, esm_class};
 use crate::tools::clock::monotonic_ns;
+use crate::tools::ledger::Lines;
 use crate::tools::ring::Ring;
 use crate::tools::values::nanos;
 use crate::tools::wire::{Outbox, Turn, Wire};
+
+/// A load that reconnects gives up on a bind after this long, and connects again.
+const REBIND_NS: u64 = 5_000_000_000;
 
 /// How often a connection looks for submits that nobody will answer any more.
 const SWEEP_NS: u64 = 1_000_000_000;
@@ -31,33 +37,6 @@ pub(super) struct Lane {
     /// When the next submit is due; never, while the window is full.
     pub(super) next_due_ns: Cell<u64>,
     pub(super) is_open: Cell<bool>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Role {
-    Transceiver,
-    Transmitter,
-    Receiver,
-}
-
-impl Role {
-    fn bind_command(self) -> CommandId {
-        match self {
-            Self::Transceiver => CommandId::BIND_TRANSCEIVER,
-            Self::Transmitter => CommandId::BIND_TRANSMITTER,
-            Self::Receiver => CommandId::BIND_RECEIVER,
-        }
-    }
-}
-
-/// What tells a session from the others.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seat {
-    pub(super) connection: ConnectionIndex,
-    pub(super) account: AccountIndex,
-    pub(super) role: Role,
-    /// In an open loop, for those that submit.
-    pub(super) schedule: Option<Schedule>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,6 +51,7 @@ enum State {
 
 /// A submit on its way.
 struct Submit {
+    number: u64,
     due_ns: u64,
     sent_ns: u64,
 }
@@ -84,6 +64,15 @@ struct Added {
     accepted: u64,
     receipts: u64,
     lost: u64,
+    /// Whether anything came that the run waits for.
+    heard: bool,
+}
+
+/// What the sessions of one thread share.
+pub(super) struct Thread {
+    pub(super) tally: Rc<RefCell<Tally>>,
+    pub(super) template: Rc<Template>,
+    pub(super) lines: Option<Rc<RefCell<Lines>>>,
 }
 
 pub(super) struct Session {
@@ -94,6 +83,8 @@ pub(super) struct Session {
     state: State,
     window: Ring<Submit>,
     template: Rc<Template>,
+    entries: Entries,
+    has_bound: bool,
     /// Numbers taken and not yet sent.
     numbers: Range<u64>,
     sent: u64,
@@ -102,13 +93,15 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shared: &Arc<Shared>, tally: &Rc<RefCell<Tally>>, template: &Rc<Template>, seat: Seat) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, thread: &Thread, seat: Seat) -> Self {
         let lane = Lane { outbox: Outbox::default(), next_due_ns: Cell::new(0), is_open: Cell::new(true) };
         Self {
             window: Ring::new(shared.args.window as usize),
             shared: Arc::clone(shared),
-            tally: Rc::clone(tally),
-            template: Rc::clone(template),
+            tally: Rc::clone(&thread.tally),
+            template: Rc::clone(&thread.template),
+            entries: Entries::new(thread.lines.as_ref(), &thread.template),
+            has_bound: false,
             lane: Rc::new(lane),
             seat,
             state: State::Binding,
@@ -123,9 +116,13 @@ impl Session {
         Rc::clone(&self.lane)
     }
 
-    pub(super) async fn run(mut self, stream: TcpStream) {
+    /// One connection, from its bind until it is over; whether it was bound.
+    pub(super) async fn serve(&mut self, stream: TcpStream) -> bool {
         let mut wire = Wire::new(stream);
         let lane = Rc::clone(&self.lane);
+        lane.outbox.clear();
+        self.state = State::Binding;
+        let bound_by = self.shared.args.reconnect.then(|| monotonic_ns() + REBIND_NS);
         self.write_bind();
         while self.state != State::Ended {
             match wire.turn(&lane.outbox).await {
@@ -140,12 +137,16 @@ impl Session {
             match self.state {
                 State::Bound => self.go_on(now),
                 State::Leaving(sequence) => self.leave(sequence, now),
+                State::Binding if bound_by.is_some_and(|by| now > by) => break,
                 State::Binding | State::Unbinding | State::Ended => {}
             }
             self.lane.outbox.hush();
             self.book(now);
+            if self.shared.is_abandoned() {
+                break;
+            }
         }
-        self.end();
+        self.disconnect()
     }
 
     fn write_bind(&self) {
@@ -178,14 +179,15 @@ impl Session {
         };
         self.added.answered += 1;
         books.tally.answers.record(now.saturating_sub(submit.due_ns));
+        let id = until_nul(frame.body);
+        self.entries.answered(submit.number, frame.status, id);
         if !frame.status.is_ok() {
             return books.tally.refused.add(frame.status);
         }
         self.added.accepted += 1;
-        if !self.shared.args.dlr {
+        if !self.shared.args.awaits_receipts() {
             return;
         }
-        let id = until_nul(frame.body);
         if id.is_empty() {
             books.tally.protocol_errors += 1;
             return;
@@ -207,6 +209,8 @@ impl Session {
             books.tally.mo += 1;
             return;
         }
+        self.added.heard = true;
+        self.entries.receipt(&view);
         match read_receipt(&view) {
             Some((_, false)) => books.tally.intermediate += 1,
             Some((id, true)) => self.added.receipts += books.receipt(id, self.arrival(now)),
@@ -218,14 +222,7 @@ impl Session {
         let expected_bind_resp = self.seat.role.bind_command().response();
         match frame.command {
             command if command == expected_bind_resp && self.state == State::Binding => {
-                if frame.status.is_ok() {
-                    self.state = State::Bound;
-                    self.shared.bound.fetch_add(1, Ordering::Relaxed);
-                } else {
-                    let account = &self.shared.accounts[usize::from(self.seat.account.0)];
-                    self.shared.fail(format!("{}: bind refused: {}", account.system_id, frame.status));
-                    self.state = State::Ended;
-                }
+                self.bind_answered(frame.status);
             }
             CommandId::ENQUIRE_LINK => self.write_control(CommandId::ENQUIRE_LINK_RESP, frame.sequence),
             CommandId::UNBIND if self.state == State::Bound => self.state = State::Leaving(frame.sequence),
@@ -233,6 +230,7 @@ impl Session {
             CommandId::UNBIND_RESP if self.state == State::Unbinding => self.state = State::Ended,
             CommandId::GENERIC_NACK => match self.window.take(frame.sequence) {
                 Some(submit) => {
+                    self.entries.answered(submit.number, frame.status, &[]);
                     self.added.answered += 1;
                     books.tally.answers.record(now.saturating_sub(submit.due_ns));
                     books.tally.refused.add(frame.status);
@@ -241,6 +239,21 @@ impl Session {
             },
             _ => books.tally.protocol_errors += 1,
         }
+    }
+
+    fn bind_answered(&mut self, status: CommandStatus) {
+        let account = &self.shared.accounts[usize::from(self.seat.account.0)];
+        if status.is_ok() {
+            self.state = State::Bound;
+            self.entries.bound(self.shared.next_connection(), &account.system_id, self.seat.role);
+            let is_first = !std::mem::replace(&mut self.has_bound, true);
+            self.shared.bound.fetch_add(u64::from(is_first), Ordering::Relaxed);
+            return;
+        }
+        if !self.shared.args.reconnect {
+            self.shared.fail(format!("{}: bind refused: {status}", account.system_id));
+        }
+        self.state = State::Ended;
     }
 
     fn write_control(&self, command: CommandId, sequence: SequenceNumber) {
@@ -269,8 +282,16 @@ impl Session {
         if now.saturating_sub(self.swept_ns) >= SWEEP_NS {
             self.swept_ns = now;
             let timeout = nanos(self.shared.args.response_timeout);
-            self.added.lost += self.window.take_if(|submit| submit.sent_ns + timeout <= now).len() as u64;
+            self.give_up(|submit| submit.sent_ns + timeout <= now);
         }
+    }
+
+    /// Nobody will answer these any more; returns how many there are.
+    fn give_up(&mut self, is_lost: impl FnMut(&Submit) -> bool) -> u64 {
+        let lost = self.window.take_if(is_lost);
+        lost.iter().for_each(|submit| self.entries.in_doubt(submit.number));
+        self.added.lost += lost.len() as u64;
+        lost.len() as u64
     }
 
     /// The peer closes when it has our answer, so what is still open would never be answered.
@@ -299,11 +320,12 @@ impl Session {
             }
             let Some(number) = self.numbers.next() else { break };
             let due_ns = self.seat.schedule.map_or(now, |schedule| start + schedule.due_ns(self.sent));
-            let Ok(sequence) = self.window.open(Submit { due_ns, sent_ns: now }) else {
+            let Ok(sequence) = self.window.open(Submit { number, due_ns, sent_ns: now }) else {
                 self.numbers.start = number;
                 break;
             };
             self.template.write(sequence, number, &mut out);
+            self.entries.submitted(number);
             self.sent += 1;
             self.added.sent += 1;
             room -= 1;
@@ -329,18 +351,28 @@ impl Session {
                 counter.fetch_add(count, Ordering::Relaxed);
             }
         }
-        if added.answered + added.receipts > 0 {
+        if added.answered + added.receipts > 0 || added.heard {
             self.shared.last_heard_ns.store(now, Ordering::Relaxed);
         }
     }
 
-    fn end(mut self) {
-        if !matches!(self.state, State::Unbinding | State::Ended) {
-            self.tally.borrow_mut().disconnects += 1;
+    /// What was unanswered on a connection that is no more is in doubt, and never sent again.
+    fn disconnect(&mut self) -> bool {
+        let is_lost = !matches!(self.state, State::Unbinding | State::Ended);
+        let in_doubt = self.give_up(|_| true);
+        {
+            let mut tally = self.tally.borrow_mut();
+            tally.disconnects += u64::from(is_lost);
+            tally.in_doubt += in_doubt;
         }
-        self.added.lost += self.window.outstanding() as u64;
-        self.shared.abandoned.fetch_add(self.numbers.end - self.numbers.start, Ordering::Relaxed);
+        self.lane.next_due_ns.set(u64::MAX);
         self.book(monotonic_ns());
+        self.entries.ended()
+    }
+
+    /// The session is over for good.
+    pub(super) fn end(self) {
+        self.shared.abandoned.fetch_add(self.numbers.end - self.numbers.start, Ordering::Relaxed);
         self.shared.open.fetch_sub(1, Ordering::Relaxed);
         self.lane.is_open.set(false);
     }

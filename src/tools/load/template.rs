@@ -4,15 +4,10 @@ use std::ops::Range;
 
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::write_header;
+use crate::tools::ledger::Tag;
 
 /// Digits of the destination that vary.
 const VARYING: usize = 8;
-
-/// Digits of a submit's number in its tag.
-const NUMBER: usize = 10;
-
-/// Octets of the tag that begins every text: `tag=<run>-<number>`.
-pub(super) const TAG_LEN: usize = 4 + 8 + 1 + NUMBER;
 
 const FILLER: &[u8] = b" The quick brown fox jumps over the lazy dog 0123456789;";
 
@@ -29,6 +24,7 @@ pub(super) struct Template {
     pdu: Vec<u8>,
     varying: Range<usize>,
     number: Range<usize>,
+    run: u32,
 }
 
 impl Template {
@@ -51,14 +47,19 @@ impl Template {
         pdu.extend_from_slice(&[u8::from(common.wants_receipt), 0, 0, 0]);
         pdu.push(u8::try_from(common.text_len).unwrap_or(u8::MAX));
         let text_at = pdu.len();
-        pdu.extend_from_slice(format!("tag={:08x}-", common.run).as_bytes());
-        let number = pdu.len()..pdu.len() + NUMBER;
-        pdu.extend_from_slice(&[b'0'; NUMBER]);
-        pdu.extend(FILLER.iter().cycle().take(common.text_len.saturating_sub(TAG_LEN)));
+        pdu.extend_from_slice(format!("{:08x}-", common.run).as_bytes());
+        let number = pdu.len()..pdu.len() + Tag::NUMBER;
+        pdu.extend_from_slice(&[b'0'; Tag::NUMBER]);
+        pdu.extend(FILLER.iter().cycle().take(common.text_len.saturating_sub(Tag::LEN)));
         debug_assert_eq!(pdu.len() - text_at, common.text_len);
         let length = u32::try_from(pdu.len()).unwrap_or(u32::MAX);
         pdu[..4].copy_from_slice(&length.to_be_bytes());
-        Self { pdu, varying, number }
+        Self { pdu, varying, number, run: common.run }
+    }
+
+    /// What the text of this number's submit begins with.
+    pub(super) fn tag(&self, number: u64) -> Tag {
+        Tag { run: self.run, number: number % 10u64.pow(Tag::NUMBER as u32) }
     }
 
     /// Appends the submit of this number.
@@ -101,18 +102,20 @@ mod tests {
         assert_eq!((one.source.ton, one.source.digits), (5, &b"ACME"[..]));
         assert_eq!(one.destination.digits, b"447700000042");
         assert_eq!(two.destination.digits, b"447745678901");
-        assert!(one.text().starts_with(b"tag=0000beef-0000000042 The"));
-        assert!(two.text().starts_with(b"tag=0000beef-2345678901 The"));
+        assert!(one.text().starts_with(b"0000beef-0000000042 The"));
+        assert!(two.text().starts_with(b"0000beef-2345678901 The"));
+        let tags = [Tag::begins(one.text()), Tag::begins(two.text())];
+        assert_eq!(tags, [Some(template.tag(42)), Some(template.tag(12_345_678_901))]);
         assert!(one.wants_receipt() && one.text().len() == 60);
     }
 
     #[test]
     fn the_shortest_text_is_the_tag_alone() {
-        let common = Common { source: "4470", destination: "44", text_len: TAG_LEN, run: 1, wants_receipt: false };
+        let common = Common { source: "4470", destination: "44", text_len: Tag::LEN, run: 1, wants_receipt: false };
         let mut out = Vec::new();
         Template::new(&common).write(SequenceNumber(1), 1, &mut out);
         let view = SmView::submit(&out[16..]).unwrap();
-        assert_eq!((view.source.ton, view.text()), (1, &b"tag=00000001-0000000001"[..]));
+        assert_eq!((view.source.ton, view.text()), (1, &b"00000001-0000000001"[..]));
         assert!(!view.wants_receipt());
     }
 }

@@ -1,5 +1,7 @@
 //! The load against the simulator over loopback, without a gateway between them.
 
+mod ledgers;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;

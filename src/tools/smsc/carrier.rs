@@ -1,5 +1,9 @@
 //! What the simulated carrier decides: each submit's answer, its receipts, and where and when they leave.
 
+use std::rc::Rc;
+
+use super::bucket::Bucket;
+use super::entries::Entries;
 use super::peer::{GroupId, Kind, Parcel, Peer, PeerKey, Peers};
 use super::receipt::{Date, Receipt, State, finish, write_mo};
 use super::wheel::Wheel;
@@ -9,6 +13,7 @@ use crate::smpp::frame::{Frame, write_header};
 use crate::smpp::view::SmView;
 use crate::tools::clock::since_unix_epoch;
 use crate::tools::values::Dice;
+use crate::tools::wire::Outbox;
 
 /// A receipt the ESME refused for the moment is sent again after this long.
 const RESEND_NS: u64 = 1_000_000_000;
@@ -32,6 +37,7 @@ pub(super) struct Carrier {
     pub(super) args: SmscArgs,
     pub(super) counts: SmscReport,
     pub(super) peers: Peers,
+    pub(super) entries: Entries,
     wheel: Wheel<Job>,
     due: Vec<Job>,
     dice: Dice,
@@ -52,6 +58,7 @@ impl Carrier {
         Self {
             counts: SmscReport::default(),
             peers: Peers::default(),
+            entries: Entries::default(),
             wheel: Wheel::new(now),
             due: Vec::new(),
             dice: Dice::new(args.seed),
@@ -73,6 +80,7 @@ impl Carrier {
         self.counts.submits += 1;
         if self.args.no_answer > 0.0 && self.dice.below(1_000_000) < (self.args.no_answer * 1e4) as u64 {
             self.counts.not_answered += 1;
+            self.entries.refused(peer.key, frame.body, None);
             return;
         }
         let answer_at = now + self.args.latency.draw_ns(&mut self.dice);
@@ -80,13 +88,16 @@ impl Carrier {
             Ok(view) => view,
             Err(status) => {
                 self.counts.refused.add(status);
+                self.entries.refused(peer.key, frame.body, Some(status));
                 return self.answer(peer, frame.sequence, Err(status), answer_at, now);
             }
         };
         self.counts.accepted += 1;
         let number = self.next_id;
         self.next_id += 1;
-        let Some(state) = self.receipt_wanted(&view) else {
+        let owed = self.receipt_wanted(&view);
+        self.entries.accepted(peer.key, &view, (self.args.id_format, number), owed);
+        let Some(state) = owed else {
             return self.answer(peer, frame.sequence, Ok(number), answer_at, now);
         };
         let accepted = Accepted { view, number, state };
@@ -94,12 +105,12 @@ impl Carrier {
             Receipts::Before => {
                 let mut answer = self.buffer();
                 self.write_answer(frame.sequence, Ok(number), &mut answer);
-                self.send_receipts(peer, &accepted, Some(answer), answer_at, now);
+                self.send_receipts(peer, &accepted, Some(answer), [answer_at; 2], now);
             }
             Receipts::After(delay) => {
                 self.answer(peer, frame.sequence, Ok(number), answer_at, now);
                 let due = answer_at + delay.draw_ns(&mut self.dice);
-                self.send_receipts(peer, &accepted, None, due, now);
+                self.send_receipts(peer, &accepted, None, [answer_at, due], now);
             }
             Receipts::None => {}
         }
@@ -111,6 +122,7 @@ impl Carrier {
             self.counts.protocol_errors += 1;
             return;
         };
+        self.entries.answered(peer.key, parcel.note.as_ref(), status);
         match parcel.kind {
             Kind::Mo => self.counts.mo_answered.add(status),
             Kind::Final | Kind::Intermediate if status.is_ok() => {
@@ -133,6 +145,7 @@ impl Carrier {
     /// Sends what waits for this connection, as far as its window goes.
     pub(super) fn pump(&mut self, peer: &Peer, now: u64) {
         while let Some(sent) = peer.send_next() {
+            self.entries.sent(peer.key, sent.note.as_ref(), sent.again);
             match (sent.kind, sent.again) {
                 (Kind::Intermediate | Kind::Final, true) => self.counts.receipts_resent += 1,
                 (Kind::Intermediate, false) => self.counts.intermediate_sent += 1,
@@ -149,6 +162,23 @@ impl Carrier {
             }
             peer.outbox.ring();
         }
+    }
+
+    /// Takes a bound connection in; what nobody was there to receive follows the bind_resp at once.
+    pub(super) fn join(&mut self, bind: Bind<'_>, outbox: &Rc<Outbox>, now: u64) -> Rc<Peer> {
+        let window = self.args.delivery_window as usize;
+        let peer = self.peers.join(bind.system_id, bind.submits, bind.receives, outbox, window);
+        self.entries.bound(&peer, bind.system_id);
+        self.pump(&peer, now);
+        peer
+    }
+
+    pub(super) fn leave(&mut self, peer: &Peer) {
+        for parcel in peer.deliveries.borrow().outstanding.iter() {
+            self.entries.lost(peer.key, parcel.note.as_ref());
+        }
+        self.entries.ended(peer);
+        self.peers.leave(peer);
     }
 
     /// Does what has become due.
@@ -225,25 +255,34 @@ impl Carrier {
         }
     }
 
-    fn send_receipts(&mut self, peer: &Peer, accepted: &Accepted<'_>, behind: Option<Vec<u8>>, due: u64, now: u64) {
+    /// An intermediate receipt, when the flags want one, at the first of these times; the final one at the second.
+    fn send_receipts(
+        &mut self,
+        peer: &Peer,
+        accepted: &Accepted<'_>,
+        behind: Option<Vec<u8>>,
+        dues: [u64; 2],
+        now: u64,
+    ) {
         if self.args.intermediate {
-            let pdu = self.write_receipt(accepted, State::Enroute);
-            self.deliver_at(peer, Parcel::new(Kind::Intermediate, pdu), due, now);
+            let parcel = self.receipt(Kind::Intermediate, accepted, State::Enroute);
+            self.deliver_at(peer, parcel, dues[0], now);
         }
-        let pdu = self.write_receipt(accepted, accepted.state);
-        let mut parcel = Parcel::new(Kind::Final, pdu);
+        let mut parcel = self.receipt(Kind::Final, accepted, accepted.state);
         parcel.then = behind.map(|answer| (peer.key, answer));
         self.finals += 1;
-        self.deliver_at(peer, parcel, due, now);
+        self.deliver_at(peer, parcel, dues[1], now);
     }
 
-    fn write_receipt(&mut self, accepted: &Accepted<'_>, state: State) -> Vec<u8> {
+    fn receipt(&mut self, kind: Kind, accepted: &Accepted<'_>, state: State) -> Parcel {
         let mut pdu = self.buffer();
         self.id_text.clear();
         self.args.receipt_id_format.unwrap_or(self.args.id_format).write(accepted.number, &mut self.id_text);
         let receipt = Receipt { id: &self.id_text, id_in: self.args.receipt_id_in, state, date: self.date };
         receipt.write(&accepted.view, &mut pdu);
-        pdu
+        let mut parcel = Parcel::new(kind, pdu);
+        parcel.note = self.entries.note(&accepted.view, &self.id_text, state);
+        parcel
     }
 
     fn deliver_at(&mut self, peer: &Peer, parcel: Parcel, due: u64, now: u64) {
@@ -305,6 +344,13 @@ impl Carrier {
     }
 }
 
+/// Who has bound, and for what.
+pub(super) struct Bind<'a> {
+    pub(super) system_id: &'a [u8],
+    pub(super) submits: bool,
+    pub(super) receives: bool,
+}
+
 /// A submit that got an id and asked for a receipt.
 struct Accepted<'a> {
     view: SmView<'a>,
@@ -316,45 +362,4 @@ struct Accepted<'a> {
 fn is_temporary(status: CommandStatus) -> bool {
     [CommandStatus::RX_T_APPN, CommandStatus::RSYSERR, CommandStatus::RMSGQFUL, CommandStatus::RTHROTTLED]
         .contains(&status)
-}
-
-/// So many submits a second, so many at once.
-struct Bucket {
-    rate: Option<f64>,
-    burst: f64,
-    tokens: f64,
-    filled_ns: u64,
-}
-
-impl Bucket {
-    fn new(args: &SmscArgs, now: u64) -> Self {
-        let rate = args.rate.map(f64::from);
-        let burst = args.burst.map_or(rate.unwrap_or(0.0) / 10.0, f64::from).max(1.0);
-        Self { rate, burst, tokens: burst, filled_ns: now }
-    }
-
-    fn take(&mut self, now: u64) -> bool {
-        let Some(rate) = self.rate else { return true };
-        let elapsed = now.saturating_sub(self.filled_ns) as f64 / 1e9;
-        self.filled_ns = now;
-        self.tokens = (self.tokens + elapsed * rate).min(self.burst);
-        let has_room = self.tokens >= 1.0;
-        if has_room {
-            self.tokens -= 1.0;
-        }
-        has_room
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rate_refuses_what_comes_above_it() {
-        let (rate, burst) = (Some(100.0), 10.0);
-        let mut bucket = Bucket { rate, burst, tokens: burst, filled_ns: 0 };
-        let taken = (0..10_000).filter(|ms| bucket.take(ms * 1_000_000)).count();
-        assert!((1_000..=1_011).contains(&taken), "{taken} in ten seconds");
-    }
 }

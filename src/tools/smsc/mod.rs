@@ -1,6 +1,8 @@
 //! `trunkline smsc`: a simulated carrier, well or badly behaved as its flags say.
 
+mod bucket;
 mod carrier;
+mod entries;
 mod peer;
 mod receipt;
 mod session;
@@ -30,7 +32,9 @@ use crate::runtime::sys::listener_from;
 use crate::smpp::command::CommandStatus;
 use crate::tools::PULSE;
 use crate::tools::clock::{monotonic_ns, thread_cpu_ns};
+use crate::tools::ledger::LedgerFile;
 use carrier::Carrier;
+use entries::Entries;
 pub use receipt::IdPlace;
 use receipt::State;
 
@@ -79,7 +83,7 @@ pub struct SmscArgs {
     /// Final states, in percent: DELIVRD=95,UNDELIV=5; what is left is DELIVRD
     #[arg(long, default_value = "", value_parser = |text: &str| Mix::parse(text, str::parse::<State>))]
     receipt_states: Mix<State>,
-    /// Send an ENROUTE receipt before the final one
+    /// Send an ENROUTE receipt when the submit is answered, before the final one
     #[arg(long)]
     pub intermediate: bool,
     /// Ids in submit_sm_resp: counter-decimal, hex, HEX, uuid; zero-padded as in hex:8
@@ -113,6 +117,9 @@ pub struct SmscArgs {
     /// Exit after this time
     #[arg(long, value_parser = duration)]
     pub duration: Option<Duration>,
+    /// Write every submit and receipt to this file, for `trunkline reconcile`
+    #[arg(long)]
+    pub ledger: Option<PathBuf>,
     /// Chooses every draw; the same seed draws the same
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -247,18 +254,22 @@ pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>)
         let _ = bound.send(address);
         listeners.push(listener);
     }
+    let file = args.ledger.as_deref().map(LedgerFile::create).transpose()?;
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .name("smsc")
         .io_memory(64 << 10)
         .make()
         .map_err(|error| format!("no executor: {error}"))?;
     let cpu_before = thread_cpu_ns();
-    let carrier = Rc::new(RefCell::new(Carrier::new(args.clone(), monotonic_ns())));
+    let mut carrier = Carrier::new(args.clone(), monotonic_ns());
+    carrier.entries = file.as_ref().map(|file| Entries::to(file.lines())).unwrap_or_default();
+    let carrier = Rc::new(RefCell::new(carrier));
     let pulse = Pulse::start(1, PULSE).map_err(|error| format!("no pulse: {error}"))?;
     let mut report = executor.run(async move {
         glommio::spawn_local(pulse.keep_awake(0)).detach();
         conduct(carrier, listeners, Arc::clone(stop)).await
     });
+    file.as_ref().map_or(Ok(()), LedgerFile::close)?;
     report.cpu_seconds = (thread_cpu_ns() - cpu_before) as f64 / 1e9;
     Ok(report)
 }
@@ -283,6 +294,7 @@ async fn conduct(
         let mut carrier = carrier.borrow_mut();
         carrier.tick(now);
         if carrier.is_done() || now >= deadline || stop.load(Ordering::Relaxed) {
+            carrier.entries.flush();
             return carrier.report();
         }
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::entries::Note;
 use crate::smpp::command::SequenceNumber;
 use crate::tools::ring::Ring;
 use crate::tools::wire::Outbox;
@@ -32,12 +33,14 @@ pub(super) struct Parcel {
     pub(super) pdu: Vec<u8>,
     pub(super) then: Option<(PeerKey, Vec<u8>)>,
     pub(super) sent_before: bool,
+    /// Of a receipt, when there is a ledger.
+    pub(super) note: Option<Rc<Note>>,
 }
 
 impl Parcel {
     #[must_use]
     pub(super) fn new(kind: Kind, pdu: Vec<u8>) -> Self {
-        Self { kind, pdu, then: None, sent_before: false }
+        Self { kind, pdu, then: None, sent_before: false, note: None }
     }
 }
 
@@ -64,7 +67,7 @@ impl Peer {
         }
         let mut parcel = deliveries.queue.pop_front()?;
         let then = parcel.then.take();
-        let (kind, again) = (parcel.kind, parcel.sent_before);
+        let (kind, again, note) = (parcel.kind, parcel.sent_before, parcel.note.clone());
         parcel.sent_before = true;
         let mut out = self.outbox.bytes.borrow_mut();
         let at = out.len();
@@ -73,7 +76,7 @@ impl Peer {
         if let Ok(SequenceNumber(sequence)) = deliveries.outstanding.open(parcel) {
             out[at + 12..at + 16].copy_from_slice(&sequence.to_be_bytes());
         }
-        Some(Sent { kind, again, then })
+        Some(Sent { kind, again, then, note })
     }
 }
 
@@ -82,6 +85,7 @@ pub(super) struct Sent {
     pub(super) kind: Kind,
     pub(super) again: bool,
     pub(super) then: Option<(PeerKey, Vec<u8>)>,
+    pub(super) note: Option<Rc<Note>>,
 }
 
 /// All bound connections, and for each system_id those that receive.

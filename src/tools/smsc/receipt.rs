@@ -34,7 +34,7 @@ const STATES: [(State, &str, u8); 8] = [
 ];
 
 impl State {
-    fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         STATES[self as usize].1
     }
 

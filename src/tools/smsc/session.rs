@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use glommio::net::TcpStream;
 
-use super::carrier::Carrier;
+use super::carrier::{Bind, Carrier};
 use super::peer::Peer;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::{Frame, write_header};
@@ -56,7 +56,7 @@ pub(super) async fn serve(carrier: Rc<RefCell<Carrier>>, stream: TcpStream) {
         }
     }
     if let Some(peer) = session.peer {
-        carrier.borrow_mut().peers.leave(&peer);
+        carrier.borrow_mut().leave(&peer);
     }
 }
 
@@ -146,11 +146,8 @@ impl Session {
         self.reply(frame, status, &[SYSTEM_ID, &version]);
         let submits = frame.command != CommandId::BIND_RECEIVER;
         let receives = frame.command != CommandId::BIND_TRANSMITTER;
-        let window = carrier.args.delivery_window as usize;
-        let peer = carrier.peers.join(system_id, submits, receives, &self.outbox, window);
-        // What nobody was there to receive follows the bind_resp at once.
-        carrier.pump(&peer, now);
-        self.peer = Some(peer);
+        let bind = Bind { system_id, submits, receives };
+        self.peer = Some(carrier.join(bind, &self.outbox, now));
         Next::Go
     }
 

@@ -110,6 +110,18 @@ fn latency_and_receipt_delay_add_up() {
 }
 
 #[test]
+fn an_intermediate_receipt_follows_its_answer_and_the_final_one_comes_later() {
+    let (mut carrier, peer) = bound("--receipts 5ms --intermediate");
+    submit(&mut carrier, &peer, 1, 1, 0);
+    assert_eq!(written(&peer), ["answer 1", "deliver 1"]);
+    carrier.tick(4 * MS);
+    assert!(written(&peer).is_empty());
+    carrier.tick(6 * MS);
+    assert_eq!(written(&peer), ["deliver 2"]);
+    assert_eq!((carrier.report().intermediate_sent, carrier.report().receipts_sent), (1, 1));
+}
+
+#[test]
 fn mobile_originated_messages_keep_their_rate_and_respect_the_window() {
     let (mut carrier, peer) = bound("--mo-rate 100 --delivery-window 3");
     carrier.tick(100 * MS);

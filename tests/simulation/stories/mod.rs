@@ -2,6 +2,8 @@
 
 mod crashes;
 mod receipts;
+mod replay;
+mod retries;
 mod sessions;
 mod submits;
 
