@@ -104,6 +104,10 @@ impl Carrier {
     pub(super) fn join_restored(&mut self, cx: &mut Context<'_>) {
         for early in self.early.take_all() {
             match self.correlation_of(&early.body, cx) {
+                Some(entry) if entry.is_muted => {
+                    self.counts.count_receipt(ReceiptOutcome::Muted);
+                    self.forget_early(early, cx);
+                }
                 Some(entry) => self.join_early(early, entry, cx),
                 None => {
                     self.counts.count_receipt(ReceiptOutcome::Unclaimed);

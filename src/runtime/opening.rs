@@ -106,10 +106,10 @@ fn open_shard(
     let mut out = Effects::new(id, placement.shards());
     out.segment = store.next_segment();
     let files = SegmentFiles::open(&config.store.path, id.0, octets)?;
-    let mut anew = Anew { files, filling: None, deletes: Vec::new(), reads: Vec::new() };
+    let mut anew = Anew { files, filling: None, deletes: Vec::new() };
     homes.restore((&mut shard, &mut store, &mut out), now(), |shard, store, out| anew.commit(shard, store, out))?;
-    let Anew { files, deletes, reads, .. } = anew;
-    Ok(Opening { engine: Engine { shard, out, store, disk_effects: reads }, files, deletes })
+    let Anew { files, deletes, .. } = anew;
+    Ok(Opening { engine: Engine { shard, out, store, disk_effects: Vec::new() }, files, deletes })
 }
 
 /// Removes what is needed no more, now that everything is durable where it belongs.
@@ -153,8 +153,6 @@ struct Anew {
     files: SegmentFiles,
     filling: Option<File>,
     deletes: Vec<SegmentName>,
-    /// What the journal asked to be read: once the shard runs.
-    reads: Vec<StoreEffect>,
 }
 
 impl Anew {
@@ -175,26 +173,25 @@ impl Anew {
                     done = Some(commit);
                 }
                 StoreEffect::Delete { segment } => self.deletes.push(segment),
-                StoreEffect::Read { .. } => {}
+                StoreEffect::Read { segment, offset, octets } => {
+                    store.read(segment, self.files.read(segment, offset, octets)?);
+                }
             }
         }
         if let Some(through) = done.and_then(|commit| store.synced(commit, shard, now(), &mut effects)) {
             shard.handle(Input::Durable { through }, now(), out);
         }
         take_deletes(&mut effects, &mut self.deletes);
-        self.reads.append(&mut effects);
         Ok(())
     }
 }
 
-/// Leaves what is to be read.
 fn take_deletes(effects: &mut Vec<StoreEffect>, deletes: &mut Vec<SegmentName>) {
-    effects.retain(|effect| {
+    for effect in effects.drain(..) {
         if let StoreEffect::Delete { segment } = effect {
-            deletes.push(*segment);
+            deletes.push(segment);
         }
-        matches!(effect, StoreEffect::Read { .. })
-    });
+    }
 }
 
 fn now() -> Instant {

@@ -33,7 +33,12 @@ impl Sim {
         for account in node.shard.accounts() {
             problem = problem.or(account_problem(account, config.account(account.id)));
             // What was refused before the rate was asked does not count against it.
-            let reasons = [RefusedReason::Throttled, RefusedReason::Draining, RefusedReason::NotAllowed];
+            let reasons = [
+                RefusedReason::Throttled,
+                RefusedReason::Draining,
+                RefusedReason::NotAllowed,
+                RefusedReason::StoreFull,
+            ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
                 passed.push((Rated::Account(account.id.index()), account.counts.submits - refused, rate));
@@ -74,7 +79,7 @@ impl Sim {
         if smsc.was_slow || self.wires[wire].was_reset {
             return;
         }
-        let window = usize::from(self.config.carriers[carrier].window.get());
+        let window = usize::from(self.base.carriers[carrier].window.get());
         let unanswered = self.smscs[carrier].link(wire).map_or(0, |link| link.unanswered.len());
         if unanswered > window {
             self.fail(&format!("a link of carrier {carrier} has {unanswered} outstanding, window {window}"));
@@ -83,6 +88,9 @@ impl Sim {
 
     /// What is still under way; `None` when all is quiet.
     pub(crate) fn busy(&mut self) -> Option<String> {
+        if self.is_down() {
+            return Some("between two processes".to_owned());
+        }
         for smsc in &self.smscs {
             if let Some(number) = smsc.undelivered.first() {
                 return Some(format!("carrier {} waits for the answer to #{number}: {:?}", smsc.at, smsc.links));

@@ -4,22 +4,30 @@
 //! `SEEDS=from..to` a range of them.
 
 mod audit;
+mod books;
 mod checks;
+mod crash;
+mod dialling;
 mod disk;
+mod disk_work;
 mod esme;
 mod habits;
+mod holdings;
 mod ledger;
 mod net;
 mod node;
 mod node_io;
+mod planted;
 mod plants;
 mod receipts;
+mod restart;
 mod rng;
 mod sim;
 mod smsc;
 mod soak;
 mod stories;
 mod text;
+mod variants;
 
 use std::ops::Range;
 
@@ -51,6 +59,23 @@ fn the_oracle_sees_each_planted_bug() {
         let Err(panic) = caught else { panic!("{plant:?} went unseen") };
         let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         assert!(said.contains("SEED=1") && said.contains(expected), "{plant:?}: {said}");
+    }
+}
+
+#[test]
+fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
+    let plants = [
+        (Plant::DurableEarly, "never delivered"),
+        (Plant::RemovalForgotten, "A5"),
+        (Plant::JournalIgnored, "never delivered"),
+        (Plant::EarlyNotJoined, "never delivered"),
+    ];
+    planted::run(1, Plant::None);
+    for (plant, expected) in plants {
+        let caught = (1..=5).find_map(|seed| std::panic::catch_unwind(|| planted::run(seed, plant)).err());
+        let Some(panic) = caught else { panic!("{plant:?} went unseen") };
+        let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        assert!(said.contains("SEED=") && said.contains(expected), "{plant:?}: {said}");
     }
 }
 

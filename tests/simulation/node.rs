@@ -13,7 +13,7 @@ use trunkline::store::segment::SegmentName;
 use trunkline::store::shard_store::ShardStore;
 
 use crate::checks::Rated;
-use crate::disk::Disk;
+use crate::disk_work::DiskWork;
 use crate::net::{Peer, Toward, WireId};
 use crate::sim::{Event, Sim};
 
@@ -26,7 +26,7 @@ pub(crate) struct Node {
     /// By slot.
     pub(crate) sockets: BTreeMap<u32, Socket>,
     pub(crate) store: ShardStore,
-    pub(crate) disk: Disk,
+    pub(crate) work: DiskWork,
     pub(crate) notices: Vec<Notice>,
     pub(crate) carriers_drained: bool,
     pub(crate) sessions_drained: bool,
@@ -54,6 +54,7 @@ pub(crate) enum In {
     Batch(usize, Batch),
     Synced(u64),
     SegmentRead(SegmentName, Vec<u8>),
+    StoreRoom(bool),
     Ids(u64, u64),
     Connected(Key),
     Closed(Key),
@@ -66,9 +67,7 @@ pub(crate) enum In {
 }
 
 impl Node {
-    pub(crate) fn new(shard: Shard, store: ShardStore, at: usize, shards: usize) -> Self {
-        let mut out = Effects::new(ShardId(at as u16), shards);
-        out.segment = store.next_segment();
+    pub(crate) fn new(shard: Shard, store: ShardStore, out: Effects) -> Self {
         Self {
             shard,
             out,
@@ -76,7 +75,7 @@ impl Node {
             wake_at: None,
             sockets: BTreeMap::new(),
             store,
-            disk: Disk::default(),
+            work: DiskWork::default(),
             notices: Vec::new(),
             carriers_drained: false,
             sessions_drained: false,
@@ -123,11 +122,13 @@ impl Sim {
                 let (node, mut effects) = (&mut self.nodes[at], Vec::new());
                 if let Some(through) = node.store.synced(commit, &mut node.shard, now, &mut effects) {
                     self.ledger.durable(at, through);
+                    self.books.durable(at, through);
                     self.handle(at, Input::Durable { through });
                 }
                 self.work_disk(at, effects);
             }
             In::SegmentRead(segment, octets) => self.nodes[at].store.read(segment, octets),
+            In::StoreRoom(has_room) => self.handle(at, Input::StoreRoom { has_room }),
             In::Ids(first, end) => self.handle(at, Input::Ids { first, end }),
             In::Connected(key) => self.handle(at, Input::Connected { connection: key }),
             In::Closed(key) => self.handle(at, Input::Closed { connection: key }),
@@ -287,9 +288,8 @@ impl Sim {
                 Action::Move { connection, .. } => self.fail(&format!("{connection:?} moved without a bind")),
                 Action::Resume { connection } => self.resume(at, connection),
                 Action::ReserveIds => {
-                    let first = self.next_ids;
-                    self.next_ids += 300;
-                    self.plan_ms((1, 20), Event::Input(at, In::Ids(first, first + 300)));
+                    let (first, end) = self.reserve_ids();
+                    self.plan_ms((1, 20), Event::Input(at, In::Ids(first, end)));
                 }
                 Action::CarriersDrained => self.nodes[at].carriers_drained = true,
                 Action::SessionsDrained => self.nodes[at].sessions_drained = true,

@@ -1,11 +1,13 @@
 //! What a shard's shell does with octets, records and batches: some are taken by the kernel, some are made durable, some
 //! go to other shards.
 
-use trunkline::engine::event::Input;
+use trunkline::engine::event::{Input, Record};
+use trunkline::smpp::command::CommandId;
 use trunkline::smpp::frame::Frame;
 
 use crate::net::{Peer, Toward, WireId};
 use crate::node::In;
+use crate::plants::Plant;
 use crate::sim::{Event, Sim};
 
 impl Sim {
@@ -18,12 +20,23 @@ impl Sim {
         }
         let mut effects = Vec::new();
         self.ledger.appended(at, &node.out.records, &node.out.record_bytes);
+        self.books.appended(at, &node.out.records, &node.out.record_bytes, &self.config);
+        let left: u64 = node.out.left.iter().map(|place| u64::from(place.octets)).sum();
+        *self.books.live.entry(at).or_default() -= left as i64;
+        if self.plant == Plant::RemovalForgotten {
+            node.out.records.retain(|record| !matches!(record, Record::DeliveryGone { .. }));
+        }
         node.store.commit(&mut node.shard, now, &mut node.out, &mut effects);
         if let Some(through) = node.store.committing() {
             self.ledger.committing(at, through);
-            self.work_disk(at, effects);
+            self.books.committing(at, through);
+        }
+        let begun = node.store.committing();
+        self.work_disk(at, effects);
+        if let Some(through) = begun {
             self.plant_at_commit(at, through);
         }
+        self.check_live(at);
     }
 
     /// Sends what is for other shards.
@@ -129,7 +142,12 @@ impl Sim {
         match (self.wires[wire].peer, begins) {
             (Peer::Smsc(_), true) => self.ledger.begins_to_link(wire, &frame),
             (Peer::Smsc(_), false) => {}
-            (Peer::Esme(_), true) => self.ledger.begins_to_session(wire, &frame),
+            (Peer::Esme(_), true) => {
+                self.ledger.begins_to_session(wire, &frame);
+                if frame.command == CommandId::DELIVER_SM {
+                    self.check_not_gone(&frame);
+                }
+            }
             (Peer::Esme(_), false) => self.ledger.ends_to_session(wire, &frame),
         }
     }

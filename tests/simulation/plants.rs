@@ -21,6 +21,12 @@ pub(crate) enum Plant {
     AnswerLost,
     /// An answer arrives behind its receipt.
     AnswerLate,
+    /// What was delivered is forgotten by the process alone.
+    RemovalForgotten,
+    /// A start does not read one of the journals.
+    JournalIgnored,
+    /// A start loses the early receipts whose answers were recorded.
+    EarlyNotJoined,
     /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
     RetriedUnasked,
 }
@@ -34,7 +40,12 @@ impl Sim {
 
     pub(crate) fn plant_in_batch(&mut self, from: usize, to: usize, batch: &mut Batch) {
         match self.plant {
-            Plant::None | Plant::DurableEarly | Plant::RetriedUnasked => {}
+            Plant::None
+            | Plant::DurableEarly
+            | Plant::RemovalForgotten
+            | Plant::JournalIgnored
+            | Plant::EarlyNotJoined
+            | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {
                     if let ShardMessage::Deliver { account, .. } = message {

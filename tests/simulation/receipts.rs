@@ -85,7 +85,7 @@ impl Sim {
 
     pub(crate) fn smsc_mo(&mut self, carrier: usize) {
         let Some(every) = self.smscs[carrier].habit.mo_ms else { return };
-        let account = self.rng.below(self.config.accounts.len() as u64) as usize;
+        let account = self.rng.below(self.base.accounts.len() as u64) as usize;
         self.send_mo(carrier, account);
         self.plan_ms(every, Event::SmscMo(carrier));
     }

@@ -1,23 +1,21 @@
 //! A whole gateway in one thread: shards, network, carriers and ESMEs, driven by one queue of events and one seed.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline::config::{self, Config, Surroundings};
+use trunkline::config::{Config, InDoubt};
 use trunkline::engine::event::AdmittedBind;
-use trunkline::engine::message::{Batch, ShardId};
+use trunkline::engine::message::Batch;
 use trunkline::engine::placement::Placement;
-use trunkline::engine::random::Random;
-use trunkline::engine::shard::{Seeds, Shard};
 use trunkline::engine::slab::Key;
 use trunkline::engine::time::Instant;
 use trunkline::smpp::command::{CommandStatus, SequenceNumber};
 use trunkline::smpp::pdu::BindMode;
-use trunkline::store::shard_store::ShardStore;
 
+use crate::books::Books;
+use crate::crash::CrashHabit;
+use crate::disk::Disk;
 use crate::esme::Esme;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::ledger::Ledger;
@@ -26,17 +24,32 @@ use crate::node::{In, Node};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::smsc::Smsc;
+use crate::variants::parse;
 
 /// So small that segments are filled, released and rewritten all the time.
-const SEGMENT_OCTETS: u64 = 20_000;
+pub(crate) const SEGMENT_OCTETS: u64 = 20_000;
 
 pub(crate) struct Sim {
     pub(crate) now: u64,
     pub(crate) rng: Rng,
     pub(crate) ledger: Ledger,
+    pub(crate) books: Books,
+    /// The whole configuration; an account or carrier has one number in it for the whole run.
+    pub(crate) base: Arc<Config>,
+    pub(crate) text: String,
+    /// That of the present process, which may lack some.
     pub(crate) config: Arc<Config>,
+    /// What the next process is to have instead.
+    pub(crate) next_config: Option<String>,
     pub(crate) placement: Placement,
+    /// Empty between two processes.
     pub(crate) nodes: Vec<Node>,
+    pub(crate) disk: Disk,
+    pub(crate) crashes: CrashHabit,
+    /// Counts the processes.
+    pub(crate) life: u64,
+    /// After how many steps a start ends.
+    pub(crate) steps_left: Option<u64>,
     pub(crate) wires: Vec<Wire>,
     pub(crate) smscs: Vec<Smsc>,
     pub(crate) esmes: Vec<Esme>,
@@ -44,7 +57,7 @@ pub(crate) struct Sim {
     pub(crate) plant: Plant,
     pub(crate) mesh: Vec<Vec<VecDeque<Batch>>>,
     pub(crate) next_ids: u64,
-    dealt: usize,
+    pub(crate) dealt: usize,
     queue: BTreeMap<(u64, u64), Event>,
     order: u64,
 }
@@ -60,6 +73,18 @@ pub(crate) enum Event {
         to: usize,
     },
     Input(usize, In),
+    /// A shard's disk has done what its commits, or its upkeep, waited for.
+    DiskDone(usize, bool),
+    /// A shard tries again to allocate its reserve.
+    Refill(usize),
+    Crash {
+        life: u64,
+    },
+    StoreFailed {
+        life: u64,
+    },
+    Restart,
+    DiskFills,
     /// Octets have arrived at an end.
     Land(WireId, Toward),
     Dialled {
@@ -101,50 +126,40 @@ pub(crate) enum Event {
 impl Sim {
     /// A gateway with this configuration. Its carriers are calm; `carriers` changes them before the first event.
     pub(crate) fn new(seed: u64, shards: usize, config: &str) -> Self {
-        let surroundings = Surroundings { base: PathBuf::from("/"), env: &|_| None, file: &|_| Err("none".to_owned()) };
-        let config = match config::parse(config, &surroundings) {
-            Ok(parsed) => Arc::new(parsed.config),
-            Err(problems) => panic!("SEED={seed}: {config}\n{problems:?}"),
-        };
+        let text = config.to_owned();
+        let config = parse(seed, config);
         let placement = Placement::new(&config, shards);
-        let mut rng = Rng::new(seed);
-        let nodes = (0..shards).map(|at| {
-            let first = (at as u64) << 40;
-            let (id_key, ids) = ([7; 16], (first, first + 300));
-            let seeds = Seeds { random: rng.draw(), id_key, ids, first_key: 0, unix_seconds: 1_800_000_000 };
-            let shard = Shard::new(ShardId(at as u16), config.clone(), placement.clone(), &seeds);
-            let store = ShardStore::new(at as u16, config.clone(), SEGMENT_OCTETS, &[], Random::new(rng.draw()));
-            Node::new(shard, store, at, shards)
-        });
-        let nodes: Vec<_> = nodes.collect();
         let smscs = (0..config.carriers.len()).map(|at| Smsc::new(at, CarrierHabit::default())).collect();
         let mut ledger = Ledger::new(seed, config.smpp.timers.response);
-        let retries = |at: &usize| config.carriers[*at].in_doubt == config::InDoubt::Retry;
+        let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
-        let mesh = (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect();
         let mut sim = Self {
             now: 1_000,
-            rng,
+            rng: Rng::new(seed),
             ledger,
+            books: Books::default(),
+            base: config.clone(),
+            text,
             config,
+            next_config: None,
             placement,
-            nodes,
+            nodes: Vec::new(),
+            disk: Disk::default(),
+            crashes: CrashHabit::default(),
+            life: 0,
+            steps_left: None,
             wires: Vec::new(),
             smscs,
             esmes: Vec::new(),
             habit: NetworkHabit::default(),
             plant: Plant::None,
-            mesh,
-            next_ids: 1 << 50,
+            mesh: Vec::new(),
+            next_ids: 0,
             dealt: 0,
             queue: BTreeMap::new(),
             order: 0,
         };
-        for at in 0..shards {
-            let node = &mut sim.nodes[at];
-            node.shard.start(Instant::from_nanos(sim.now), &mut node.out);
-            sim.wake(at, 1_000);
-        }
+        assert!(sim.open().is_ok(), "SEED={seed}: an empty store does not open");
         sim
     }
 
@@ -160,6 +175,22 @@ impl Sim {
     pub(crate) fn plan(&mut self, after: u64, event: Event) {
         self.order += 1;
         self.queue.insert((self.now + after, self.order), event);
+    }
+
+    /// Nothing that the process was to do or to hear of will happen.
+    pub(crate) fn forget_process(&mut self) {
+        self.queue.retain(|_, event| {
+            !matches!(
+                event,
+                Event::Turn(_)
+                    | Event::Batch { .. }
+                    | Event::Input(..)
+                    | Event::DiskDone(..)
+                    | Event::Refill(_)
+                    | Event::Dialled { .. }
+                    | Event::Arrive { .. }
+            )
+        });
     }
 
     pub(crate) fn plan_ms(&mut self, (low, high): (u64, u64), event: Event) {
@@ -218,7 +249,7 @@ impl Sim {
 
     /// An ESME of an account, which connects soon.
     pub(crate) fn esme(&mut self, account: &str, habit: EsmeHabit) -> usize {
-        let found = self.config.accounts.iter().position(|known| known.name == account);
+        let found = self.base.accounts.iter().position(|known| known.name == account);
         let account_at = found.unwrap_or(usize::MAX);
         let at = self.esmes.len();
         self.esmes.push(Esme::new(account_at, account, habit));
@@ -248,6 +279,12 @@ impl Sim {
                 }
             }
             Event::Input(shard, input) => self.give(shard, input),
+            Event::DiskDone(shard, is_upkeep) => self.disk_done(shard, is_upkeep),
+            Event::Refill(shard) => self.refill(shard),
+            Event::Crash { life } => self.crash_drawn(life),
+            Event::StoreFailed { life } => self.store_failed(life),
+            Event::Restart => self.restart(),
+            Event::DiskFills => self.disk_fills(),
             Event::Land(wire, toward) => self.land(wire, toward),
             Event::Dialled { shard, key, address } => self.dialled(shard, key, &address),
             Event::Arrive { shard, wire, bind, rest } => self.give(shard, In::Arrive(wire, bind, rest)),
@@ -296,24 +333,6 @@ impl Sim {
         }
     }
 
-    /// An ESME dials: shard 0 counts it in and deals it out.
-    pub(crate) fn accept(&mut self, esme: usize, address: IpAddr) -> Option<WireId> {
-        let wire = self.wires.len();
-        self.wires.push(Wire::new(Peer::Esme(esme)));
-        let now = self.instant();
-        if self.nodes[0].shard.admit(address, now).is_err() {
-            self.hang_up(wire, Toward::Proxy);
-            return None;
-        }
-        self.dealt += 1;
-        self.give(self.dealt % self.nodes.len(), In::Accept(wire, address));
-        Some(wire)
-    }
-
-    pub(crate) fn address_of(esme: usize) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(10, 0, (esme >> 8) as u8, esme as u8))
-    }
-
     pub(crate) fn reset(&mut self, wire: WireId) {
         for (toward, at) in self.wires[wire].reset(&mut self.rng) {
             self.plan(at.saturating_sub(self.now), Event::Land(wire, toward));
@@ -352,31 +371,5 @@ impl Sim {
         if let (Toward::Peer, Some((shard, _))) = (toward, self.wires[wire].home) {
             self.give(shard, In::Writable(wire));
         }
-    }
-
-    fn dialled(&mut self, shard: usize, key: Key, address: &str) {
-        let Some(socket) = self.nodes[shard].sockets.get(&key.slot) else { return };
-        if socket.key != key {
-            return;
-        }
-        let carrier = self.config.carriers.iter().position(|carrier| match &carrier.connect {
-            config::Connect::Transceiver(one) => one == address,
-            config::Connect::TransmitterReceiver { transmitter, receiver } => {
-                transmitter == address || receiver == address
-            }
-        });
-        let is_refused = self.rng.chance(self.habit.dial_fails);
-        let Some(carrier) = carrier.filter(|carrier| !is_refused && self.smscs[*carrier].is_up) else {
-            self.nodes[shard].sockets.remove(&key.slot);
-            return self.give(shard, In::Closed(key));
-        };
-        let wire = self.wires.len();
-        self.wires.push(Wire::new(Peer::Smsc(carrier)));
-        self.wires[wire].home = Some((shard, key));
-        if let Some(socket) = self.nodes[shard].sockets.get_mut(&key.slot) {
-            socket.wire = Some(wire);
-        }
-        self.smscs[carrier].accept(wire);
-        self.give(shard, In::Connected(key));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use trunkline::smpp::pdu::BindMode;
 
+use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::node::In;
 use crate::plants::Plant;
@@ -12,7 +13,7 @@ use crate::rng::Rng;
 use crate::sim::{Event, Sim};
 
 /// Longest quiet may take: a delivery refused ten times waits five minutes for its next try.
-const QUIET: Duration = Duration::from_secs(1_500);
+pub(crate) const QUIET: Duration = Duration::from_secs(1_500);
 
 pub(crate) fn run(seed: u64) {
     let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B9));
@@ -24,6 +25,9 @@ pub(crate) fn run(seed: u64) {
         sim.smscs[at].habit = CarrierHabit::draw(&mut rng, hex);
     }
     draw_esmes(&mut sim, &mut rng);
+    if rng.chance(500) {
+        sim.crash_by_habit(CrashHabit::draw(&mut rng));
+    }
     storm(&mut sim, Duration::from_secs(20 + rng.below(60)));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
@@ -31,7 +35,7 @@ pub(crate) fn run(seed: u64) {
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
         // and may come after the last session has gone.
-        let has_room = |account: usize| sim.config.accounts[account].delivery_queue > 100;
+        let has_room = |account: usize| sim.base.accounts[account].delivery_queue > 100;
         for at in (0..sim.esmes.len()).filter(|at| has_room(sim.esmes[*at].account)).collect::<Vec<_>>() {
             sim.esmes[at].habit.submit_ms = Some((5, 200));
             if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
@@ -91,7 +95,8 @@ fn storm(sim: &mut Sim, time: Duration) {
 }
 
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.
-fn calm(sim: &mut Sim) {
+pub(crate) fn calm(sim: &mut Sim) {
+    sim.crash_no_more();
     sim.habit = NetworkHabit::default();
     for smsc in &mut sim.smscs {
         smsc.habit = smsc.habit.calmed();
@@ -105,7 +110,7 @@ fn calm(sim: &mut Sim) {
             sim.plan(1_000, Event::PeerReads(wire));
         }
     }
-    let names: Vec<_> = sim.config.accounts.iter().map(|account| account.name.clone()).collect();
+    let names: Vec<_> = sim.base.accounts.iter().map(|account| account.name.clone()).collect();
     for name in names {
         sim.esme(&name, EsmeHabit::calm(BindMode::Transceiver));
     }
@@ -132,6 +137,7 @@ pub(crate) fn drain(sim: &mut Sim) {
         sim.fail(&format!("after the drain: {busy}"));
     }
     sim.ledger.audit();
+    sim.audit_holdings();
     let gate = &mut sim.nodes[0].shard;
     gate.measure();
     let left = (gate.counts.connections, gate.counts.unbound);
@@ -222,7 +228,7 @@ pub(crate) fn mo_routes(accounts: u64) -> String {
     text
 }
 
-fn planted_config(plant: Plant) -> String {
+pub(crate) fn planted_config(plant: Plant) -> String {
     let in_doubt = if plant == Plant::RetriedUnasked { "retry" } else { "fail" };
     let mut text = format!(
         "shards: 2\naccounts:\n  a0: {{ password: secret, shard: 0 }}\n  a1: {{ password: secret, shard: 0 }}\n\

@@ -1,5 +1,6 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
+mod crashes;
 mod receipts;
 mod replay;
 mod retries;

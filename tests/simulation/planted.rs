@@ -1,0 +1,35 @@
+//! The oracle's own test across crashes: with a bug planted, receipts are lost or come twice, and it must say so by what ESMEs
+//! and carriers see alone.
+
+use std::time::Duration;
+
+use trunkline::smpp::pdu::BindMode;
+
+use crate::crash::CrashHabit;
+use crate::habits::EsmeHabit;
+use crate::plants::Plant;
+use crate::sim::Sim;
+use crate::soak::{QUIET, calm, planted_config};
+
+pub(crate) fn run(seed: u64, plant: Plant) {
+    let mut sim = Sim::new(seed, 2, &planted_config(plant));
+    sim.plant = plant;
+    sim.ledger.outcomes_only = true;
+    // Commits take long, so that much waits for them.
+    sim.habit.commit_us = (10_000, 100_000);
+    if plant == Plant::EarlyNotJoined {
+        (sim.smscs[0].habit.early, sim.smscs[0].habit.latency_ms) = (1_000, (10, 50));
+    }
+    // What a customer has got before the crash would not be missed.
+    let mode = if plant == Plant::EarlyNotJoined { BindMode::Transmitter } else { BindMode::Transceiver };
+    for account in ["a0", "a1"] {
+        let mut habit = EsmeHabit::calm(mode);
+        habit.submit_ms = Some((5, 50));
+        sim.esme(account, habit);
+    }
+    sim.crash_by_habit(CrashHabit { every_ms: Some((500, 3_000)), power: 1_000, ..CrashHabit::default() });
+    sim.run_for(Duration::from_secs(20));
+    calm(&mut sim);
+    sim.run_until_quiet(QUIET);
+    sim.ledger.audit();
+}
