@@ -346,6 +346,12 @@ impl Shard {
         self.wall.oldest_kept(self.config.store.retention, now)
     }
 
+    /// Whether the journal has room beyond its reserve.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.has_room
+    }
+
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         self.timers.next_timeout()

@@ -288,13 +288,8 @@ impl ShardLoop {
 
     /// Allocates ahead; false when there is no room for it.
     async fn refill(&self) -> io::Result<bool> {
-        let result = if self.disk.files.has_reserve() {
-            Ok(())
-        } else {
-            let files = self.disk.files.clone();
-            glommio::executor().spawn_blocking(move || files.refill()).await
-        };
-        match result {
+        let files = self.disk.files.clone();
+        match glommio::executor().spawn_blocking(move || files.refill()).await {
             Ok(()) => self.handle(Input::StoreRoom { has_room: !self.disk.is_waiting.get() }),
             Err(error) if may_pass(&error) => {
                 self.handle(Input::StoreRoom { has_room: false });

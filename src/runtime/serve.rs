@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_lite::future;
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement, PoolPlacement};
 
 use crate::config::{Config, Durability};
 use crate::engine::event::Input;
@@ -195,6 +195,8 @@ fn start_executor(
         .name("shard")
         .io_memory(IO_MEMORY)
         .preempt_timer(PREEMPT)
+        // One for what the commits wait for, one for what need not hurry.
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(2))
         .spawn(run)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("cannot start shard {index}: {error}")))?;
     end_with(thread, index)

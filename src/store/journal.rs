@@ -185,13 +185,16 @@ impl Journal {
     }
 
     /// The oldest segment, when what lives there is to be appended again: the journal is larger than twice what lives in it, and
-    /// than two segments more. What comes and goes within those would have been gone by itself.
-    pub fn begin_rewrite(&mut self) -> Option<SegmentState> {
+    /// than two segments more. What comes and goes within those would have been gone by itself. Without room it is done as soon
+    /// as it frees more than it takes, or nothing might ever.
+    pub fn begin_rewrite(&mut self, has_room: bool) -> Option<SegmentState> {
         let oldest = self.oldest_released_next()?;
+        let live = self.live_octets();
+        let most = if has_room { 2 * (live + self.segment_octets) } else { live + live / 4 };
         let is_wanted = self.rewriting.is_none()
             && oldest.segment.live > 0
             && self.tried != Some((oldest.segment.name.sequence, self.next_sequence))
-            && self.octets() > 2 * (self.live_octets() + self.segment_octets);
+            && self.octets() > most;
         let segment = is_wanted.then_some(oldest.segment)?;
         self.rewriting = Some(segment.name.sequence);
         Some(segment)

@@ -134,7 +134,7 @@ impl ShardStore {
     }
 
     fn begin_rewriting(&mut self, shard: &Shard, now: Instant) {
-        let Some(segment) = self.journal.begin_rewrite() else { return };
+        let Some(segment) = self.journal.begin_rewrite(shard.has_room()) else { return };
         for place in self.foreign.displace(segment.name.sequence as u16, shard.oldest_kept(now)) {
             self.journal.removed(place);
         }

@@ -166,7 +166,7 @@ impl World {
         for effect in effects.drain(..) {
             self.act(effect);
         }
-        if let Some(segment) = self.journal.begin_rewrite() {
+        if let Some(segment) = self.journal.begin_rewrite(true) {
             self.append_again(segment.name);
         }
         for _ in 0..steps {
@@ -176,7 +176,7 @@ impl World {
         for effect in effects {
             self.act(effect);
         }
-        if let Some(segment) = self.journal.begin_rewrite() {
+        if let Some(segment) = self.journal.begin_rewrite(true) {
             self.append_again(segment.name);
         }
     }

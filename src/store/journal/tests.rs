@@ -117,7 +117,7 @@ fn a_journal_larger_than_twice_what_lives_is_rewritten_from_its_oldest_segment()
     commit(&mut journal);
     journal.append(&delivery(1, &[1; 300]));
     commit(&mut journal);
-    assert_eq!(journal.begin_rewrite(), None, "it is being filled");
+    assert_eq!(journal.begin_rewrite(false), None, "it is being filled");
     for key in 2..8 {
         let place = journal.append(&delivery(key, &[1; 300]));
         commit(&mut journal);
@@ -125,8 +125,8 @@ fn a_journal_larger_than_twice_what_lives_is_rewritten_from_its_oldest_segment()
         journal.removed(place);
         commit(&mut journal);
     }
-    assert_eq!(journal.begin_rewrite().map(|segment| segment.name.sequence), Some(0));
-    assert_eq!(journal.begin_rewrite(), None);
+    assert_eq!(journal.begin_rewrite(true).map(|segment| segment.name.sequence), Some(0));
+    assert_eq!(journal.begin_rewrite(true), None);
     let first = journal.append(&delivery(0, &[1; 300]));
     journal.removed(old);
     let second = journal.append(&delivery(1, &[1; 300]));
@@ -134,6 +134,24 @@ fn a_journal_larger_than_twice_what_lives_is_rewritten_from_its_oldest_segment()
     let released = deleted(&commit(&mut journal));
     assert_eq!(released[0], 0);
     assert_eq!(journal.live_octets(), u64::from(first.octets + second.octets));
+}
+
+#[test]
+fn without_room_the_oldest_segment_is_emptied_as_soon_as_that_frees_something() {
+    let mut journal = journal();
+    let mut places: Vec<_> = Vec::new();
+    for key in 0..8 {
+        places.push(journal.append(&delivery(key, &[1; 400])));
+        commit(&mut journal);
+    }
+    assert_eq!((journal.begin_rewrite(true), journal.begin_rewrite(false)), (None, None), "all of it lives");
+    for key in [1, 3] {
+        journal.append(&gone(key));
+        journal.removed(places[key as usize]);
+    }
+    commit(&mut journal);
+    assert_eq!(journal.begin_rewrite(true), None);
+    assert_eq!(journal.begin_rewrite(false).map(|segment| segment.name.sequence), Some(0));
 }
 
 #[test]
@@ -148,17 +166,17 @@ fn a_rewriting_that_left_something_behind_is_tried_again_with_the_next_segment()
             commit(&mut journal);
         }
     }
-    let segment = journal.begin_rewrite().unwrap().name;
+    let segment = journal.begin_rewrite(true).unwrap().name;
     journal.rewritten(SegmentName { sequence: 1, ..segment });
     assert!(journal.is_rewriting(segment));
     journal.rewritten(segment);
-    assert_eq!(journal.begin_rewrite(), None, "what lives there is on its way somewhere");
+    assert_eq!(journal.begin_rewrite(true), None, "what lives there is on its way somewhere");
     while journal.next_segment() == journal.segments.back().unwrap().segment.name.sequence as u16 {
         journal.append(&gone(9));
         commit(&mut journal);
     }
     journal.append(&gone(9));
-    assert!(journal.begin_rewrite().is_some());
+    assert!(journal.begin_rewrite(true).is_some());
 }
 
 #[test]
