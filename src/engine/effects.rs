@@ -99,6 +99,8 @@ pub struct Effects {
     /// The segment that what is appended next will lie in; the store says so when it takes the records.
     pub segment: u16,
     appended: u64,
+    /// The last record that keeps something: what is gone is never waited for.
+    last_kept: u64,
     durable: u64,
     /// Accounts with deliveries that wait for the next turn.
     next_turn: Vec<AccountId>,
@@ -122,6 +124,7 @@ impl Effects {
             left: Vec::new(),
             segment: 0,
             appended: 0,
+            last_kept: 0,
             durable: 0,
             next_turn: Vec::new(),
         }
@@ -214,22 +217,31 @@ impl Effects {
         self.prompt[to.index()].messages.push(message);
     }
 
-    /// The batch whose messages leave once every record appended so far is durable.
+    /// The batch whose messages leave once everything kept so far is durable.
     pub fn after_records(&mut self, to: ShardId) -> &mut Batch {
-        if self.appended == self.durable {
+        if self.last_kept <= self.durable {
             return &mut self.prompt[to.index()];
         }
-        // When nothing was appended since the last commit began, no other may follow: wait with what waits for that one.
+        // When nothing was kept since the last commit began, no other may follow: wait with what waits for that one.
         match self.sealed.last_mut() {
-            Some((last, batches)) if *last == self.appended => &mut batches[to.index()],
+            Some((last, batches)) if *last >= self.last_kept => &mut batches[to.index()],
             Some(_) | None => &mut self.held[to.index()],
         }
+    }
+
+    /// Whether a message waits for the next commit. Without one it may wait for more records.
+    #[must_use]
+    pub fn is_commit_awaited(&self) -> bool {
+        self.held.iter().any(|batch| !batch.is_empty())
     }
 
     /// Appends a record whose octets, if any, are already in `record_bytes`. What it inserts lies at the place returned.
     pub fn append(&mut self, record: Record) -> Place {
         self.appended += 1;
         let place = Place { segment: self.segment, octets: record.weight() };
+        if place.octets > 0 {
+            self.last_kept = self.appended;
+        }
         self.records.push(record);
         place
     }
@@ -298,8 +310,33 @@ mod tests {
     }
 
     fn append(out: &mut Effects) {
+        let body = out.record_bytes.add(b"receipt");
+        out.append(Record::Early { carrier: CarrierId(0), key: 1, born: 0, before: 0, body });
+    }
+
+    fn append_gone(out: &mut Effects) {
         let place = Place { segment: 0, octets: 30 };
         out.append(Record::CorrelationGone { carrier: CarrierId(0), id: MessageId::new(1), place });
+    }
+
+    #[test]
+    fn nothing_waits_for_what_is_gone() {
+        let mut out = Effects::new(HERE, 1);
+        append_gone(&mut out);
+        say(&mut out, 1);
+        assert_eq!((said(&mut out), out.is_commit_awaited()), (vec![1], false));
+        append(&mut out);
+        let first = out.start_commit().unwrap();
+        out.records.clear();
+        append_gone(&mut out);
+        say(&mut out, 2);
+        assert_eq!((said(&mut out), out.is_commit_awaited()), (vec![], false));
+        append(&mut out);
+        say(&mut out, 3);
+        assert!(out.is_commit_awaited());
+        out.durable(first);
+        assert_eq!(said(&mut out), [2]);
+        assert!(!out.is_all_durable());
     }
 
     #[test]

@@ -158,7 +158,7 @@ struct Anew {
 impl Anew {
     fn commit(&mut self, shard: &mut Shard, store: &mut ShardStore, out: &mut Effects) -> io::Result<()> {
         let mut effects = Vec::new();
-        store.commit(shard, now(), out, &mut effects);
+        store.commit_now(shard, now(), out, &mut effects);
         let mut done = None;
         for effect in effects.drain(..) {
             match effect {

@@ -269,6 +269,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         pulse.next(shard.id.index()).await;
         shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
         shard.send_backlog();
+        shard.commit_idle();
         let asked = shard.shared.control.stage();
         if asked > stage {
             // One stage at a time, so that none is skipped when both were asked for since the last look.

@@ -40,7 +40,7 @@ pub struct ShardLoop {
     buffer: RefCell<Vec<u8>>,
     mesh: Mesh,
     pub(super) disk: Disk,
-    turn: Wakeup,
+    pub(super) turn: Wakeup,
     timer: Wakeup,
     /// When the timer task will look at the engine's deadlines.
     timer_at: Cell<Instant>,

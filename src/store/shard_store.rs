@@ -5,6 +5,7 @@
 //! carriers that the configuration no longer has are `Foreign`: no engine knows them, and they are kept here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::foreign::Foreign;
 use super::journal::{Journal, StoreEffect};
@@ -29,9 +30,15 @@ pub struct ShardStore {
     rewritten: Option<SegmentName>,
     /// The last record of the commit under way, and when it began.
     committing: Option<(u64, Instant)>,
+    /// Since when records wait that nobody waits for.
+    idle_since: Option<Instant>,
 }
 
 impl ShardStore {
+    /// How long, and how many, records wait for company that nobody waits for.
+    const IDLE: Duration = Duration::from_millis(20);
+    const IDLE_RECORDS: usize = 1_000;
+
     /// `old` are the segments of this journal that an earlier process left, in order of sequence.
     #[must_use]
     pub fn new(number: u16, config: Arc<Config>, segment_octets: u64, old: &[SegmentState], ids: Random) -> Self {
@@ -42,6 +49,7 @@ impl ShardStore {
             rewriting: None,
             rewritten: None,
             committing: None,
+            idle_since: None,
         }
     }
 
@@ -75,11 +83,19 @@ impl ShardStore {
         out.segment = self.journal.next_segment();
     }
 
-    /// Begins a commit when something waits and none is under way. What was appended lies in `out`.
+    /// Begins a commit when someone waits for one and none is under way. What was appended lies in `out`.
     pub fn commit(&mut self, shard: &mut Shard, now: Instant, out: &mut Effects, effects: &mut Vec<StoreEffect>) {
+        if !self.may_wait(now, out) {
+            self.commit_now(shard, now, out, effects);
+        }
+    }
+
+    /// Begins a commit of whatever was appended, unless one is under way.
+    pub fn commit_now(&mut self, shard: &mut Shard, now: Instant, out: &mut Effects, effects: &mut Vec<StoreEffect>) {
         if self.journal.is_committing() {
             return;
         }
+        self.idle_since = None;
         if let Some(rewriting) = &mut self.rewriting {
             match rewriting.go_on(&self.config, shard, now, out) {
                 Progress::Goes => {}
@@ -101,6 +117,20 @@ impl ShardStore {
             self.committing = Some((through.unwrap_or(0), now));
         }
         out.segment = self.journal.next_segment();
+    }
+
+    /// Whether the commit may wait for more. What is gone is not urgent: a crash would have it repeated, which is allowed, and the
+    /// next record that someone waits for takes it along.
+    pub fn may_wait(&mut self, now: Instant, out: &Effects) -> bool {
+        let is_idle = !out.records.is_empty()
+            && out.records.len() < Self::IDLE_RECORDS
+            && !out.is_commit_awaited()
+            && self.rewriting.is_none()
+            && !self.foreign.has_displaced();
+        if !is_idle {
+            return false;
+        }
+        now.since(*self.idle_since.get_or_insert(now)) < Self::IDLE
     }
 
     /// The disk did what this commit asked. Says up to which record everything is durable; nothing after a failure.
@@ -155,6 +185,12 @@ impl ShardStore {
     /// The memory of a batch that was written.
     pub fn recycle(&mut self, octets: Vec<u8>) {
         self.journal.recycle(octets);
+    }
+
+    /// When a commit is to be tried that may wait now.
+    #[must_use]
+    pub fn commit_at(&self) -> Option<Instant> {
+        self.idle_since.map(|since| since + Self::IDLE)
     }
 
     /// Whether there is something to commit although nothing was appended.

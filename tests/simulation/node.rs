@@ -106,6 +106,9 @@ impl Sim {
         if let Some(due) = self.nodes[at].shard.next_timeout() {
             self.wake(at, due.as_nanos().max(self.now + 1));
         }
+        if let Some(due) = self.nodes[at].store.commit_at() {
+            self.wake(at, due.as_nanos().max(self.now + 1));
+        }
     }
 
     pub(crate) fn handle(&mut self, at: usize, input: Input<'_>) {
@@ -264,7 +267,7 @@ impl Sim {
             let is_done = node.out.actions.is_empty()
                 && !node.out.is_dirty()
                 && node.out.prompt.iter().all(Batch::is_empty)
-                && (node.out.records.is_empty() || node.store.is_committing())
+                && (node.out.records.is_empty() || node.store.is_committing() || node.store.commit_at().is_some())
                 && !node.store.wants_commit();
             if is_done && node.out.wants_next_turn() {
                 node.shard.next_turn(now, &mut node.out);

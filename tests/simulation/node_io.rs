@@ -15,7 +15,7 @@ impl Sim {
     pub(crate) fn commit(&mut self, at: usize) {
         let now = self.instant();
         let node = &mut self.nodes[at];
-        if node.store.is_committing() {
+        if node.store.is_committing() || node.store.may_wait(now, &node.out) {
             return;
         }
         let mut effects = Vec::new();

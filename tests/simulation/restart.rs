@@ -158,7 +158,7 @@ impl Sim {
         let (now, at) = (self.instant(), shard.id.index());
         let mut effects = Vec::new();
         self.books.appended(at, &out.records, &out.record_bytes, &self.config);
-        store.commit(shard, now, out, &mut effects);
+        store.commit_now(shard, now, out, &mut effects);
         let mut done = None;
         for effect in effects.drain(..) {
             self.step()?;

@@ -45,7 +45,7 @@ impl World {
     /// A commit that is durable at once. Says which segments are to be read.
     fn commit(&mut self) -> Vec<SegmentName> {
         let mut effects = Vec::new();
-        self.store.commit(&mut self.shard, Instant::ZERO, &mut self.out, &mut effects);
+        self.store.commit_now(&mut self.shard, Instant::ZERO, &mut self.out, &mut effects);
         let commit = effects
             .iter()
             .find_map(|effect| if let StoreEffect::Sync { commit, .. } = effect { Some(*commit) } else { None });
