@@ -50,6 +50,10 @@ floor runs="5":
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 64x10 --runs {{ runs }}
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 4x1000 --runs {{ runs }}
 
+# What a start takes with 1 and 10 million live correlations in the store.
+recovery:
+    cargo bench --locked --bench store -- large
+
 # The correlation table at 1 and 10 million entries.
 correlation:
     cargo bench --locked --bench correlation -- large

@@ -48,10 +48,18 @@
 //! What does not happen to every message lies beside that path: binds in `engine/unbound.rs`, links that come and go in
 //! `engine/link.rs` and `engine/link_end.rs`, receipts that outrun their answer in `engine/early.rs`.
 //!
+//! # What outlives the process
+//!
+//! The engine appends a [`Record`](engine::event::Record) for each thing it must not forget, and puts the message that promises
+//! it behind that record ([`Effects::after_records`](engine::effects::Effects::after_records)). At the end of a turn the
+//! [`ShardStore`](store::shard_store::ShardStore) makes one batch of them, in a [journal](store) of segments per shard; the
+//! [`Disk`](runtime::disk::Disk) writes and syncs it; then the messages go. A start reads all journals, gives every entry to its
+//! present home ([`Homes`](store::homes::Homes)), and only then serves ([`opening`](runtime::opening)).
+//!
 //! # The layers
 //!
-//! Imports go only downward: [`cli`] and [`tools`], then [`runtime`], [`engine`], [`config`], [`smpp`]; [`metrics`] is a
-//! leaf. `tests/tidy.rs` holds the order. The tools share [`smpp`] with the gateway and nothing of the engine, so that a
+//! Imports go only downward: [`cli`] and [`tools`], then [`runtime`], [`store`], [`engine`], [`config`], [`smpp`];
+//! [`metrics`] is a leaf. `tests/tidy.rs` holds the order. The tools share [`smpp`] with the gateway and nothing of the engine, so that a
 //! shared misreading cannot pass its own tests.
 
 pub mod cli;

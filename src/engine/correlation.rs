@@ -81,8 +81,9 @@ pub struct Correlations {
 
 impl Correlations {
     const FIRST_TABLES: usize = 8;
-    /// Entries in a sub-table, on average, before the next one is split.
-    const PER_TABLE: usize = 1024;
+    /// Entries in a sub-table, on average, before the next one is split. One that is to be split next has twice as many as one
+    /// that was, and 1792 and 896 fill 7/8 of a power of two: chance has to stay below.
+    const PER_TABLE: usize = 832;
     /// Sweeps that see everything.
     const SWEEPS: usize = 1024;
 
@@ -211,10 +212,12 @@ impl Correlations {
     fn split(&mut self) {
         let (from, to) = (self.tables.len() - self.base, self.tables.len());
         let both = 2 * self.base - 1;
-        let mut fresh = HashTable::new();
+        let half = self.tables[from].len() / 2;
+        let mut fresh = HashTable::with_capacity(half + half / 8);
         for entry in self.tables[from].extract_if(|entry| Self::spread(entry.fingerprint) & both == to) {
             fresh.insert_unique(entry.fingerprint, entry, |entry| entry.fingerprint);
         }
+        self.tables[from].shrink_to(half + half / 8, |entry| entry.fingerprint);
         self.tables.push(fresh);
         if self.tables.len() == 2 * self.base {
             self.base *= 2;

@@ -297,7 +297,7 @@ impl Carrier {
         let Some(account): Option<AccountId> = cx.config.mo.iter().find(matches).map(|route| route.to) else {
             self.counts.mo_unrouted += 1;
             return Some(match cx.config.unrouted_mo {
-                // Nothing could keep it here beyond a restart, so the carrier is asked to.
+                // It has no account whose queue could keep it, so the carrier is asked to.
                 UnroutedMo::Keep => CommandStatus::RX_T_APPN,
                 UnroutedMo::Refuse => CommandStatus::RX_R_APPN,
             });

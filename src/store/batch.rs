@@ -77,11 +77,13 @@ pub fn batch_at(segment: &[u8], offset: usize, id: u64) -> Option<Batch<'_>> {
     (is_whole && header.checksum == checksum(id, octets, payload)).then_some(batch)
 }
 
-/// The version a newer program would have written at `offset`.
+/// The version a newer program would have written at `offset`. Any version begins so, with the segment's id behind it: what an
+/// earlier use of the file left says nothing.
 #[must_use]
-pub fn newer_version_at(segment: &[u8], offset: usize) -> Option<u8> {
-    let magic: &[u8; 4] = segment.get(offset..)?.first_chunk()?;
-    (magic[..3] == MAGIC && magic[3] > VERSION).then_some(magic[3])
+pub fn newer_version_at(segment: &[u8], offset: usize, id: u64) -> Option<u8> {
+    let (magic, rest) = segment.get(offset..)?.split_first_chunk::<4>()?;
+    let is_ours = rest.first_chunk().is_some_and(|octets| u64::from_le_bytes(*octets) == id);
+    (magic[..3] == MAGIC && magic[3] > VERSION && is_ours).then_some(magic[3])
 }
 
 fn checksum(id: u64, header: &[u8], payload: &[u8]) -> u32 {
@@ -216,9 +218,10 @@ mod tests {
     #[test]
     fn a_newer_version_is_told_from_garbage() {
         let mut octets = segment(&[vec![1]]);
-        assert_eq!(newer_version_at(&octets, 0), None);
+        assert_eq!(newer_version_at(&octets, 0, ID), None);
         octets[3] = 2;
-        assert_eq!((newer_version_at(&octets, 0), read_batches(&octets, ID).count()), (Some(2), 0));
+        assert_eq!((newer_version_at(&octets, 0, ID), read_batches(&octets, ID).count()), (Some(2), 0));
+        assert_eq!(newer_version_at(&octets, 0, ID + 1), None, "an earlier use of the file");
     }
 
     proptest! {

@@ -37,8 +37,8 @@
 //! - After a start an old segment is never appended to.
 //! - Segments are released *strictly oldest first*: a removal lies in the segment of what it removes or a later one, so it is
 //!   forgotten with it or after it, and nothing removed comes back. One entry that lives for days would hold the whole journal;
-//!   so when the journal is larger than twice what lives, the live entries of the oldest segment are *appended again*, under
-//!   the same keys, and it goes once that commit is durable.
+//!   so when the journal is larger than twice what lives, and two segments more, the live entries of the oldest segment are
+//!   *appended again*, under the same keys, and it goes once that commit is durable.
 //! - No key is ever used twice: a removal wins wherever it is read. An entry leaves a journal for another only with all the old
 //!   segments it lies in; a removal record in the old one would remove it from both.
 //! - A *repaired* segment has a second record that names the one it stands for, in whose place of the journal it is: it has all

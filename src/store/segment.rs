@@ -142,7 +142,7 @@ pub fn read_segment(octets: &[u8], name: SegmentName) -> Result<Segment<'_>, Dam
     let count = u64::from(first.is_some()) + batches.by_ref().count() as u64;
     let end = batches.offset();
     let (previous, stands_for) = match first {
-        None => match newer_version_at(octets, 0) {
+        None => match newer_version_at(octets, 0, name.id) {
             Some(version) => return Err(damage(0, DamageKind::NewerFormat(version.into()))),
             None => (None, None),
         },
