@@ -33,7 +33,7 @@ interop:
 
 # The hot steps at full size.
 bench:
-    cargo bench --locked --bench frame --bench router --bench engine --bench correlation
+    cargo bench --locked --bench frame --bench router --bench engine --bench correlation --bench store
 
 # The main job on one machine with nothing set up.
 demo:
