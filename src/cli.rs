@@ -1,5 +1,6 @@
 //! The command line: which command, and the exit code it ends with.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -89,7 +90,8 @@ fn check_command(args: &ConfigArgs) -> Result<(), Failure> {
     for warning in warnings {
         eprintln!("warning: {}: {warning}", args.config.display());
     }
-    println!("{}", config::summary(&config));
+    // Whoever reads may stop reading (`| head`).
+    let _ = writeln!(std::io::stdout(), "{}", config::summary(&config));
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 pub mod inspect;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -48,9 +50,9 @@ fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let reading = inspect_store(&args.path).map_err(|error| failed(&error))?;
     let report = StoreReport::new(&args.path, &reading, clock::since_unix_epoch().as_secs());
     if args.json {
-        println!("{:#}", report.json());
+        say(&format_args!("{:#}\n", report.json()));
     } else {
-        print!("{report}");
+        say(&report);
     }
     if reading.damage.is_empty() {
         return Ok(());
@@ -62,9 +64,14 @@ fn inspect(args: &InspectArgs) -> Result<(), Failure> {
 fn repair(args: &RepairArgs) -> Result<(), Failure> {
     expect_directory(&args.path)?;
     let _lock = lock_store(&args.path).map_err(|error| failed(&error))?;
-    repair_store(&args.path, |action| println!("{action}")).map_err(|error| failed(&error))?;
-    println!("store {}: nothing is damaged", args.path.display());
+    repair_store(&args.path, |action| say(&format_args!("{action}\n"))).map_err(|error| failed(&error))?;
+    say(&format_args!("store {}: nothing is damaged\n", args.path.display()));
     Ok(())
+}
+
+/// Whoever reads may stop reading (`| head`), which must not end a repair half-way.
+fn say(what: &impl Display) {
+    let _ = write!(std::io::stdout(), "{what}");
 }
 
 /// To the gateway a directory that is not there is an empty store; to who names it here it is a slip of the pen.
