@@ -292,7 +292,7 @@ impl Place {
     /// What an entry with so many octets of its own is reckoned for: numbers and names are about as long as each other.
     #[must_use]
     pub fn reckon(octets: usize) -> u32 {
-        24 + octets as u32
+        21 + octets as u32
     }
 
     /// The same for a correlation, whose table has an octet of room for it.
