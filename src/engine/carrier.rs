@@ -9,7 +9,7 @@ use ahash::AHashSet;
 
 use super::context::Context;
 use super::correlation::Correlations;
-use super::early::{EarlyReceipts, Unanswered};
+use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
@@ -32,6 +32,9 @@ pub struct Carrier {
     pub pace: Pace,
     pub correlations: Correlations,
     pub early: EarlyReceipts,
+    /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
+    pub strangers: Vec<Early>,
+    pub has_strangers: bool,
     pub unanswered: Unanswered,
     /// Receipts and MO handed to their account and not yet durable there.
     pub in_hand: Slab<InHand>,
@@ -92,6 +95,8 @@ impl Carrier {
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
             early: EarlyReceipts::default(),
+            strangers: Vec::new(),
+            has_strangers: false,
             unanswered: Unanswered::default(),
             in_hand: Slab::default(),
             finals_in_hand: AHashSet::new(),
@@ -229,6 +234,9 @@ impl Carrier {
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
                 let left = &mut cx.out.left;
                 self.counts.correlations_expired += self.correlations.sweep(oldest, |place| left.push(place)) as u64;
+                for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
+                    self.drop_early(early, cx);
+                }
             }
         }
         self.pump(cx);
@@ -289,7 +297,7 @@ impl Carrier {
         self.counts.queued = self.queue.len() as u64;
         self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();
         self.counts.correlations = self.correlations.len() as u64;
-        self.counts.early_receipts = self.early.len() as u64;
+        self.counts.early_receipts = (self.early.len() + self.strangers.len()) as u64;
         self.counts.rate = self.pace.current().unwrap_or(0.0) as u64;
     }
 

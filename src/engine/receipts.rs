@@ -128,8 +128,7 @@ impl Carrier {
             return;
         }
         for early in self.early.drop_unclaimed(self.unanswered.oldest()) {
-            self.counts.count_receipt(ReceiptOutcome::Unclaimed);
-            self.forget_early(early, cx);
+            self.drop_early(early, cx);
         }
     }
 
@@ -248,6 +247,12 @@ impl Carrier {
         let entry = if is_final { self.correlations.remove(&entry) } else { Some(entry) };
         let Some(entry) = entry else { return self.forget_early(*early, cx) };
         self.send_receipt(From::Parked(early), entry, is_final, true, (&body, &view, &receipt), cx);
+    }
+
+    /// Nobody can claim it any more.
+    pub(super) fn drop_early(&mut self, early: Early, cx: &mut Context<'_>) {
+        self.counts.count_receipt(ReceiptOutcome::Unclaimed);
+        self.forget_early(early, cx);
     }
 
     pub(super) fn forget_early(&mut self, early: Early, cx: &mut Context<'_>) {

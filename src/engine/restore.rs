@@ -65,6 +65,13 @@ impl Shard {
         }
     }
 
+    /// A correlation of this carrier is kept elsewhere, for its account is missing: an early receipt may be its.
+    pub fn expect_strangers(&mut self, carrier: CarrierId) {
+        if let Some(carrier) = &mut self.carriers[carrier.index()] {
+            carrier.has_strangers = true;
+        }
+    }
+
     /// Makes room for so many more correlations of a carrier, before they are restored.
     pub fn reserve_correlations(&mut self, carrier: CarrierId, more: usize) {
         if let Some(carrier) = &mut self.carriers[carrier.index()] {
@@ -100,7 +107,8 @@ impl Carrier {
     }
 
     /// An early receipt and the correlation that was recorded behind it: the process ended between the two. One that no
-    /// correlation joined belongs to nobody any more, for the submits that were unanswered then never will be.
+    /// correlation joined belongs to nobody any more, for the submits that were unanswered then never will be; unless it may be
+    /// an account's that is missing: then it waits for the next start.
     pub(super) fn join_restored(&mut self, cx: &mut Context<'_>) {
         for early in self.early.take_all() {
             match self.correlation_of(&early.body, cx) {
@@ -109,10 +117,8 @@ impl Carrier {
                     self.forget_early(early, cx);
                 }
                 Some(entry) => self.join_early(early, entry, cx),
-                None => {
-                    self.counts.count_receipt(ReceiptOutcome::Unclaimed);
-                    self.forget_early(early, cx);
-                }
+                None if self.has_strangers => self.strangers.push(early),
+                None => self.drop_early(early, cx),
             }
         }
     }

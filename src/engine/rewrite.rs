@@ -82,7 +82,10 @@ impl Carrier {
 
     fn rewrite_early(&mut self, segment: u16, cx: &mut Context<'_>) {
         let refused = self.refused.iter_mut().map(|refused| &mut *refused.early);
-        for early in self.early.iter_mut().chain(refused).filter(|early| early.place.segment == segment) {
+        let strangers = self.strangers.iter_mut();
+        for early in
+            self.early.iter_mut().chain(refused).chain(strangers).filter(|early| early.place.segment == segment)
+        {
             let body = cx.out.record_bytes.add(&early.body);
             cx.out.left.push(early.place);
             let (key, born, before) = (early.key, early.born, early.before);

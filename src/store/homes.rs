@@ -102,11 +102,17 @@ impl<'a> Homes<'a> {
                     }
                     shard.restore(&restored, place, now, out);
                 }
-                Owner::Foreign if self.keeps_foreign(&live, id) => {
+                Owner::Foreign => {
+                    if let Some(carrier) = self.carrier_of_stranger(&live) {
+                        shard.expect_strangers(carrier);
+                    }
+                    if !self.keeps_foreign(&live, id) {
+                        continue;
+                    }
                     let entry = live.entry.map_names(|_, name| self.recovered.names.name(name));
                     store.restore_foreign(&entry, place);
                 }
-                Owner::Shard(..) | Owner::Foreign => continue,
+                Owner::Shard(..) => continue,
             }
             if self.is_moved && out.records.len() >= MOVED_AT_ONCE {
                 commit(shard, store, out)?;
@@ -145,6 +151,12 @@ impl<'a> Homes<'a> {
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
         };
         restored.map_or(Owner::Foreign, |(home, restored)| Owner::Shard(home, restored))
+    }
+
+    /// The carrier of a correlation whose account alone is missing.
+    fn carrier_of_stranger(&self, live: &Live<'_>) -> Option<CarrierId> {
+        let Entry::Correlation { carrier, .. } = live.entry else { return None };
+        self.carriers[carrier.0 as usize]
     }
 
     fn keeps_foreign(&self, live: &Live<'_>, id: ShardId) -> bool {

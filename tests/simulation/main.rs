@@ -34,6 +34,8 @@ use std::ops::Range;
 use plants::Plant;
 
 const FIXED: Range<u64> = 0..64;
+/// What they once found: an early receipt lost with its account missing for one life.
+const KNOWN: [u64; 1] = [1_106];
 
 #[test]
 fn no_seed_breaks_an_invariant() {
@@ -80,15 +82,16 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
 }
 
 /// The seeds asked for in the environment, or the fixed ones.
-fn seeds() -> Range<u64> {
+fn seeds() -> Vec<u64> {
     let variable = |name| std::env::var(name).ok();
     if let Some(seed) = variable("SEED") {
         let seed = seed.parse().expect("SEED is a number");
-        return seed..seed + 1;
+        return vec![seed];
     }
     if let Some(range) = variable("SEEDS") {
         let (from, to) = range.split_once("..").expect("SEEDS is from..to");
-        return from.parse().expect("SEEDS is from..to")..to.parse().expect("SEEDS is from..to");
+        let number = |text: &str| text.parse::<u64>().expect("SEEDS is from..to");
+        return (number(from)..number(to)).collect();
     }
-    FIXED
+    FIXED.chain(KNOWN).collect()
 }

@@ -16,7 +16,7 @@ use trunkline::store::segment::{JournalCheck, SegmentName, read_segment};
 use trunkline::store::shard_store::ShardStore;
 
 use crate::books::{Books, Kind};
-use crate::ledger::{Item, Ledger};
+use crate::ledger::Ledger;
 use crate::node::Node;
 use crate::plants::Plant;
 use crate::sim::{SEGMENT_OCTETS, Sim};
@@ -254,13 +254,6 @@ impl Ledger {
             }
             let Some(item) = kept.item else { continue };
             self.durable_items.insert(item);
-            // Its correlation is nobody's in this life, so that it finds none.
-            if *kind == Kind::Early
-                && let Some(Item { account, receipt: Some((tag, _)), .. }) = self.items.get(&item)
-                && self.missing.contains(account)
-            {
-                self.unpromised.insert(*tag);
-            }
         }
     }
 }
