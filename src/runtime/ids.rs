@@ -37,8 +37,7 @@ impl IdStore {
             format!("store {}: cannot {doing}: {error}; see store.path", directory.display())
         };
         fs::create_dir_all(directory).map_err(|error| failed("create it", &error))?;
-        let lock = File::create(directory.join("lock")).map_err(|error| failed("open its lock", &error))?;
-        take_lock(&lock).map_err(|error| failed("lock it", &error))?;
+        let lock = take_lock(directory, LOCK_TRIES).map_err(|error| failed("lock it", &error))?;
         let path = directory.join("message-ids");
         let (key, next) = match files::read_text(&path) {
             Ok(text) => parse(&text).ok_or_else(|| failed("read message-ids", &Self::DAMAGED))?,
@@ -92,15 +91,18 @@ fn overwrite(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-fn take_lock(lock: &File) -> io::Result<()> {
-    for _ in 0..LOCK_TRIES {
+/// Takes the lock of a store's directory, which its gateway holds as long as it runs. What is not free is tried so many times.
+pub fn take_lock(directory: &Path, tries: u32) -> io::Result<File> {
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(directory.join("lock"))?;
+    for again in (0..tries).rev() {
         match lock.try_lock() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(lock),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) => clock::pause(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) if again > 0 => clock::pause(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {}
         }
     }
-    Err(io::Error::new(io::ErrorKind::WouldBlock, "another running process owns it"))
+    Err(io::Error::new(io::ErrorKind::WouldBlock, "another running process owns the store; stop it first"))
 }
 
 fn parse(text: &str) -> Option<([u8; 16], u64)> {

@@ -5,10 +5,11 @@
 //! old one goes, each step durable before the next: ended anywhere, the next repair goes on. Newer formats are never touched.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::runtime::ids::take_lock;
 use crate::runtime::store_files::{StoreError, read_file, read_store, segments_in};
 use crate::store::record::PreviousEnd;
 use crate::store::salvage::{Salvage, said_previous, salvage};
@@ -61,19 +62,9 @@ impl fmt::Display for Action {
     }
 }
 
-/// Takes the store's lock, which its gateway holds as long as it runs.
+/// Takes the store's lock, or says at once that it is not free.
 pub fn lock_store(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join("lock");
-    let failed = |error| StoreError::io(&path, "lock", error);
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-        Err(TryLockError::WouldBlock) => Err(failed(io::Error::new(
-            io::ErrorKind::WouldBlock,
-            "another running process owns the store; stop it first",
-        ))),
-    }
+    take_lock(directory, 1).map_err(|error| StoreError::io(&directory.join("lock"), "lock", error))
 }
 
 /// Repairs until nothing is damaged, and tells each thing it did. The caller holds the lock.
