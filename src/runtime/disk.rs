@@ -159,6 +159,7 @@ impl ShardLoop {
                 self.disk.is_busy.set(true);
                 let result = self.perform(effect).await;
                 self.disk.is_busy.set(false);
+                // What waited for room found some; whether there is enough, the reserve tells.
                 if self.disk.is_waiting.replace(false) {
                     self.disk.upkeep_wakeup.wake();
                 }
@@ -182,7 +183,6 @@ impl ShardLoop {
                 while let Err(error) = self.disk.write(octets, offset) {
                     self.wait_for_room(error).await?;
                 }
-                self.goes_on();
                 self.disk.recycle(effect);
             }
             StoreEffect::Sync { commit, .. } => {
@@ -203,10 +203,7 @@ impl ShardLoop {
             let files = self.disk.files.clone();
             let create = move || files.create(segment).and_then(|file| Ok((file.try_clone()?, file)));
             match glommio::executor().spawn_blocking(create).await {
-                Ok((file, synced)) => {
-                    self.goes_on();
-                    return Ok((Rc::new(file), Rc::new(sys::file_from(synced))));
-                }
+                Ok((file, synced)) => return Ok((Rc::new(file), Rc::new(sys::file_from(synced)))),
                 Err(error) => self.wait_for_room(error).await?,
             }
         }
@@ -222,13 +219,6 @@ impl ShardLoop {
         self.handle(Input::StoreRoom { has_room: false });
         sleep(Disk::AGAIN).await;
         Ok(())
-    }
-
-    /// What waited for room found some; whether there is enough, the reserve tells.
-    fn goes_on(&self) {
-        if self.disk.is_waiting.replace(false) {
-            self.disk.upkeep_wakeup.wake();
-        }
     }
 
     async fn sync_directory(&self) -> io::Result<()> {
