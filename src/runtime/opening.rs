@@ -58,7 +58,7 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
         .map_err(|error| StoreError::io(directory, "remove old segments of", error))?;
     if homes.recovered.records > 0 {
         let (records, is_moved) = (homes.recovered.records, homes.is_moved);
-        let (correlations, deliveries) = (homes.recovered.correlations().count(), homes.recovered.deliveries().count());
+        let (correlations, deliveries) = homes.live();
         tracing::info!(records, correlations, deliveries, is_moved, "store recovered");
     }
     for (kind, name, counts) in homes.unconfigured() {

@@ -25,6 +25,8 @@ const MOVED_AT_ONCE: usize = 50_000;
 pub struct Homes<'a> {
     placement: &'a Placement,
     pub recovered: Recovered,
+    /// How much lives under each name.
+    counts: Vec<NameCounts>,
     accounts: Vec<Option<AccountId>>,
     carriers: Vec<Option<CarrierId>>,
     /// Everything is recorded anew, and all old segments go.
@@ -54,7 +56,8 @@ impl<'a> Homes<'a> {
             at.map(|at| CarrierId(at as u16))
         };
         let (accounts, carriers) = (names().map(account).collect(), names().map(carrier).collect());
-        let mut homes = Self { placement, recovered, accounts, carriers, is_moved: false };
+        let counts = recovered.counts();
+        let mut homes = Self { placement, recovered, counts, accounts, carriers, is_moved: false };
         homes.is_moved = homes.recovered.is_spread
             || homes.surplus().next().is_some()
             || homes.all().any(|live| match homes.owner(&live) {
@@ -67,10 +70,20 @@ impl<'a> Homes<'a> {
     /// Accounts and carriers that the configuration does not have, and how much lives under each.
     pub fn unconfigured(&self) -> impl Iterator<Item = (NameKind, &str, NameCounts)> {
         let is_known = |at: usize| self.accounts[at].is_some() || self.carriers[at].is_some();
-        let counts = self.recovered.counts().into_iter().enumerate();
+        let counts = self.counts.iter().enumerate();
         counts.filter(move |(at, counts)| counts.oldest_born.is_some() && !is_known(*at)).map(|(at, counts)| {
             let id = NameId(at as u32);
-            (self.recovered.names.kind(id), self.recovered.names.name(id), counts)
+            (self.recovered.names.kind(id), self.recovered.names.name(id), *counts)
+        })
+    }
+
+    /// How many correlations and deliveries live. Each counts for one account.
+    #[must_use]
+    pub fn live(&self) -> (u64, u64) {
+        let is_account = |at: &usize| self.recovered.names.kind(NameId(*at as u32)) == NameKind::Account;
+        let of_accounts = (0..self.counts.len()).filter(is_account).map(|at| self.counts[at]);
+        of_accounts.fold((0, 0), |(correlations, deliveries), counts| {
+            (correlations + counts.correlations, deliveries + counts.deliveries)
         })
     }
 
@@ -87,7 +100,7 @@ impl<'a> Homes<'a> {
         mut commit: impl FnMut(&mut Shard, &mut ShardStore, &mut Effects) -> Result<(), E>,
     ) -> Result<(), E> {
         let id = shard.id;
-        for (counts, carrier) in self.recovered.counts().iter().zip(&self.carriers) {
+        for (counts, carrier) in self.counts.iter().zip(&self.carriers) {
             if let Some(carrier) = *carrier {
                 shard.reserve_correlations(carrier, counts.correlations as usize);
             }
