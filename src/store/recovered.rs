@@ -40,8 +40,6 @@ pub struct Recovered {
     pub records: u64,
     /// One more than the largest key of an early receipt or delivery, one that is gone too: no key is used twice.
     pub next_key: u64,
-    /// When the newest entry was born, in Unix seconds, gone since or not; 0 without any.
-    pub newest_born: u64,
     /// Whether two journals know of one key. They release their segments apart, so one may forget the removal of what the
     /// other still holds: rewrite everything into the present homes before serving.
     pub is_spread: bool,

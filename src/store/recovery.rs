@@ -47,7 +47,6 @@ pub struct Recovery {
     segments: Vec<SegmentState>,
     records: u64,
     next_key: u64,
-    newest_born: u64,
 }
 
 impl Default for Recovery {
@@ -76,7 +75,6 @@ impl Recovery {
             segments: Vec::new(),
             records: 0,
             next_key: 0,
-            newest_born: 0,
         }
     }
 
@@ -97,7 +95,6 @@ impl Recovery {
             self.segments.push(sorted.state);
             self.records += sorted.records;
             self.next_key = self.next_key.max(sorted.next_key);
-            self.newest_born = self.newest_born.max(sorted.newest_born);
         }
         (&mut self.parts, &self.sources)
     }
@@ -121,7 +118,6 @@ impl Recovery {
             names: self.names,
             records: self.records,
             next_key: self.next_key,
-            newest_born: self.newest_born,
             is_spread: self.parts.iter().any(|part| part.is_spread),
             segments: self.segments,
             sources: self.sources,

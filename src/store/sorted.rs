@@ -55,7 +55,6 @@ pub struct Sorted<'a> {
     pub(super) records: u64,
     /// One more than the largest key of an early receipt or delivery, one that is gone too.
     pub(super) next_key: u64,
-    pub(super) newest_born: u64,
 }
 
 impl<'a> Sorted<'a> {
@@ -73,7 +72,6 @@ impl<'a> Sorted<'a> {
             parts: (0..PARTS).map(|_| Vec::with_capacity(expected)).collect(),
             records: 0,
             next_key: 0,
-            newest_born: 0,
         };
         // An account's deliveries lie in one part, where they can be put in order.
         let mut part_of_name = Vec::new();
@@ -130,13 +128,13 @@ impl<'a> Sorted<'a> {
 
     #[inline]
     fn sight(&mut self, entry: &Entry<'a, NameIndex>, offset: usize, part_of_name: &[usize]) {
-        let (class, name, number, born) = match *entry {
-            Entry::Correlation { carrier, id, born, .. } => (Class::Correlation, carrier, id.bits(), Some(born)),
-            Entry::CorrelationGone { carrier, id } => (Class::Correlation, carrier, id.bits(), None),
-            Entry::Early { carrier, key, born, .. } => (Class::Early, carrier, key, Some(born)),
-            Entry::EarlyGone { carrier, key } => (Class::Early, carrier, key, None),
-            Entry::Delivery { account, key, born, .. } => (Class::Delivery, account, key, Some(born)),
-            Entry::DeliveryGone { account, key } => (Class::Delivery, account, key, None),
+        let (class, name, number, is_gone) = match *entry {
+            Entry::Correlation { carrier, id, .. } => (Class::Correlation, carrier, id.bits(), false),
+            Entry::CorrelationGone { carrier, id } => (Class::Correlation, carrier, id.bits(), true),
+            Entry::Early { carrier, key, .. } => (Class::Early, carrier, key, false),
+            Entry::EarlyGone { carrier, key } => (Class::Early, carrier, key, true),
+            Entry::Delivery { account, key, .. } => (Class::Delivery, account, key, false),
+            Entry::DeliveryGone { account, key } => (Class::Delivery, account, key, true),
         };
         let part = match class {
             Class::Correlation => (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PARTS,
@@ -145,9 +143,8 @@ impl<'a> Sorted<'a> {
                 part_of_name[name.0 as usize]
             }
         };
-        self.newest_born = self.newest_born.max(born.unwrap_or(0));
         // A segment is shorter than 4 GiB (`read_segment`), and so are the indexes of its names than 2^29.
-        let tag = name.0 << 3 | u32::from(born.is_none()) << 2 | class as u32;
+        let tag = name.0 << 3 | u32::from(is_gone) << 2 | class as u32;
         self.parts[part].push(Sighting { number, at: offset as u32, tag });
     }
 }
