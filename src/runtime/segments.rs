@@ -75,11 +75,6 @@ impl SegmentFiles {
         Ok(())
     }
 
-    #[must_use]
-    pub fn has_reserve(&self) -> bool {
-        self.spares().paths.len() >= Self::RESERVE
-    }
-
     pub fn delete(&self, name: SegmentName) -> io::Result<()> {
         let mut spares = self.spares();
         if spares.paths.len() >= Self::RESERVE {
@@ -224,6 +219,12 @@ mod tests {
         let path = std::env::temp_dir().join(format!("trunkline-segments-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         path
+    }
+
+    impl SegmentFiles {
+        fn has_reserve(&self) -> bool {
+            self.spares().paths.len() >= Self::RESERVE
+        }
     }
 
     fn name(sequence: u64) -> SegmentName {

@@ -214,11 +214,6 @@ impl Journal {
         }
     }
 
-    /// Removes the oldest segments in which nothing lives, before the first commit.
-    pub fn release_unused(&mut self, out: &mut Vec<StoreEffect>) {
-        self.release(out);
-    }
-
     /// What is appended next begins another segment.
     pub fn close_segment(&mut self) {
         self.is_filling = false;
@@ -268,7 +263,8 @@ impl Journal {
         self.segments.front().filter(|_| is_filled)
     }
 
-    fn release(&mut self, out: &mut Vec<StoreEffect>) {
+    /// Removes the oldest segments in which nothing lives, as far as the commit that emptied them is durable.
+    pub fn release(&mut self, out: &mut Vec<StoreEffect>) {
         let before = out.len();
         while let Some(oldest) = self.oldest_released_next()
             && oldest.segment.live == 0

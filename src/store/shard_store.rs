@@ -74,7 +74,7 @@ impl ShardStore {
 
     /// Removes the oldest segments in which nothing lives, once everything was restored.
     pub fn release_unused(&mut self, effects: &mut Vec<StoreEffect>) {
-        self.journal.release_unused(effects);
+        self.journal.release(effects);
     }
 
     /// What is appended next begins another segment.
