@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use trunkline::runtime::sys;
+use trunkline::tools::free_addresses;
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
@@ -58,7 +59,7 @@ impl Site {
         durability: &str,
         links: u32,
     ) -> Result<(Process, SocketAddr), Failure> {
-        let (smpp, admin) = (free_address()?, free_address()?);
+        let [smpp, admin] = free_addresses()?;
         let file = self.directory.join("ratio.yaml");
         File::create(&file)?.write_all(configuration(smpp, admin, to, (shards, durability), links).as_bytes())?;
         let mut gateway = self.start("gateway", TRUNKLINE.as_ref(), &format!("serve --config {}", file.display()))?;
@@ -210,9 +211,4 @@ fn ask(admin: SocketAddr, path: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
-}
-
-/// A port that was free a moment ago.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

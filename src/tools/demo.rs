@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ pub fn run(args: &DemoArgs) -> Result<(), String> {
 
 fn demo(args: &DemoArgs, directory: &Path, stop: &Arc<AtomicBool>) -> Result<DemoReport, String> {
     let carrier = Carrier::start()?;
-    let (smpp, admin) = (free_address()?, free_address()?);
+    let [smpp, admin] = super::free_addresses().map_err(|error| format!("no free port: {error}"))?;
     let mut gateway = Gateway::start(directory, &configuration(args, smpp, admin, carrier.address))?;
     gateway.wait_until_ready(admin, stop)?;
     let flags = format!(
@@ -254,12 +254,6 @@ fn is_ready(admin: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
-/// A port that was free a moment ago.
-fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map_err(|error| format!("no free port: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +270,7 @@ mod tests {
         for (answer, expected) in
             [("HTTP/1.1 200 OK\r\n\r\n", true), ("HTTP/1.1 503 Not yet\r\n\r\n", false), ("", false)]
         {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
             let admin = std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();

@@ -16,6 +16,7 @@ pub mod store;
 pub mod values;
 pub mod wire;
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -34,6 +35,19 @@ pub fn stop_on_signals() -> Result<Arc<AtomicBool>, String> {
             .map_err(|error| format!("no signal handler: {error}"))?;
     }
     Ok(stop)
+}
+
+/// So many ports of this host, each another one, that were free a moment ago.
+pub fn free_addresses<const N: usize>() -> std::io::Result<[SocketAddr; N]> {
+    let mut held = Vec::new();
+    let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
+    for address in &mut addresses {
+        // One that is let go may be drawn again at once.
+        let listener = TcpListener::bind(*address)?;
+        *address = listener.local_addr()?;
+        held.push(listener);
+    }
+    Ok(addresses)
 }
 
 /// The arguments these flags mean, with the defaults of the command line.

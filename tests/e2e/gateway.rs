@@ -2,13 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use trunkline::tools::free_addresses;
 
 use crate::peer::{PATIENCE, Peer};
 
@@ -36,7 +38,7 @@ impl Gateway {
 
     fn try_start(yaml: &str) -> Option<Self> {
         let directory = Directory::new();
-        let (smpp, admin) = (free_address(), free_address());
+        let [smpp, admin] = free_addresses().unwrap();
         let smpp_section = if yaml.contains("LISTEN") { "" } else { "smpp: { LISTEN }\n" };
         let listen = format!("listen: \"{smpp}\"");
         let yaml = format!(
@@ -189,5 +191,6 @@ pub fn http(address: SocketAddr, path: &str) -> Option<String> {
 }
 
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
+    let [address] = free_addresses().unwrap();
+    address
 }

@@ -5,13 +5,14 @@ use std::net::TcpListener;
 use std::thread;
 
 use trunkline::smpp::pdu::BindMode;
+use trunkline::tools::free_addresses;
 
 use crate::gateway::{Directory, free_address, http, run};
 use crate::peer::{ROK, plain, with_receipt};
 use crate::world::{Scripted, World};
 
 fn minimal(smpp: std::net::SocketAddr, store: &str) -> String {
-    let (admin, carrier) = (free_address(), free_address());
+    let [admin, carrier] = free_addresses().unwrap();
     format!(
         r#"shards: 1
 store: {{ path: "{store}" }}

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use trunkline::smpp::view::SmView;
+use trunkline::tools::free_addresses;
 
 use crate::carrier::Carrier;
-use crate::gateway::{Directory, Gateway, free_address, http};
+use crate::gateway::{Directory, Gateway, http};
 use crate::peer::PATIENCE;
 use crate::peers::{has, skipped};
 
@@ -93,7 +94,7 @@ routes: [{{ to: north }}]
     ));
     gateway.wait_for_metric("trunkline_links_bound{carrier=\"north\"}", |bound| bound > 0.0);
     let directory = Directory::new();
-    let ports = [0; 3].map(|_: u16| free_address().port());
+    let ports = free_addresses().unwrap().map(|address| address.port());
     let file = directory.write("kannel.conf", &configuration(gateway.smpp, ports));
     let _bearerbox = start("bearerbox", file.to_str().unwrap());
     gateway.wait_for_metric("trunkline_sessions_bound{account=\"acme\"}", |bound| bound == 1.0);

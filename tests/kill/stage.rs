@@ -5,14 +5,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use trunkline::tools::from_flags;
 use trunkline::tools::reconcile::{ReconcileArgs, Verdict, reconcile};
 use trunkline::tools::values::Dice;
+use trunkline::tools::{free_addresses, from_flags};
 
 use crate::process::{Process, let_pass, wait_for};
 
@@ -78,7 +78,7 @@ impl Stage {
             carriers.push(carrier);
             addresses.push(address);
         }
-        let (smpp, admin) = (free_address(), free_address());
+        let [smpp, admin] = free_addresses().unwrap();
         let yaml = configuration(smpp, admin, store, plan.durability, &addresses);
         let file = directory.0.join("trunkline.yaml");
         fs::write(&file, yaml).unwrap();
@@ -274,10 +274,6 @@ pub fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
 }
 
 /// A setting of the environment.
