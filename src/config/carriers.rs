@@ -2,9 +2,11 @@
 
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::accounts::read_rate;
+use super::profile::{self, Profile, Profiles};
 use super::raw::Node;
 use super::reader::{Fields, Value};
 use super::scalars::{choice, duration_or_zero, host_and_port, is_host_name, positive_u16, printable, whole};
@@ -30,7 +32,7 @@ pub struct Carrier {
     pub queue: u32,
     pub queue_wait: Duration,
     pub in_doubt: InDoubt,
-    pub profile: String,
+    pub profile: Arc<Profile>,
     pub message_id: CarrierIdFormats,
     pub state: CarrierState,
     pub shard: ShardPin,
@@ -70,6 +72,12 @@ pub struct CarrierIdFormats {
     pub receipt: CarrierIdFormat,
 }
 
+impl Default for CarrierIdFormats {
+    fn default() -> Self {
+        Self { response: CarrierIdFormat::AsIs, receipt: CarrierIdFormat::AsIs }
+    }
+}
+
 /// Carriers give tens. With both directions they are still counted in 16 bits.
 const MAX_LINKS: u64 = 1_000;
 
@@ -79,15 +87,22 @@ const SPECIFIED_PASSWORD: usize = 8;
 const ID_FORMATS: [(&str, CarrierIdFormat); 3] =
     [("as_is", CarrierIdFormat::AsIs), ("hex", CarrierIdFormat::Hex), ("decimal", CarrierIdFormat::Decimal)];
 
-pub(super) fn read(name: &str, value: &Value<'_>, shards: Option<NonZeroU16>, profiles: &[&str]) -> Option<Carrier> {
+pub(super) fn read(
+    name: &str,
+    value: &Value<'_>,
+    shards: Option<NonZeroU16>,
+    profiles: &Profiles<'_>,
+) -> Option<Carrier> {
     if let Err(message) = printable(1..=64)(name) {
         value.problem(format!("the name {message}"));
     }
     value.fields(|fields| read_fields(name, fields, shards, profiles))
 }
 
-fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>, profiles: &[&str]) -> Carrier {
+fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>, profiles: &Profiles<'_>) -> Carrier {
     let at_least_one = |number| NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN);
+    let profile = carrier.parse("profile", |text| profile::named(text, profiles));
+    let profile = profile.or_else(|| profiles.get("default").cloned()).unwrap_or_default();
     let states = [("active", CarrierState::Active), ("drain", CarrierState::Drain), ("off", CarrierState::Off)];
     Carrier {
         name: name.to_owned(),
@@ -106,8 +121,8 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
             InDoubt::Fail,
             choice(&[("fail", InDoubt::Fail), ("retry", InDoubt::Retry)]),
         ),
-        profile: carrier.parse_or("profile", "default".to_owned(), |text| profile(text, profiles)),
-        message_id: read_id_formats(carrier),
+        message_id: read_id_formats(carrier, profile.message_id),
+        profile,
         state: carrier.parse_or("state", CarrierState::Active, choice(&states)),
         shard: read_pin(carrier, shards),
     }
@@ -159,9 +174,9 @@ fn read_password(carrier: &mut Fields<'_>) -> Secret {
 }
 
 /// One word stands for both. An id kept as it came and one read as a number never meet.
-fn read_id_formats(carrier: &mut Fields<'_>) -> CarrierIdFormats {
-    let as_is = CarrierIdFormats { response: CarrierIdFormat::AsIs, receipt: CarrierIdFormat::AsIs };
-    let Some(value) = carrier.take("message_id") else { return as_is };
+pub(super) fn read_id_formats(carrier: &mut Fields<'_>, base: CarrierIdFormats) -> CarrierIdFormats {
+    let as_is = CarrierIdFormats::default();
+    let Some(value) = carrier.take("message_id") else { return base };
     if !matches!(value.node, Node::Map(_)) {
         let format = value.parse(choice(&ID_FORMATS)).unwrap_or(CarrierIdFormat::AsIs);
         return CarrierIdFormats { response: format, receipt: format };
@@ -179,14 +194,6 @@ fn read_id_formats(carrier: &mut Fields<'_>) -> CarrierIdFormats {
         value.problem("never matches: as_is on one side needs as_is on the other");
     }
     CarrierIdFormats { response, receipt }
-}
-
-fn profile(text: &str, profiles: &[&str]) -> Result<String, String> {
-    if profiles.contains(&text) {
-        Ok(text.to_owned())
-    } else {
-        Err("is neither default nor under `profiles`".to_owned())
-    }
 }
 
 fn server_name(text: &str) -> Result<String, String> {

@@ -15,12 +15,11 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 20] = [
+const UNBUILT: [(&str, Needs, &str); 18] = [
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
-    ("profiles", Needs::Any, "profiles are not built yet: only `default` has effect"),
     ("accounts.*.password.argon2id", Needs::Any, ARGON2ID),
     ("accounts.*.password.*.argon2id", Needs::Any, ARGON2ID),
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
@@ -35,7 +34,6 @@ const UNBUILT: [(&str, Needs, &str); 20] = [
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
     ("carriers.*.tls", Needs::AllBut("false"), "TLS is not built yet: this carrier cannot be reached"),
-    ("carriers.*.profile", Needs::AllBut("default"), "profiles are not built yet: only `default` has effect"),
 ];
 
 const ARGON2ID: &str = "argon2id passwords are not built yet: this one opens no bind";

@@ -10,7 +10,7 @@ use super::reader::{Fields, Problem, Reading, Surroundings, Value};
 use super::scalars::{choice, duration, duration_or_zero, size, whole};
 use super::{
     AccountId, CarrierId, Cdr, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo, accounts,
-    carriers, listeners, routes, unbuilt,
+    carriers, listeners, profile, routes, unbuilt,
 };
 
 /// A configuration that may be run, and what its operator should know.
@@ -67,7 +67,7 @@ fn read_top(top: &mut Fields<'_>) -> Config {
     let admin = top.section("admin", listeners::read_admin);
     let log = top.section("log", read_log);
     let cdr = top.optional("cdr", read_cdr);
-    let profiles = read_profiles(top);
+    let profiles = profile::read(top);
 
     let mut names = Names::default();
     let mut accounts = Vec::new();
@@ -172,17 +172,6 @@ fn read_cdr(cdr: &mut Fields<'_>) -> Cdr {
         path: path.unwrap_or_else(|| cdr.reading.surroundings.base.join("cdr")),
         rotate: cdr.parse_or("rotate", Duration::from_secs(3600), duration),
     }
-}
-
-/// The names of the profiles. What is in them is only looked at when profiles are built; until then each is a map.
-fn read_profiles<'a>(top: &mut Fields<'a>) -> Vec<&'a str> {
-    let mut names = vec!["default"];
-    for (name, value) in entries(top, "profiles") {
-        if value.entries().is_some() {
-            names.push(name);
-        }
-    }
-    names
 }
 
 /// Nothing is forwarded with less than a quarter of its response time left, so a longer wait never ends well.

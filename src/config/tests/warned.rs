@@ -83,8 +83,6 @@ fn what_is_not_built_yet_is_told() {
         ("smpp: { proxy_protocol: true }", "smpp.proxy_protocol"),
         ("http: {}", "http"),
         ("cdr: {}", "cdr"),
-        (&(carrier("profile: odd") + "profiles: { odd: {} }"), "carriers.c.profile"),
-        ("profiles: { odd: {} }", "profiles"),
         (&format!("accounts: {{ a: {{ password: {hash} }} }}"), "accounts.a.password.argon2id"),
         (&format!("accounts: {{ a: {{ password: [p, {hash}] }} }}"), "accounts.a.password[1].argon2id"),
     ] {
