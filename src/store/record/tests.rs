@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::message::DeliveryKind;
+use crate::smpp::message_id::MessageId;
 
 fn encoded(record: &StoreRecord<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
