@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::carrier::{Carrier, Pending, must_not_leave};
+use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
 use super::message::Outcome;
+use super::sending::must_not_leave;
 use super::slab::Key;
 use crate::config::InDoubt;
 use crate::smpp::frame::HEADER_LEN;

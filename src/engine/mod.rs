@@ -30,6 +30,7 @@ pub mod replay;
 pub mod restore;
 pub mod rewrite;
 pub mod router;
+mod sending;
 pub mod session;
 pub mod shard;
 pub mod slab;

@@ -1,0 +1,172 @@
+//! What waits at a carrier and how it leaves: the queue, the rate and the choice of a link.
+//!
+//! A submit leaves at once when the rate allows and a link has room, else it waits in the queue, else it goes back to its
+//! account for the next carrier.
+
+use super::carrier::{Carrier, Pending};
+use super::context::Context;
+use super::event::SubmitError;
+use super::link::{Link, LinkState};
+use super::message::{Outcome, ReturnReason, SubmitInfo};
+use super::slab::Key;
+use super::time::Instant;
+use super::timers::Owner;
+use crate::config::{AccountId, CarrierState};
+use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::frame;
+
+impl Carrier {
+    /// Submits that go to one link before the next has its turn: one write carries many.
+    const RUN: u32 = 16;
+
+    /// Takes a submit from its account's home.
+    pub fn submit(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
+        let config = cx.config.carrier(self.id);
+        if config.state != CarrierState::Active || !self.links.iter().any(Link::may_submit) {
+            return self.give_back(&info, (ReturnReason::NotBound, is_doubtful), body, cx);
+        }
+        if !cx.has_room {
+            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
+        }
+        if self.queue.is_empty()
+            && let Some(link) = self.link_with_room(info.affinity)
+            && self.pace.take(u32::from(info.segments), cx.now).is_ok()
+        {
+            let pending = self.pending(info, is_doubtful, body, cx.now);
+            return self.forward(link, pending, cx);
+        }
+        let fits = self.queue.len() < config.queue as usize
+            && self.pace.fits(self.queue.segments(), u32::from(info.segments), config.queue_wait);
+        if !fits {
+            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
+        }
+        let pending = self.pending(info, is_doubtful, body, cx.now + config.queue_wait);
+        self.look_at = self.look_at.min(pending.give_up_at());
+        self.queue.push(pending);
+        self.pump(cx);
+    }
+
+    /// Sends what waits, as far as rate and windows go.
+    pub fn pump(&mut self, cx: &mut Context<'_>) {
+        while let Some(head) = self.queue.head() {
+            let (segments, affinity) = (u32::from(head.info.segments), head.info.affinity);
+            let is_late = must_not_leave(&head.info, cx);
+            let Some(link) = self.link_with_room(affinity) else { break };
+            if !is_late && let Err(ready) = self.pace.take(segments, cx.now) {
+                cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, ready);
+                break;
+            }
+            let Some(pending) = self.queue.pop() else { break };
+            self.forward(link, pending, cx);
+        }
+        if !self.queue.is_empty() {
+            // What waits must not wait too long, even when nothing else happens.
+            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, self.look_at);
+        }
+    }
+
+    /// A session ended: what no link was given yet is not sent, and what a link has is not sent again.
+    pub fn withdraw(&mut self, account: AccountId, session: Key, cx: &mut Context<'_>) {
+        for link in &mut self.links {
+            let LinkState::Bound(bound) = &mut link.state else { continue };
+            for pending in bound.window.iter_mut() {
+                pending.is_withdrawn |= (pending.info.account, pending.info.session) == (account, session);
+            }
+        }
+        for pending in self.queue.withdraw(account, session) {
+            self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
+        }
+    }
+
+    /// The carrier could not take it just now: it waits at the head. When no link is left, `return_queue` follows.
+    pub fn put_back(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
+        if pending.is_withdrawn {
+            self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
+        } else if must_not_leave(&pending.info, cx) {
+            self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
+        } else {
+            pending.queued_until = pending.queued_until.max(cx.now + cx.config.carrier(self.id).queue_wait);
+            self.look_at = self.look_at.min(pending.give_up_at());
+            self.queue.push_front(pending);
+        }
+    }
+
+    /// No link is left: what waits goes to other carriers.
+    pub fn return_queue(&mut self, cx: &mut Context<'_>) {
+        if self.links.iter().any(Link::may_submit) {
+            return;
+        }
+        while let Some(pending) = self.queue.pop() {
+            self.return_pending(pending, ReturnReason::NotBound, cx);
+        }
+    }
+
+    pub(super) fn give_up_overdue(&mut self, cx: &mut Context<'_>) {
+        for pending in self.queue.expire(|pending| pending.give_up_at() <= cx.now) {
+            if pending.info.deadline <= cx.now {
+                self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+            } else {
+                self.return_pending(pending, ReturnReason::QueueFull, cx);
+            }
+        }
+        let next = self.queue.iter().map(Pending::give_up_at).min().unwrap_or(Instant::NEVER);
+        self.look_at = next.max(cx.now + Self::LOOK_EVERY);
+    }
+
+    fn pending(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], queued_until: Instant) -> Pending {
+        let mut octets = self.spare.pop().unwrap_or_default();
+        octets.extend_from_slice(body);
+        Pending { info, is_doubtful, is_withdrawn: false, body: octets, queued_until, stream_at: 0, written: 0 }
+    }
+
+    fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
+        if must_not_leave(&pending.info, cx) {
+            return self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+        }
+        let LinkState::Bound(bound) = &mut self.links[link].state else { return };
+        pending.stream_at = cx.out.outbox(bound.connection.slot).total_queued();
+        if pending.info.wants_receipt {
+            pending.written = self.unanswered.written();
+        }
+        let deadline = pending.info.deadline;
+        bound.look_at = bound.look_at.min(deadline);
+        let out = cx.out.write(bound.connection);
+        let header_at = out.len();
+        let none = crate::smpp::command::SequenceNumber(0);
+        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.body.len());
+        out.extend_from_slice(&pending.body);
+        // `link_with_room` saw a free place, so the window cannot refuse.
+        if let Ok(sequence) = bound.window.open(pending) {
+            out[header_at + 12..header_at + 16].copy_from_slice(&sequence.0.to_be_bytes());
+        }
+        self.counts.submits_sent += 1;
+        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, deadline);
+    }
+
+    /// Runs of submits stay on one link; parts of one message stay together while it has room.
+    fn link_with_room(&mut self, affinity: u32) -> Option<usize> {
+        let count = self.links.len();
+        if affinity != 0 {
+            let usable = self.links.iter().filter(|link| link.may_submit()).count().max(1);
+            let preferred = affinity as usize % usable;
+            let mut usable_links = self.links.iter().enumerate().filter(|(_, link)| link.may_submit());
+            if let Some((at, link)) = usable_links.nth(preferred)
+                && link.has_room()
+            {
+                return Some(at);
+            }
+        }
+        if self.stay > 0 && self.links[self.current_link].has_room() {
+            self.stay -= 1;
+            return Some(self.current_link);
+        }
+        let found = (1..=count).map(|step| (self.current_link + step) % count).find(|at| self.links[*at].has_room())?;
+        (self.current_link, self.stay) = (found, Self::RUN - 1);
+        Some(found)
+    }
+}
+
+/// Nothing is forwarded with less than a quarter of its time left: the answer would come after the customer was told.
+pub(super) fn must_not_leave(info: &SubmitInfo, cx: &Context<'_>) -> bool {
+    info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4
+}
