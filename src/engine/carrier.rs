@@ -13,6 +13,7 @@ use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::outgoing::{Outgoing, Readdressed};
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
 use super::slab::Slab;
@@ -29,6 +30,7 @@ pub struct Carrier {
     pub queue: SubmitQueue,
     pub pace: Pace,
     pub correlations: Correlations,
+    pub readdressed: Readdressed,
     pub early: EarlyReceipts,
     /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
     pub strangers: Vec<Early>,
@@ -60,7 +62,10 @@ pub struct Pending {
     pub is_doubtful: bool,
     /// Its session ended while it was outstanding: nobody waits for another sending.
     pub is_withdrawn: bool,
+    /// As the customer sent it, for the next carrier.
     pub body: Vec<u8>,
+    /// As this carrier is sent it.
+    pub outgoing: Outgoing,
     /// It waits no longer than this.
     pub queued_until: Instant,
     /// Where in the link's stream its first octet lies.
@@ -90,6 +95,7 @@ impl Carrier {
             queue: SubmitQueue::default(),
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
+            readdressed: Readdressed::default(),
             early: EarlyReceipts::default(),
             strangers: Vec::new(),
             has_strangers: false,
@@ -122,6 +128,7 @@ impl Carrier {
             cx.out.tell(home, done);
         }
         self.recycle(pending.body);
+        self.recycle(pending.outgoing.body);
     }
 
     /// Hands a submit back unsent, or refused in a way that another carrier may mend.
@@ -129,6 +136,7 @@ impl Carrier {
         self.counts.rerouted += 1;
         self.give_back(&pending.info, (reason, pending.is_doubtful), &pending.body, cx);
         self.recycle(pending.body);
+        self.recycle(pending.outgoing.body);
     }
 
     pub fn on_timeout(&mut self, fired: Instant, cx: &mut Context<'_>) {
@@ -146,8 +154,12 @@ impl Carrier {
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let left = &mut cx.out.left;
-                self.counts.correlations_expired += self.correlations.sweep(oldest, |place| left.push(place)) as u64;
+                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
+                let swept = self.correlations.sweep(oldest, |entry| {
+                    left.push(entry.place());
+                    readdressed.remove(entry.id);
+                });
+                self.counts.correlations_expired += swept as u64;
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
                     self.drop_early(early, cx);
                 }
@@ -204,7 +216,7 @@ impl Carrier {
     }
 
     pub fn recycle(&mut self, mut body: Vec<u8>) {
-        if self.spare.len() < Self::SPARE_BODIES {
+        if body.capacity() > 0 && self.spare.len() < Self::SPARE_BODIES {
             body.clear();
             self.spare.push(body);
         }

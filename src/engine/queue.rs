@@ -143,6 +143,7 @@ impl AccountQueue {
 mod tests {
     use super::*;
     use crate::engine::message::SubmitInfo;
+    use crate::engine::outgoing::Outgoing;
     use crate::engine::time::Instant;
     use crate::smpp::message_id::MessageId;
 
@@ -166,6 +167,7 @@ mod tests {
             is_doubtful: false,
             is_withdrawn: false,
             body: Vec::new(),
+            outgoing: Outgoing::default(),
             queued_until,
             stream_at: 0,
             written: 0,

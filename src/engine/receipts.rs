@@ -260,7 +260,8 @@ impl Carrier {
         self.recycle(early.body);
     }
 
-    fn forget_correlation(&self, entry: &Correlation, cx: &mut Context<'_>) {
+    fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
+        self.readdressed.remove(entry.id);
         cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
 
@@ -285,6 +286,7 @@ impl Carrier {
         let batch = cx.out.after_records(cx.placement.home_of_account(account));
         let at = batch.bytes.len();
         receipt::rewrite(body, view, receipt, our_id.as_bytes(), &mut batch.bytes);
+        self.readdressed.give_back(entry.id, &mut batch.bytes, at);
         let body = batch.since(at);
         batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id: entry.id, body });
     }

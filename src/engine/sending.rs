@@ -8,6 +8,7 @@ use super::context::Context;
 use super::event::SubmitError;
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, SubmitInfo};
+use super::outgoing::Outgoing;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
@@ -20,7 +21,7 @@ impl Carrier {
     const RUN: u32 = 16;
 
     /// Takes a submit from its account's home.
-    pub fn submit(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
+    pub fn submit(&mut self, mut info: SubmitInfo, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         if config.state != CarrierState::Active || !self.links.iter().any(Link::may_submit) {
             return self.give_back(&info, (ReturnReason::NotBound, is_doubtful), body, cx);
@@ -28,19 +29,25 @@ impl Carrier {
         if !cx.has_room {
             return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
         }
+        let outgoing = match self.outgoing(body, &mut info, cx) {
+            Ok(outgoing) => outgoing,
+            // Another carrier may take it as it is.
+            Err(status) => return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx),
+        };
         if self.queue.is_empty()
             && let Some(link) = self.link_with_room(info.affinity)
             && self.pace.take(u32::from(info.segments), cx.now).is_ok()
         {
-            let pending = self.pending(info, is_doubtful, body, cx.now);
+            let pending = self.pending(info, is_doubtful, body, outgoing, cx.now);
             return self.forward(link, pending, cx);
         }
         let fits = self.queue.len() < config.queue as usize
             && self.pace.fits(self.queue.segments(), u32::from(info.segments), config.queue_wait);
         if !fits {
+            self.recycle(outgoing.body);
             return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
         }
-        let pending = self.pending(info, is_doubtful, body, cx.now + config.queue_wait);
+        let pending = self.pending(info, is_doubtful, body, outgoing, cx.now + config.queue_wait);
         self.look_at = self.look_at.min(pending.give_up_at());
         self.queue.push(pending);
         self.pump(cx);
@@ -113,10 +120,26 @@ impl Carrier {
         self.look_at = next.max(cx.now + Self::LOOK_EVERY);
     }
 
-    fn pending(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], queued_until: Instant) -> Pending {
+    fn pending(
+        &mut self,
+        info: SubmitInfo,
+        is_doubtful: bool,
+        body: &[u8],
+        outgoing: Outgoing,
+        queued_until: Instant,
+    ) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        Pending { info, is_doubtful, is_withdrawn: false, body: octets, queued_until, stream_at: 0, written: 0 }
+        Pending {
+            info,
+            is_doubtful,
+            is_withdrawn: false,
+            body: octets,
+            outgoing,
+            queued_until,
+            stream_at: 0,
+            written: 0,
+        }
     }
 
     fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
@@ -133,8 +156,8 @@ impl Carrier {
         let out = cx.out.write(bound.connection);
         let header_at = out.len();
         let none = crate::smpp::command::SequenceNumber(0);
-        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.body.len());
-        out.extend_from_slice(&pending.body);
+        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.sent().len());
+        out.extend_from_slice(pending.sent());
         // `link_with_room` saw a free place, so the window cannot refuse.
         if let Ok(sequence) = bound.window.open(pending) {
             out[header_at + 12..header_at + 16].copy_from_slice(&sequence.0.to_be_bytes());

@@ -149,7 +149,7 @@ impl<'a> SmView<'a> {
             }
         }
         // Stray octets too few to be a TLV, and zero padding, are a habit of real peers and harm nobody.
-        let left = &self.optional[tlvs.at..];
+        let left = tlvs.rest();
         if left.len() >= 4 && left.iter().any(|octet| *octet != 0) {
             return Err(CommandStatus::RINVOPTPARSTREAM);
         }
@@ -197,6 +197,14 @@ pub struct Tlv<'a> {
 pub struct Tlvs<'a> {
     octets: &'a [u8],
     at: usize,
+}
+
+impl<'a> Tlvs<'a> {
+    /// What was not walked yet; after the end, what is not well-formed.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.octets[self.at..]
+    }
 }
 
 impl<'a> Iterator for Tlvs<'a> {
