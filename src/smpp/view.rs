@@ -99,7 +99,7 @@ impl<'a> SmView<'a> {
     /// The well-formed TLVs; stops quietly at the first that is not.
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
-        Tlvs { octets: self.optional, at: 0 }
+        Tlvs::of(self.optional)
     }
 
     /// The value of the first TLV with this tag.
@@ -197,6 +197,13 @@ pub struct Tlv<'a> {
 pub struct Tlvs<'a> {
     octets: &'a [u8],
     at: usize,
+}
+
+impl<'a> Tlvs<'a> {
+    #[must_use]
+    pub fn of(octets: &'a [u8]) -> Self {
+        Self { octets, at: 0 }
+    }
 }
 
 impl<'a> Iterator for Tlvs<'a> {

@@ -103,10 +103,10 @@ impl Entry {
     /// As the gateway works with it: narrow.
     fn worked_body(&self) -> Vec<u8> {
         let sent = self.sent_body();
-        let narrowed = receipt::narrowed(&sent, &SmView::deliver(&sent).unwrap());
+        let narrowed = receipt::narrowed(&sent, &SmView::deliver(&sent).unwrap(), &self.habits);
         let is_wide = self.is_wide || self.tlvs.iter().any(|(_, _, is_wide)| *is_wide);
-        assert_eq!(narrowed.is_some(), is_wide, "{}", self.name);
-        if self.is_mo { sent } else { narrowed.unwrap_or(sent) }
+        assert_eq!(narrowed.is_some(), is_wide && !self.is_mo, "{}", self.name);
+        narrowed.unwrap_or(sent)
     }
 
     fn body(&self, spelling: Spelling, is_wide: bool) -> Vec<u8> {

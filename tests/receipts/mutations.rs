@@ -42,7 +42,7 @@ enum Done {
 
 fn try_one(body: &[u8], habits: &Habits) -> Done {
     let Ok(view) = SmView::deliver(body) else { return Done::Unreadable };
-    let narrowed = receipt::narrowed(body, &view);
+    let narrowed = receipt::narrowed(body, &view, habits);
     let body = narrowed.as_deref().unwrap_or(body);
     let view = SmView::deliver(body).expect("a narrowed body can be read");
     let details = receipt::details(&view);

@@ -1,14 +1,17 @@
 //! Receipts whose text is in UCS-2: some carriers write them as they write a message with a name that needs it.
 
-use super::scan;
+use super::{Habits, KnownBy, Mark, scan};
 use crate::smpp::view::{SmView, tag};
 
 /// The body of a receipt with its text in ASCII, when it came in UCS-2: an octet a letter, so that the id in it can be given
 /// in our spelling as in any other receipt. What `data_coding` says is not believed either way: carriers set 8 and write ASCII.
 #[must_use]
-pub fn narrowed(body: &[u8], view: &SmView<'_>) -> Option<Vec<u8>> {
+pub fn narrowed(body: &[u8], view: &SmView<'_>, habits: &Habits) -> Option<Vec<u8>> {
     let text = view.text();
     if text.first() != Some(&0) || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    if habits.by == KnownBy::Flag && Mark::of(view.esm_class).is_none() {
         return None;
     }
     // A letter of the message that has no place in ASCII is a question mark here.
