@@ -246,6 +246,41 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_profile_of_receipts_begins_as_another_and_says_what_differs() {
+    use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, StateName, StateSet};
+    let text = "profiles:
+  one: { receipts: { by: content, final: DELIVRD, states: { GONE: UNDELIV }, time_zone: \"-03:30\" } }
+  two: { like: one, receipts: { id_from: text, states: { gone: deleted, 9: EXPIRED } } }
+  three: { like: two, receipts: { by: flag, time_zone: as_is } }
+  four: { like: unflagged_receipts, receipts: { time_zone: UTC } }
+";
+    let receipts = |name: &str| {
+        let text = format!("{text}{}", carrier(&format!("profile: {name}")));
+        config(&text).carriers[0].profile.receipts.clone()
+    };
+    let name = |word: &str, state| StateName { word: word.into(), state };
+    let one = receipts("one");
+    assert_eq!((one.by, one.id_from, one.zone_minutes), (KnownBy::Content, IdFrom::Both, Some(-210)));
+    assert_eq!(one.finals, StateSet::of(&[MessageState::Delivered]));
+    let two = receipts("two");
+    assert_eq!((two.by, two.id_from, two.finals), (KnownBy::Content, IdFrom::Text, one.finals));
+    let states = [("gone", MessageState::Deleted), ("9", MessageState::Expired), ("GONE", MessageState::Undeliverable)];
+    assert_eq!(two.states, states.map(|(word, state)| name(word, state)));
+    assert_eq!(receipts("three"), ReceiptHabits { by: KnownBy::Flag, zone_minutes: None, ..two });
+    let four = ReceiptHabits { by: KnownBy::Content, zone_minutes: Some(0), ..ReceiptHabits::DEFAULT };
+    assert_eq!(receipts("four"), four);
+    assert_eq!(receipts("hex_then_decimal"), ReceiptHabits::DEFAULT);
+}
+
+#[test]
+fn the_presets_of_ids_say_how_each_side_writes_them() {
+    let formats = |name: &str| config(&carrier(&format!("profile: {name}"))).carriers[0].message_id;
+    let (hex, decimal) = (CarrierIdFormat::Hex, CarrierIdFormat::Decimal);
+    assert_eq!(formats("hex_then_decimal"), CarrierIdFormats { response: hex, receipt: decimal });
+    assert_eq!(formats("decimal_then_hex"), CarrierIdFormats { response: decimal, receipt: hex });
+}
+
+#[test]
 fn the_files_in_config_have_neither_problems_nor_warnings() {
     let minimal = parse_text(include_str!("../../config/minimal.yaml")).unwrap();
     let example = parse_text(include_str!("../../config/example.yaml")).unwrap();

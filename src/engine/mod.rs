@@ -21,6 +21,7 @@ pub mod id_source;
 pub mod link;
 mod link_end;
 pub mod message;
+pub mod mo;
 pub mod outgoing;
 pub mod placement;
 pub mod queue;

@@ -99,7 +99,7 @@ impl<'a> SmView<'a> {
     /// The well-formed TLVs; stops quietly at the first that is not.
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
-        Tlvs { octets: self.optional, at: 0 }
+        Tlvs::of(self.optional)
     }
 
     /// The value of the first TLV with this tag.
@@ -200,6 +200,11 @@ pub struct Tlvs<'a> {
 }
 
 impl<'a> Tlvs<'a> {
+    #[must_use]
+    pub fn of(octets: &'a [u8]) -> Self {
+        Self { octets, at: 0 }
+    }
+
     /// What was not walked yet; after the end, what is not well-formed.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {

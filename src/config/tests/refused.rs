@@ -238,6 +238,31 @@ fn a_carrier_is_checked_key_by_key() {
 }
 
 #[test]
+fn a_profile_of_receipts_says_only_what_can_be_meant() {
+    for (fields, path) in [
+        ("by: guess", "by"),
+        ("id_from: [tlv, text]", "id_from"),
+        ("final: []", "final"),
+        ("final: [DELIVRD, GONE]", "final[1]"),
+        ("final: DELIVRD!", "final"),
+        ("states: { GONE: LOST }", "states.GONE"),
+        ("states: { \"GONE AWAY\": UNDELIV }", "states.\"GONE AWAY\""),
+        ("states: [UNDELIV]", "states"),
+        ("time_zone: CET", "time_zone"),
+        ("time_zone: \"+5:30\"", "time_zone"),
+        ("time_zone: \"05:30\"", "time_zone"),
+        ("time_zone: \"+05:60\"", "time_zone"),
+        ("time_zone: \"+15:00\"", "time_zone"),
+        ("zone: UTC", "zone"),
+    ] {
+        refused(
+            &format!("profiles: {{ p: {{ receipts: {{ {fields} }} }} }}"),
+            &[&format!("profiles.p.receipts.{path}")],
+        );
+    }
+}
+
+#[test]
 fn routes_name_what_exists_and_can_match() {
     let base = "accounts: { a: { password: p } }\n\
                 carriers:\n  c: { connect: \"h:1\", system_id: u, password: p }\n  d: { connect: \"h:1\", system_id: u, password: p }\n";
