@@ -1,5 +1,6 @@
 //! The `carriers` section: where each SMSC is, as whom we bind, and how much it takes.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::smpp::message_id::CarrierIdFormat;
 pub struct Carrier {
     pub name: String,
     pub connect: Connect,
+    /// Where our side of the connection begins; `None`: as the host's routes say.
+    pub source_address: Option<IpAddr>,
     pub tls: CarrierTls,
     pub system_id: String,
     pub password: Secret,
@@ -107,6 +110,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
     Carrier {
         name: name.to_owned(),
         connect: read_connect(carrier),
+        source_address: carrier.parse("source_address", ip_address),
         tls: carrier.take("tls").map_or(CarrierTls::Off, |value| read_tls(&value)),
         system_id: carrier.required("system_id").and_then(|value| value.parse(printable(1..=15))).unwrap_or_default(),
         password: read_password(carrier),
@@ -197,5 +201,10 @@ pub(super) fn read_id_formats(carrier: &mut Fields<'_>, base: CarrierIdFormats) 
 }
 
 fn server_name(text: &str) -> Result<String, String> {
-    if is_host_name(text) { Ok(text.to_owned()) } else { Err("must be a host name".to_owned()) }
+    let is_name = is_host_name(text) || text.parse::<IpAddr>().is_ok();
+    if is_name { Ok(text.to_owned()) } else { Err("must be a host name or an IP address".to_owned()) }
+}
+
+fn ip_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "must be an IP address of this host, such as 192.0.2.7".to_owned())
 }

@@ -24,5 +24,6 @@ mod receipts;
 mod routing;
 mod sessions;
 mod store;
+mod tls;
 mod tools;
 mod world;

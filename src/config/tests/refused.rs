@@ -201,6 +201,8 @@ fn a_carrier_is_checked_key_by_key() {
         ("tls: { ca: }", "tls.ca"),
         ("tls: { server_name: a b }", "tls.server_name"),
         ("tls: { certificate: c }", "tls.certificate"),
+        ("source_address: localhost", "source_address"),
+        ("source_address: \"127.0.0.1:2775\"", "source_address"),
         ("system_type: thirteen-long", "system_type"),
         ("bind: both", "bind"),
         ("links: 0", "links"),
