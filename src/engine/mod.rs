@@ -21,6 +21,7 @@ pub mod id_source;
 pub mod link;
 mod link_end;
 pub mod message;
+pub mod pace;
 pub mod placement;
 pub mod queue;
 pub mod random;

@@ -116,7 +116,16 @@ impl Carrier {
     fn pending(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], queued_until: Instant) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        Pending { info, is_doubtful, is_withdrawn: false, body: octets, queued_until, stream_at: 0, written: 0 }
+        Pending {
+            info,
+            is_doubtful,
+            is_withdrawn: false,
+            body: octets,
+            queued_until,
+            stream_at: 0,
+            written: 0,
+            pace_epoch: 0,
+        }
     }
 
     fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
@@ -128,6 +137,7 @@ impl Carrier {
         if pending.info.wants_receipt {
             pending.written = self.unanswered.written();
         }
+        pending.pace_epoch = self.pace.epoch();
         let deadline = pending.info.deadline;
         bound.look_at = bound.look_at.min(deadline);
         let out = cx.out.write(bound.connection);
