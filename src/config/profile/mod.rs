@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use links::LinkHabits;
 pub use receipts::ReceiptHabits;
-pub use statuses::StatusTable;
+pub use statuses::{StatusTable, Then};
 pub use submits::SubmitHabits;
 
 use super::carriers::{CarrierIdFormats, read_id_formats};
