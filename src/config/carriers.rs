@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accounts::read_rate;
+use super::accounts::{read_rate, read_rate_as};
 use super::profile::{self, Profile, Profiles};
 use super::raw::Node;
 use super::reader::{Fields, Value};
@@ -31,6 +31,8 @@ pub struct Carrier {
     pub window: NonZeroU16,
     /// All its links together; `None`: unlimited.
     pub rate: Option<Rate>,
+    /// Of each source address, all its links together; `None`: unlimited.
+    pub source_rate: Option<Rate>,
     /// Submits waiting for rate or window.
     pub queue: u32,
     pub queue_wait: Duration,
@@ -118,6 +120,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
         links: carrier.parse_or("links", at_least_one(2), |text| whole(1..=MAX_LINKS)(text).map(at_least_one)),
         window: carrier.parse_or("window", at_least_one(100), positive_u16),
         rate: read_rate(carrier),
+        source_rate: read_rate_as(carrier, "source_rate", "source_burst"),
         queue: carrier.parse_or("queue", 10_000, whole(0..=u64::from(u32::MAX))),
         queue_wait: carrier.parse_or("queue_wait", Duration::from_secs(5), duration_or_zero),
         in_doubt: carrier.parse_or(

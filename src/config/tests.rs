@@ -2,6 +2,7 @@
 
 mod refused;
 mod secrets;
+mod statuses;
 mod warned;
 
 use std::path::{Path, PathBuf};

@@ -14,10 +14,10 @@ use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::outgoing::{Outgoing, Readdressed};
+use super::pace::Pace;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
 use super::slab::Slab;
-use super::throttle::Pace;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use crate::config::{self, CarrierId};
@@ -72,6 +72,8 @@ pub struct Pending {
     pub stream_at: u64,
     /// Its number among the receipt-requesting submits written to this carrier.
     pub written: u64,
+    /// Since which decrease of the pace it is under way.
+    pub pace_epoch: u32,
 }
 
 impl Pending {

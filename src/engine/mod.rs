@@ -23,6 +23,7 @@ mod link_end;
 pub mod message;
 pub mod mo;
 pub mod outgoing;
+pub mod pace;
 pub mod placement;
 pub mod queue;
 pub mod random;

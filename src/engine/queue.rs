@@ -171,6 +171,7 @@ mod tests {
             queued_until,
             stream_at: 0,
             written: 0,
+            pace_epoch: 0,
         }
     }
 

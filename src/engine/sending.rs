@@ -139,6 +139,7 @@ impl Carrier {
             queued_until,
             stream_at: 0,
             written: 0,
+            pace_epoch: 0,
         }
     }
 
@@ -151,6 +152,7 @@ impl Carrier {
         if pending.info.wants_receipt {
             pending.written = self.unanswered.written();
         }
+        pending.pace_epoch = self.pace.epoch();
         let deadline = pending.info.deadline;
         bound.look_at = bound.look_at.min(deadline);
         let out = cx.out.write(bound.connection);
