@@ -13,8 +13,11 @@ use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::part_links::{PartLinks, part_links};
+use super::parts::Claim;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
+use super::references::References;
 use super::slab::Slab;
 use super::throttle::Pace;
 use super::time::Instant;
@@ -27,6 +30,9 @@ pub struct Carrier {
     pub id: CarrierId,
     pub links: Vec<Link>,
     pub queue: SubmitQueue,
+    pub part_links: PartLinks,
+    /// With `remap_references`.
+    pub references: Option<Box<References>>,
     pub pace: Pace,
     pub correlations: Correlations,
     pub early: EarlyReceipts,
@@ -56,6 +62,7 @@ pub struct Carrier {
 #[derive(Debug)]
 pub struct Pending {
     pub info: SubmitInfo,
+    pub claim: Claim,
     /// An earlier sending may have been accepted: its link was lost before the answer came.
     pub is_doubtful: bool,
     /// Its session ended while it was outstanding: nobody waits for another sending.
@@ -88,6 +95,8 @@ impl Carrier {
             id,
             links,
             queue: SubmitQueue::default(),
+            part_links: part_links(),
+            references: config.remap_references.then(|| Box::new(References::new(keys))),
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
             early: EarlyReceipts::default(),
@@ -171,7 +180,7 @@ impl Carrier {
 
     /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Some(pending) = self.queue.pop() {
+        for pending in self.queue.take(|_| true) {
             self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
         }
         for link in 0..self.links.len() {
