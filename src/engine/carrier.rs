@@ -13,13 +13,13 @@ use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::pace::Pace;
 use super::part_links::{PartLinks, part_links};
 use super::parts::Claim;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
 use super::references::References;
 use super::slab::Slab;
-use super::throttle::Pace;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use crate::config::{self, CarrierId};
@@ -74,6 +74,8 @@ pub struct Pending {
     pub stream_at: u64,
     /// Its number among the receipt-requesting submits written to this carrier.
     pub written: u64,
+    /// Since which decrease of the pace it is under way.
+    pub pace_epoch: u32,
 }
 
 impl Pending {

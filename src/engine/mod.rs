@@ -21,6 +21,7 @@ pub mod id_source;
 pub mod link;
 mod link_end;
 pub mod message;
+pub mod pace;
 pub mod part_links;
 pub mod parts;
 pub mod placement;

@@ -235,6 +235,7 @@ mod tests {
             queued_until,
             stream_at: 0,
             written: 0,
+            pace_epoch: 0,
         }
     }
 

@@ -157,7 +157,17 @@ impl Carrier {
     ) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        Pending { info, claim, is_doubtful, is_withdrawn: false, body: octets, queued_until, stream_at: 0, written: 0 }
+        Pending {
+            info,
+            claim,
+            is_doubtful,
+            is_withdrawn: false,
+            body: octets,
+            queued_until,
+            stream_at: 0,
+            written: 0,
+            pace_epoch: 0,
+        }
     }
 
     fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
@@ -171,6 +181,7 @@ impl Carrier {
         }
         let (info, connection) = (pending.info, bound.connection);
         let deadline = info.deadline;
+        pending.pace_epoch = self.pace.epoch();
         bound.look_at = bound.look_at.min(deadline);
         let out = cx.out.write(bound.connection);
         let header_at = out.len();
