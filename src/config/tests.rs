@@ -116,6 +116,7 @@ fn a_carrier_needs_only_where_and_who() {
     assert_eq!((carrier.links.get(), carrier.window.get(), carrier.rate), (2, 100, None));
     assert_eq!((carrier.queue, carrier.queue_wait), (10_000, Duration::from_secs(5)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Fail, "default"));
+    assert!(!carrier.remap_references);
     let as_is = CarrierIdFormats { response: CarrierIdFormat::AsIs, receipt: CarrierIdFormat::AsIs };
     assert_eq!(carrier.message_id, as_is);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Active, ShardPin::Auto));
@@ -160,7 +161,7 @@ fn every_key_of_a_carrier_is_read() {
     let text = carrier(
         "source_address: 192.0.2.7, tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
          rate: 200, burst: 7, queue: 0, queue_wait: 250ms, in_doubt: retry, profile: odd,
-         message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
+         remap_references: true, message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
     ) + "profiles: { odd: { message_id: hex } }\n";
     let carrier = &config(&text).carriers[0];
     let ca = Some(PathBuf::from("/etc/trunkline/ca.pem"));
@@ -172,6 +173,7 @@ fn every_key_of_a_carrier_is_read() {
     assert_eq!(carrier.rate.unwrap().burst.get(), 7);
     assert_eq!((carrier.queue, carrier.queue_wait), (0, Duration::from_millis(250)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Retry, "odd"));
+    assert!(carrier.remap_references);
     assert_eq!(carrier.message_id.response, CarrierIdFormat::Hex);
     assert_eq!(carrier.message_id.receipt, CarrierIdFormat::Decimal);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Drain, ShardPin::Shard(1)));

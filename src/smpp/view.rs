@@ -118,6 +118,21 @@ impl<'a> SmView<'a> {
         }
     }
 
+    /// Where `text` starts in the body.
+    #[must_use]
+    pub fn text_at(&self) -> Option<usize> {
+        if !self.short_message.is_empty() {
+            return Some(self.short_message_at);
+        }
+        self.tlvs().find(|tlv| tlv.tag == tag::MESSAGE_PAYLOAD).map(|tlv| self.value_at(&tlv))
+    }
+
+    /// Where the value of a TLV of this message starts in its body.
+    #[must_use]
+    pub fn value_at(&self, tlv: &Tlv<'_>) -> usize {
+        self.short_message_at + self.short_message.len() + tlv.at + 4
+    }
+
     /// Whether the text begins with a user data header (SMPP 3.4, section 5.2.12).
     #[must_use]
     pub fn has_udh(&self) -> bool {

@@ -214,6 +214,7 @@ fn a_carrier_is_checked_key_by_key() {
         ("queue: -1", "queue"),
         ("queue_wait: 5", "queue_wait"),
         ("in_doubt: ask", "in_doubt"),
+        ("remap_references: 8", "remap_references"),
         ("profile: odd", "profile"),
         ("message_id: uuid", "message_id"),
         ("message_id: { response: uuid }", "message_id.response"),
