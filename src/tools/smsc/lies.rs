@@ -21,9 +21,9 @@ const UNBIND_SEQUENCE: SequenceNumber = SequenceNumber(0x7FFF_FFFF);
 /// A carrier that has said goodbye closes after this long at the latest.
 const GOODBYE_NS: u64 = 1_000_000_000;
 
-/// Bad habits; all of them are off unless set.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Misbehaviour")]
+/// Bad habits; all of them are off unless set. A SIGUSR1 ends them, and `errors` and `no_answer` with them.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Misbehaviour (ends at SIGUSR1)")]
 pub struct Lies {
     /// Answers that are sent a second time, in percent
     #[arg(long, default_value_t = 0.0, value_parser = percent)]
@@ -58,6 +58,11 @@ pub struct Lies {
 }
 
 impl Carrier {
+    /// From now on it is a good carrier, that refuses nothing and answers everything.
+    pub(super) fn behave(&mut self) {
+        (self.args.lies, self.args.errors, self.args.no_answer) = (Lies::default(), Mix::default(), 0.0);
+    }
+
     /// How much longer the carrier stalls.
     pub(super) fn stalled_for(&self, now: u64) -> u64 {
         let Lies { stall_every: Some(every), stall: Some(stall), .. } = &self.args.lies else { return 0 };
@@ -104,6 +109,9 @@ impl Carrier {
 
     /// Says goodbye and closes a moment later, or closes at once.
     pub(super) fn leave_peer(&mut self, peer: &Peer, now: u64) {
+        if self.args.lies.close_every.is_none() && !peer.said_goodbye.get() {
+            return;
+        }
         if !peer.said_goodbye.get() && self.dice.below(2) == 0 {
             peer.said_goodbye.set(true);
             let mut out = peer.outbox.bytes.borrow_mut();

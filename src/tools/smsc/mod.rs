@@ -26,6 +26,7 @@ use std::time::Duration;
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement};
 use serde::Serialize;
+use signal_hook::consts::SIGUSR1;
 
 use super::ids::IdFormat;
 use super::report::{StatusCounts, Table};
@@ -287,6 +288,8 @@ pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>)
         .io_memory(64 << 10)
         .make()
         .map_err(|error| format!("no executor: {error}"))?;
+    let behave = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGUSR1, Arc::clone(&behave)).map_err(|error| format!("no signal handler: {error}"))?;
     let cpu_before = thread_cpu_ns();
     let mut carrier = Carrier::new(args.clone(), monotonic_ns());
     carrier.entries = file.as_ref().map(|file| Entries::to(file.lines())).unwrap_or_default();
@@ -294,7 +297,7 @@ pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>)
     let pulse = Pulse::start(1, PULSE).map_err(|error| format!("no pulse: {error}"))?;
     let mut report = executor.run(async move {
         glommio::spawn_local(pulse.keep_awake(0)).detach();
-        conduct(carrier, listeners, Arc::clone(stop)).await
+        conduct(carrier, listeners, Arc::clone(stop), behave).await
     });
     file.as_ref().map_or(Ok(()), LedgerFile::close)?;
     report.cpu_seconds = (thread_cpu_ns() - cpu_before) as f64 / 1e9;
@@ -305,6 +308,7 @@ async fn conduct(
     carrier: Rc<RefCell<Carrier>>,
     listeners: Vec<std::net::TcpListener>,
     stop: Arc<AtomicBool>,
+    behave: Arc<AtomicBool>,
 ) -> SmscReport {
     for listener in listeners {
         glommio::spawn_local(accept(Rc::clone(&carrier), listener)).detach();
@@ -319,6 +323,9 @@ async fn conduct(
         Timer::new(tick).await;
         let now = monotonic_ns();
         let mut carrier = carrier.borrow_mut();
+        if behave.swap(false, Ordering::Relaxed) {
+            carrier.behave();
+        }
         carrier.tick(now);
         if carrier.is_done() || now >= deadline || stop.load(Ordering::Relaxed) {
             carrier.entries.flush();
