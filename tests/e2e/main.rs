@@ -21,6 +21,7 @@ mod limits;
 mod malformed;
 mod peer;
 mod receipts;
+mod rewriting;
 mod routing;
 mod sessions;
 mod store;
