@@ -113,7 +113,15 @@ impl Carrier {
                 });
                 let body = body.to_vec();
                 // No submit of this process may take it: it was parked before any of them was written.
-                self.early.park(Early { key, born, place, fingerprints: [None; 2], before: 0, body });
+                self.early.park(Early {
+                    key,
+                    born,
+                    place,
+                    fingerprints: [None; 2],
+                    before: 0,
+                    body,
+                    addresses: Box::default(),
+                });
             }
             Restored::Delivery { .. } => {}
         }

@@ -24,6 +24,7 @@ mod peer;
 mod processes;
 mod proxy;
 mod receipts;
+mod rewriting;
 mod routing;
 mod sessions;
 mod store;

@@ -184,6 +184,11 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     if carrier.early.len() + carrier.refused.len() > 1 << 16 || carrier.in_hand.len() > 1 << 16 {
         return Some(format!("{}: too much in hand", config.name));
     }
+    // The addresses of a correlation go with it, and its last receipt still needs them.
+    let (kept, needed) = (carrier.readdressed.len(), carrier.correlations.len() + carrier.in_hand.len());
+    if kept > needed {
+        return Some(format!("{}: addresses of {kept} submits, {needed} need them", config.name));
+    }
     None
 }
 
