@@ -262,7 +262,7 @@ fn a_carrier_that_refuses_most_binds_is_not_hammered() {
 
 #[test]
 fn receipts_for_ids_nobody_knows_are_taken_and_counted_however_many() {
-    let mut stage = Stage::new("--receipts 0..50ms --stray-receipts 3000 --delivery-window 1000");
+    let mut stage = Stage::new("--latency 0..300ms --receipts 0..50ms --stray-receipts 3000 --delivery-window 1000");
     stage.wait_for_north();
     let reports = stage.two_phases(|_| {});
     reports.iter().for_each(is_whole);
