@@ -79,6 +79,9 @@ impl Sim {
     }
 
     pub(crate) fn smsc_acknowledged(&mut self, carrier: usize, wire: WireId, frame: &Frame<'_>) {
+        if self.smscs[carrier].link(wire).is_some_and(|link| link.strays.remove(&frame.sequence.0)) {
+            return;
+        }
         let link = self.smscs[carrier].link(wire);
         let Some(number) = link.and_then(|link| link.delivering.remove(&frame.sequence.0)) else {
             self.fail(&format!("a deliver_sm_resp to sequence {} that was not open", frame.sequence.0));
