@@ -39,6 +39,12 @@ pub enum Restored<'a> {
         born: u32,
         body: &'a [u8],
     },
+    Unrouted {
+        carrier: CarrierId,
+        key: u64,
+        born: u32,
+        body: &'a [u8],
+    },
     /// Those of one account come in the order of their keys.
     Delivery {
         account: AccountId,
@@ -54,7 +60,9 @@ impl Shard {
     /// Takes back an entry whose home this is, before `start`.
     pub fn restore(&mut self, entry: &Restored<'_>, place: Option<Place>, now: Instant, out: &mut Effects) {
         let (carrier, account) = match *entry {
-            Restored::Correlation { carrier, .. } | Restored::Early { carrier, .. } => (Some(carrier), None),
+            Restored::Correlation { carrier, .. }
+            | Restored::Early { carrier, .. }
+            | Restored::Unrouted { carrier, .. } => (Some(carrier), None),
             Restored::Delivery { account, .. } => (None, Some(account)),
         };
         if let Some(carrier) = carrier.and_then(|carrier| self.carriers[carrier.index()].as_mut()) {
@@ -102,6 +110,7 @@ impl Carrier {
                 // No submit of this process may take it: it was parked before any of them was written.
                 self.early.park(Early { key, born, place, fingerprints: [None; 2], before: 0, body });
             }
+            Restored::Unrouted { key, born, body, .. } => self.restore_unrouted(key, born, body, place, cx),
             Restored::Delivery { .. } => {}
         }
     }

@@ -4,6 +4,7 @@ pub mod command;
 pub mod data_sm;
 pub mod frame;
 pub mod id_cipher;
+pub mod keyword;
 pub mod message_id;
 pub mod pdu;
 pub mod receipt;

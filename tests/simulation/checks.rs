@@ -124,11 +124,13 @@ impl Sim {
                     carrier.early.len(),
                     carrier.in_hand.len(),
                     carrier.refused.len(),
+                    carrier.unrouted.len(),
                     carrier.queue.len(),
                     carrier.counts.outstanding as usize,
                 ];
-                if counts != [0; 5] {
-                    return Some(format!("carrier {}: early, in hand, refused, queued, sent {counts:?}", carrier.id.0));
+                if counts != [0; 6] {
+                    let what = "early, in hand, refused, unrouted, queued, sent";
+                    return Some(format!("carrier {}: {what} {counts:?}", carrier.id.0));
                 }
             }
         }
@@ -182,6 +184,9 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     }
     if carrier.early.len() + carrier.refused.len() > 1 << 16 || carrier.in_hand.len() > 1 << 16 {
         return Some(format!("{}: too much in hand", config.name));
+    }
+    if carrier.unrouted.len() > 1 << 16 {
+        return Some(format!("{}: too many MO that nobody is named for", config.name));
     }
     None
 }

@@ -35,7 +35,7 @@ pub(crate) struct SmscLink {
     next_sequence: SequenceNumber,
     pub(crate) stalled_until: u64,
     /// Receipts and MO on their way, by our sequence_number.
-    pub(crate) delivering: BTreeMap<u32, u32>,
+    pub(crate) delivering: BTreeMap<u32, (u32, CommandId)>,
     /// Submits it has not answered.
     pub(crate) unanswered: BTreeSet<u32>,
 }
@@ -117,7 +117,7 @@ impl Sim {
                 self.smsc_bound(carrier, wire, frame);
             }
             CommandId::SUBMIT_SM => self.smsc_submitted(carrier, wire, frame),
-            CommandId::DELIVER_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
             CommandId::ENQUIRE_LINK => self.answer_link(wire, CommandId::ENQUIRE_LINK_RESP, frame.sequence),
             CommandId::UNBIND => {
                 if let Some(link) = self.smscs[carrier].link(wire) {
@@ -280,7 +280,7 @@ impl Sim {
         let links = &mut self.smscs[carrier].links;
         let Some(place) = links.iter().position(|link| link.wire == wire) else { return };
         let link = links.remove(place);
-        for number in link.delivering.into_values() {
+        for (number, _) in link.delivering.into_values() {
             self.plan_ms((500, 1_500), Event::SmscDelivers { carrier, number });
         }
     }

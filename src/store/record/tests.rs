@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::unrouted::{UNROUTED, UNROUTED_GONE};
 use super::*;
 use crate::engine::message::DeliveryKind;
 use crate::smpp::message_id::MessageId;
@@ -31,7 +32,7 @@ fn a_correlation_with_a_ten_octet_id_takes_32_octets() {
 
 #[test]
 fn an_unknown_type_and_an_id_of_64_bits_are_refused() {
-    for kind in [0, STANDS_FOR + 1, 0xFF] {
+    for kind in [0, UNROUTED_GONE + 1, 0xFF] {
         assert_eq!(StoreRecord::decode(&mut &[kind; 40][..]), Err(RecordError::UnknownType(kind)));
     }
     let gone = Entry::CorrelationGone { carrier: NameIndex(0), id: MessageId::new(1) };
@@ -81,6 +82,8 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
         FINAL_RECEIPT => delivery(DeliveryKind::FinalReceipt),
         INTERMEDIATE_RECEIPT => delivery(DeliveryKind::IntermediateReceipt),
         MO => delivery(DeliveryKind::Mo),
+        UNROUTED => StoreRecord::Entry(Entry::Unrouted { carrier: index, key, born, body: text.as_bytes() }),
+        UNROUTED_GONE => StoreRecord::Entry(Entry::UnroutedGone { carrier: index, key }),
         STANDS_FOR => StoreRecord::StandsFor(StandsFor { id: other, batches: key }),
         _ => StoreRecord::Entry(Entry::DeliveryGone { account: index, key }),
     }
@@ -89,7 +92,7 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
 proptest! {
     #[test]
     fn every_record_is_read_back_and_none_is_read_from_its_beginning(
-        kind in BEGIN..=STANDS_FOR, name: u32, numbers: [u64; 3], text in ".{0,40}", behind: u8,
+        kind in BEGIN..=UNROUTED_GONE, name: u32, numbers: [u64; 3], text in ".{0,40}", behind: u8,
     ) {
         let record = any_record(kind, name, numbers, &text);
         let mut octets = encoded(&record);
@@ -103,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_decode_or_are_refused(mut octets in prop::collection::vec(any::<u8>(), 0..80), kind in 0u8..15) {
+    fn any_octets_decode_or_are_refused(mut octets in prop::collection::vec(any::<u8>(), 0..80), kind in 0u8..17) {
         if let Some(first) = octets.first_mut() {
             *first = kind;
         }
