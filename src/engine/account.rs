@@ -15,7 +15,7 @@ use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::Armed;
 use super::window::Window;
-use crate::config::{self, AccountId};
+use crate::config::{self, AccountId, CarrierId};
 use crate::metrics::{AccountCounts, BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::pdu::{self, BindMode};
@@ -45,6 +45,8 @@ pub struct Submit {
     /// The ESME's own, echoed in the answer.
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
+    /// Which of them has it.
+    pub carrier: CarrierId,
     pub info: SubmitInfo,
     /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
     pub is_doubtful: bool,
@@ -136,6 +138,12 @@ impl Account {
 
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(entry) = self.submits.get(submit) else { return };
+        cx.loads.settled(entry.carrier);
+        self.answer_submit(submit, outcome, cx);
+    }
+
+    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         let config = cx.config.account(self.id);
         let status = match outcome {
@@ -176,10 +184,13 @@ impl Account {
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
         entry.is_doubtful |= is_doubtful;
-        let next = cx.routes.next_carrier(&mut entry.choice);
+        cx.loads.returned(entry.carrier, reason, cx.now);
+        let next = cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now);
         let has_session = self.sessions.get(entry.info.session).is_some();
         if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
             let (info, is_doubtful) = (entry.info, entry.is_doubtful);
+            entry.carrier = carrier;
+            cx.loads.sent(carrier);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful, body });
@@ -191,12 +202,14 @@ impl Account {
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.submit_done(submit, outcome.given(is_doubtful), cx);
+        self.answer_submit(submit, outcome.given(is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        let carrier = cx.routes.next_carrier(&mut submit.choice).ok_or(SubmitError::NoRoute)?;
+        let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
+        submit.carrier = carrier;
+        cx.loads.sent(carrier);
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;

@@ -7,7 +7,7 @@ use super::account::{Account, Submit};
 use super::context::Context;
 use super::event::{EndReason, SubmitError};
 use super::message::SubmitInfo;
-use super::router::significant;
+use super::router::{Pick, Query, significant};
 use super::session::SessionState;
 use super::slab::Key;
 use crate::config::{self, UnrequestedReceipts};
@@ -108,9 +108,11 @@ impl Account {
         let segments = segment::count_segments(&view);
         self.counts.segments += u64::from(segments);
         let affinity = affinity(&view);
-        let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
+        let pick = if affinity == 0 { Pick::Any(cx.random.draw()) } else { Pick::Part(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
-        let choice = cx.routes.choose(self.id, view.destination.digits, source, pick).ok_or(SubmitError::NoRoute)?;
+        let (destination, data_coding) = (view.destination.digits, view.data_coding);
+        let query = Query { account: self.id, destination, source, data_coding };
+        let choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
         if let Some(throttle) = &mut self.throttle {
             throttle.take(segments, cx.now).map_err(|_| SubmitError::OverRate)?;
         }
@@ -128,7 +130,8 @@ impl Account {
             // What is to be passed on although nobody asked for it needs to be known as well.
             wants_receipt: view.wants_receipt() || config.unrequested_receipts == UnrequestedReceipts::Pass,
         };
-        let submit = Submit { sequence: frame.sequence, choice, info, is_doubtful: false };
+        let submit =
+            Submit { sequence: frame.sequence, choice, carrier: config::CarrierId(0), info, is_doubtful: false };
         match &config.force_sender {
             None => self.dispatch(submit, frame.body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(frame.body, &view, forced), cx),
