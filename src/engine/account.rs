@@ -139,7 +139,7 @@ impl Account {
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
-        cx.loads.settled(entry.carrier);
+        cx.loads.settled(entry.carrier, outcome);
         self.answer_submit(submit, outcome, cx);
     }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::message::ReturnReason;
+use super::message::{Outcome, ReturnReason};
 use super::time::Instant;
 use crate::config::{CarrierId, Config};
 
@@ -26,7 +26,7 @@ struct Counted {
     outstanding: u32,
     /// What it can be expected to have out: its windows, or what its rate lets out in a second when that is less.
     capacity: u32,
-    /// It had no link: whoever has nothing out is not for that the least loaded.
+    /// It had no link, and has answered nothing since: having nothing out does not make it the least loaded.
     away_until: Instant,
 }
 
@@ -51,18 +51,22 @@ impl Loads {
     }
 
     /// What was sent is settled.
-    pub fn settled(&mut self, carrier: CarrierId) {
-        if let Some(counted) = self.carriers.get_mut(carrier.index()) {
-            debug_assert!(counted.outstanding > 0, "settled more often than sent");
-            counted.outstanding = counted.outstanding.saturating_sub(1);
+    pub fn settled(&mut self, carrier: CarrierId, outcome: Outcome) {
+        let Some(counted) = self.carriers.get_mut(carrier.index()) else { return };
+        counted.give_back();
+        match outcome {
+            Outcome::Accepted | Outcome::Refused(_) => counted.away_until = Instant::ZERO,
+            Outcome::Failed(_) | Outcome::InDoubt => {}
         }
     }
 
     /// What was sent came back.
     pub fn returned(&mut self, carrier: CarrierId, reason: ReturnReason, now: Instant) {
-        self.settled(carrier);
-        if let (ReturnReason::NotBound, Some(counted)) = (reason, self.carriers.get_mut(carrier.index())) {
-            counted.away_until = now + Self::AWAY;
+        let Some(counted) = self.carriers.get_mut(carrier.index()) else { return };
+        counted.give_back();
+        match reason {
+            ReturnReason::NotBound => counted.away_until = now + Self::AWAY,
+            ReturnReason::QueueFull | ReturnReason::Refused(_) => {}
         }
     }
 
@@ -78,5 +82,12 @@ impl Loads {
     #[must_use]
     pub fn capacity(&self, carrier: CarrierId) -> u64 {
         self.carriers.get(carrier.index()).map_or(0, |counted| counted.capacity.into())
+    }
+}
+
+impl Counted {
+    fn give_back(&mut self) {
+        debug_assert!(self.outstanding > 0, "more came back than was sent");
+        self.outstanding = self.outstanding.saturating_sub(1);
     }
 }

@@ -32,10 +32,11 @@ pub struct Query<'a> {
 pub struct RouteTable {
     rules: Vec<Rule>,
     nodes: Vec<Node>,
-    /// Rules that ask for the country of any destination, by its code. Many files have nothing else.
-    by_country: Vec<(u16, Ending)>,
+    /// Rules that ask for the country of any destination, and those that ask for its network too, by the codes of both. Many
+    /// files have nothing else.
+    by_network: Vec<((u16, Option<u16>), Ending)>,
     /// The first of them.
-    first_by_country: u32,
+    first_by_network: u32,
     numbers: Option<Arc<Numbers>>,
     /// The groups that rules name, and each account's; empty when they name none.
     groups: HashMap<String, u32>,
@@ -79,8 +80,8 @@ impl RouteTable {
         let mut table = Self {
             rules: Vec::new(),
             nodes: vec![Node::default()],
-            by_country: Vec::new(),
-            first_by_country: u32::MAX,
+            by_network: Vec::new(),
+            first_by_network: u32::MAX,
             numbers: config.numbers.clone(),
             groups: HashMap::new(),
             group_of: Vec::new(),
@@ -125,11 +126,13 @@ impl RouteTable {
         if reached_end {
             search.consider(&node.exact);
         }
-        if self.first_by_country < search.best
+        if self.first_by_network < search.best
             && let Some(network) = search.network()
-            && let Ok(at) = self.by_country.binary_search_by_key(&network.mcc, |(mcc, _)| *mcc)
         {
-            search.consider(&self.by_country[at].1);
+            let of_codes = |mnc| self.by_network.binary_search_by_key(&(network.mcc, mnc), |(codes, _)| *codes);
+            for at in [of_codes(None), network.mnc.map_or(Err(0), |mnc| of_codes(Some(mnc)))].into_iter().flatten() {
+                search.consider(&self.by_network[at].1);
+            }
         }
         search.best
     }
@@ -145,11 +148,16 @@ impl RouteTable {
         let owners = (route.when.accounts != Accounts::All).then_some(&owners[..]);
         let everything = [Pattern { text: String::new(), is_prefix: true }];
         let destination = route.when.destination.as_deref().unwrap_or(&everything);
-        let countries = route.when.network.as_ref().and_then(|network| network.mcc.as_deref());
-        if let Some(countries) = countries.filter(|_| destination.iter().any(Pattern::is_any)) {
-            self.first_by_country = self.first_by_country.min(rule);
-            for mcc in countries {
-                at_key(&mut self.by_country, *mcc).add(rule, owners);
+        let network = route.when.network.as_ref();
+        if let Some((mcc, mnc)) = network.and_then(|network| Some((network.mcc.as_deref()?, network.mnc.as_deref())))
+            && destination.iter().any(Pattern::is_any)
+        {
+            self.first_by_network = self.first_by_network.min(rule);
+            match (mcc, mnc) {
+                ([mcc], Some(mnc)) => {
+                    mnc.iter().for_each(|mnc| at_key(&mut self.by_network, (*mcc, Some(*mnc))).add(rule, owners));
+                }
+                (mcc, _) => mcc.iter().for_each(|mcc| at_key(&mut self.by_network, (*mcc, None)).add(rule, owners)),
             }
             return;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{self, Surroundings};
-use crate::engine::message::ReturnReason;
+use crate::engine::message::{Outcome, ReturnReason};
 
 const NUMBERS: &str = "\
 49,262,,Germany
@@ -149,12 +149,14 @@ fn a_rule_for_a_country_decides_in_its_place_among_the_others() {
     let stage = stage(
         "  - { when: { destination: 49151*, account: zeta }, to: c0 }\n  - { when: { mcc: 262, group: retail }, to: c1 }\n  \
          - { when: { destination: 49* }, to: c2 }\n  - { when: { mcc: 262 }, to: c3 }\n  \
-         - { when: { destination: [\"*\", 49*], mcc: 234 }, to: c4 }\n",
+         - { when: { destination: [\"*\", 49*], mcc: 234, mnc: [29, 30] }, to: c4 }\n  \
+         - { when: { mcc: [262, 234], mnc: [2, 30] }, to: c0 }\n  - { when: { mcc: 234 }, to: c1 }\n",
     );
     assert_eq!(stage.carriers("zeta", "49151"), [0]);
     assert_eq!(stage.carriers("acme", "49151"), [1]);
     assert_eq!(stage.carriers("bulk", "49151"), [2]);
-    assert_eq!(stage.carriers("bulk", "44"), [4]);
+    assert_eq!(stage.carriers("bulk", "447700900"), [4]);
+    assert_eq!(stage.carriers("bulk", "44"), [1]);
     assert_eq!(stage.carriers("bulk", "1"), [0; 0]);
 }
 
@@ -217,8 +219,8 @@ fn what_came_back_no_longer_weighs() {
     stage.send(0, 3);
     stage.send(1, 2);
     assert_eq!(stage.order_of(0), [1, 0]);
-    stage.loads.settled(CarrierId(0));
-    stage.loads.settled(CarrierId(0));
+    stage.loads.settled(CarrierId(0), Outcome::InDoubt);
+    stage.loads.settled(CarrierId(0), Outcome::Accepted);
     assert_eq!(stage.order_of(0), [0, 1]);
 }
 
@@ -234,8 +236,13 @@ fn a_carrier_without_a_link_is_not_the_least_loaded_for_a_second() {
     }
     stage.now = stage.now + Duration::from_secs(1);
     assert_eq!(stage.order_of(0)[0], 0);
-    stage.send(0, 1);
+    stage.send(0, 3);
     stage.loads.returned(CarrierId(0), ReturnReason::QueueFull, stage.now);
+    assert_eq!(stage.order_of(0)[0], 0);
+    stage.loads.returned(CarrierId(0), ReturnReason::NotBound, stage.now);
+    assert_eq!(stage.order_of(0)[0], 1);
+    // It has answered since.
+    stage.loads.settled(CarrierId(0), Outcome::Accepted);
     assert_eq!(stage.order_of(0)[0], 0);
 }
 
