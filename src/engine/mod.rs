@@ -20,6 +20,7 @@ pub mod gate;
 pub mod id_source;
 pub mod link;
 mod link_end;
+pub mod loads;
 pub mod message;
 pub mod mo;
 pub mod outgoing;
