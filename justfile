@@ -11,6 +11,10 @@ check:
 sim seed="":
     {{ if seed == "" { "" } else if seed =~ '\.\.' { "SEEDS=" + quote(seed) } else { "SEED=" + quote(seed) } }} cargo test --locked --test simulation -- --nocapture
 
+# So many mutations of the corpus of receipts.
+mutations count="1000000":
+    MUTATIONS={{ count }} cargo test --locked --test receipts mutations -- --nocapture
+
 # The built program, driven through its sockets.
 e2e:
     cargo test --locked --test e2e

@@ -23,6 +23,9 @@ pub struct Early {
     pub before: u64,
     /// The deliver_sm's body as it came.
     pub body: Vec<u8>,
+    /// Those of the submit it belongs to, once that is known and when they were rewritten: an intermediate receipt that its account
+    /// has no room for may wait longer than the correlation lives.
+    pub addresses: Box<[u8]>,
 }
 
 #[derive(Debug, Default)]
@@ -155,7 +158,15 @@ mod tests {
 
     fn early(fingerprint: u64, before: u64) -> Early {
         let place = Place { segment: 0, octets: 24 };
-        Early { key: 0, born: 0, place, fingerprints: [Some(fingerprint), None], before, body: Vec::new() }
+        Early {
+            key: 0,
+            born: 0,
+            place,
+            fingerprints: [Some(fingerprint), None],
+            before,
+            body: Vec::new(),
+            addresses: Box::default(),
+        }
     }
 
     #[test]

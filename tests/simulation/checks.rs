@@ -142,11 +142,13 @@ impl Sim {
                     carrier.early.len(),
                     carrier.in_hand.len(),
                     carrier.refused.len(),
+                    carrier.unrouted.len(),
                     carrier.queue.len(),
                     carrier.counts.outstanding as usize,
                 ];
-                if counts != [0; 5] {
-                    return Some(format!("carrier {}: early, in hand, refused, queued, sent {counts:?}", carrier.id.0));
+                if counts != [0; 6] {
+                    let what = "early, in hand, refused, unrouted, queued, sent";
+                    return Some(format!("carrier {}: {what} {counts:?}", carrier.id.0));
                 }
             }
         }
@@ -196,13 +198,22 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     if let Some(link) = carrier.links.iter().find(|link| link.late.len() > LATE_MAX) {
         return Some(format!("{}: {} late answers awaited on a link", config.name, link.late.len()));
     }
-    // What a carrier throttles, and what a lost link gives back, goes before the queue and is bounded by the windows.
-    let most = config.queue as usize + window * carrier.links.len();
+    // What a carrier throttles, and what a lost link gives back, goes before the queue and is bounded by the windows; so are
+    // parts whose message was begun there.
+    let most = config.queue as usize + 2 * window * carrier.links.len();
     if carrier.queue.len() > most {
         return Some(format!("{}: {} queued, at most {most}", config.name, carrier.queue.len()));
     }
     if carrier.early.len() + carrier.refused.len() > 1 << 16 || carrier.in_hand.len() > 1 << 16 {
         return Some(format!("{}: too much in hand", config.name));
+    }
+    // The addresses of a correlation go with it, and its last receipt still needs them.
+    let (kept, needed) = (carrier.readdressed.len(), carrier.correlations.len() + carrier.in_hand.len());
+    if kept > needed {
+        return Some(format!("{}: addresses of {kept} submits, {needed} need them", config.name));
+    }
+    if carrier.unrouted.len() > 1 << 16 {
+        return Some(format!("{}: too many MO that nobody is named for", config.name));
     }
     None
 }

@@ -83,6 +83,7 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
     let plants = [
         (Plant::DurableEarly, "never delivered"),
         (Plant::RemovalForgotten, "A5"),
+        (Plant::AddressesForgotten, "not what its customer knows"),
         (Plant::JournalIgnored, "never delivered"),
         (Plant::EarlyNotJoined, "never delivered"),
     ];

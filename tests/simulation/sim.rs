@@ -135,6 +135,8 @@ impl Sim {
         let mut ledger = Ledger::new(seed, config.smpp.timers.response);
         let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
+        let is_odd = |at: &usize| config.carriers[*at].profile.name == "odd";
+        ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
         let mut sim = Self {
             now: 1_000,
             rng: Rng::new(seed),
