@@ -160,9 +160,14 @@ impl Liveness {
         Check::Ask
     }
 
-    /// Ask now, whatever was heard: the peer answers nothing else.
-    pub fn ask(&mut self, now: Instant) {
-        (self.asked_at, self.asked) = (Some(now), self.asked + 1);
+    /// Ask now, whatever was heard: the peer answers nothing else. Not while a question is open: each would put off the time at
+    /// which silence means that the peer is gone.
+    pub fn ask(&mut self, now: Instant) -> Check {
+        if self.asked_at.is_some_and(|asked| asked >= self.last_heard) {
+            return Check::Quiet;
+        }
+        (self.asked_at, self.asked) = (Some(now), 1);
+        Check::Ask
     }
 
     #[must_use]

@@ -8,6 +8,7 @@ use trunkline::smpp::pdu::BindMode;
 
 use super::*;
 use crate::lies::Lie;
+use crate::sim::Event;
 
 fn counts(sim: &mut Sim) -> CarrierCounts {
     sim.nodes[1].shard.carriers().next().expect("the first carrier lives on the second shard").counts.clone()
@@ -88,6 +89,24 @@ fn a_link_that_is_dead_at_the_carriers_end_is_found_out_and_dialled_again() {
 }
 
 #[test]
+fn it_is_found_out_under_load_as_well_where_each_submit_that_stays_out_asks_for_a_sign_of_life() {
+    let mut sim = gateway_with("response: 4s, enquire_link: 10s, inactivity: 120s", "", ", links: 1", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    sim.esmes[esme].habit.submit_ms = Some((5, 20));
+    if let Some(wire) = sim.esmes[esme].wire {
+        sim.plan(0, Event::EsmeSubmits(esme, wire));
+    }
+    sim.run_for(Duration::from_secs(1));
+    sim.smscs[0].habit.lies.vanish_ms = Some((1_000_000, 1_000_000));
+    sim.smsc_lies(0, Lie::Vanish);
+    // The first submit stays out for four seconds, and two questions for as long each.
+    sim.run_for(Duration::from_secs(16));
+    assert_eq!(binds_seen(&sim, 0), 2);
+    sim.esmes[esme].habit.submit_ms = None;
+    sim.end();
+}
+
+#[test]
 fn a_carrier_that_knows_us_no_more_is_asked_seldom_and_taken_back() {
     let mut sim = gateway("", ", links: 2", BOTH);
     let esme = sim.bound("a0", BindMode::Transceiver);
@@ -111,9 +130,9 @@ fn a_carrier_that_knows_us_no_more_is_asked_seldom_and_taken_back() {
 fn what_is_throttled_for_a_while_waits_and_none_of_it_is_lost() {
     let mut sim = gateway("", ", links: 1, rate: 50, burst: 10", ONE);
     let esme = sim.bound("a0", BindMode::Transceiver);
-    sim.smscs[0].throttles_until = sim.now + 2_000_000_000;
-    let tags = sim.submit_many(esme, 20);
+    sim.smscs[0].throttles_until = sim.now + 500_000_000;
+    let tags = sim.submit_many(esme, 10);
     sim.end();
-    assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 20);
-    assert!(sim.seen_by(0).len() > 20);
+    assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 10);
+    assert!(sim.seen_by(0).len() > 10);
 }
