@@ -25,7 +25,7 @@ mod validate;
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use network::Network;
 pub use pattern::Pattern;
-pub use profile::{LinkHabits, Profile, ReceiptHabits, StatusTable, SubmitHabits};
+pub use profile::{LinkHabits, Profile, ReceiptHabits, Reconnect, StatusTable, SubmitHabits};
 pub use reader::{Problem, Surroundings};
 pub use secret::{Password, Secret};
 pub use summary::summary;
