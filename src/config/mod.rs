@@ -27,6 +27,7 @@ pub use network::Network;
 pub use pattern::Pattern;
 pub use profile::{LinkHabits, Profile, ReceiptHabits, Reconnect, StatusTable, SubmitHabits};
 pub use reader::{Problem, Surroundings};
+pub use scalars::duration_or_zero as parse_duration;
 pub use secret::{Password, Secret};
 pub use summary::summary;
 pub use validate::{Parsed, parse};
