@@ -18,9 +18,11 @@ pub struct Ask {
 
 pub type Answer = Arc<Handover<Vec<CarrierStatus>>>;
 
+type Questions = Mutex<Vec<(Ask, Answer)>>;
+
 /// One box for each shard.
 pub struct Mailboxes {
-    boxes: Box<[Mutex<Vec<(Ask, Answer)>>]>,
+    boxes: Box<[Questions]>,
 }
 
 impl Mailboxes {
@@ -38,7 +40,7 @@ impl Mailboxes {
         if self.boxes.iter().any(|questions| lock(questions).len() >= Self::ROOM) {
             return None;
         }
-        let put = |questions: &Mutex<Vec<(Ask, Answer)>>| {
+        let put = |questions: &Questions| {
             let answer = Handover::new();
             lock(questions).push((ask, Arc::clone(&answer)));
             answer
