@@ -1,5 +1,6 @@
 //! Every rule of the configuration file, told by what an operator would write.
 
+mod links;
 mod refused;
 mod routing;
 mod secrets;

@@ -31,6 +31,14 @@ pub struct InHand {
     pub(super) is_final: bool,
 }
 
+impl InHand {
+    /// Whether it came on this connection, where its answer is awaited.
+    #[must_use]
+    pub fn came_on(&self, link: Option<Key>) -> bool {
+        matches!(self.from, From::Link(request) if Some(request.connection) == link)
+    }
+}
+
 /// Whom to tell when it is durable.
 #[derive(Debug)]
 pub(super) enum From {

@@ -19,6 +19,7 @@ mod framing;
 mod gateway;
 mod lifecycle;
 mod limits;
+mod links;
 mod malformed;
 mod peer;
 mod processes;

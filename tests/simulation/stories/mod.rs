@@ -2,6 +2,7 @@
 
 mod crashes;
 mod lies;
+mod orders;
 mod receipts;
 mod replay;
 mod retries;
