@@ -27,7 +27,7 @@ pub use network::Network;
 pub use pattern::Pattern;
 pub use profile::{
     AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Rewriting,
-    SourceRules, StatusTable, SubmitHabits,
+    SourceRules, StatusTable, SubmitHabits, Then,
 };
 pub use reader::{Problem, Surroundings};
 pub use secret::{Password, Secret};

@@ -27,9 +27,11 @@ impl Carrier {
         let was_oldest = pending.info.wants_receipt && self.unanswered.answered(pending.written);
         // A nack is a refusal whatever its status says; ESME_ROK would tell the customer that it was accepted.
         let is_empty_nack = frame.command == CommandId::GENERIC_NACK && frame.status.is_ok();
+        let (segments, epoch) = (u32::from(pending.info.segments), pending.pace_epoch);
         match if is_empty_nack { CommandStatus::RSUBMITFAIL } else { frame.status } {
             CommandStatus::ROK => {
                 self.counts.count_answer(AnswerClass::Ok);
+                self.pace.answered(segments, epoch, cx.now);
                 let id = pdu::submit_sm_resp_id(frame.body);
                 if pending.info.wants_receipt && !id.is_empty() {
                     self.accept_with_receipt(pending, id, cx);
@@ -39,15 +41,17 @@ impl Carrier {
             }
             CommandStatus::RTHROTTLED | CommandStatus::RMSGQFUL => {
                 self.counts.count_answer(AnswerClass::Throttled);
-                self.pace.slow_down(cx.now);
+                self.pace.refused(segments, epoch, cx.now);
                 self.put_back(pending, cx);
             }
             CommandStatus::RSYSERR | CommandStatus::RX_T_APPN => {
                 self.counts.count_answer(AnswerClass::Temporary);
+                self.pace.answered(segments, epoch, cx.now);
                 self.return_pending(pending, ReturnReason::Refused(frame.status), cx);
             }
             status => {
                 self.counts.count_answer(AnswerClass::Error);
+                self.pace.answered(segments, epoch, cx.now);
                 self.settle(pending, Outcome::Refused(status), cx);
             }
         }

@@ -14,10 +14,13 @@ use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::outgoing::{Outgoing, Readdressed};
+use super::pace::Pace;
+use super::part_links::{PartLinks, part_links};
+use super::parts::Claim;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
+use super::references::References;
 use super::slab::Slab;
-use super::throttle::Pace;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use crate::config::{self, CarrierId};
@@ -28,6 +31,9 @@ pub struct Carrier {
     pub id: CarrierId,
     pub links: Vec<Link>,
     pub queue: SubmitQueue,
+    pub part_links: PartLinks,
+    /// With `remap_references`.
+    pub references: Option<Box<References>>,
     pub pace: Pace,
     pub correlations: Correlations,
     pub readdressed: Readdressed,
@@ -58,6 +64,7 @@ pub struct Carrier {
 #[derive(Debug)]
 pub struct Pending {
     pub info: SubmitInfo,
+    pub claim: Claim,
     /// An earlier sending may have been accepted: its link was lost before the answer came.
     pub is_doubtful: bool,
     /// Its session ended while it was outstanding: nobody waits for another sending.
@@ -72,6 +79,8 @@ pub struct Pending {
     pub stream_at: u64,
     /// Its number among the receipt-requesting submits written to this carrier.
     pub written: u64,
+    /// Since which decrease of the pace it is under way.
+    pub pace_epoch: u32,
 }
 
 impl Pending {
@@ -93,6 +102,8 @@ impl Carrier {
             id,
             links,
             queue: SubmitQueue::default(),
+            part_links: part_links(),
+            references: config.remap_references.then(|| Box::new(References::new(keys))),
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
             readdressed: Readdressed::default(),
@@ -183,7 +194,7 @@ impl Carrier {
 
     /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Some(pending) = self.queue.pop() {
+        for pending in self.queue.take(|_| true) {
             self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
         }
         for link in 0..self.links.len() {

@@ -103,6 +103,8 @@ pub enum Action {
     /// Dial, then say `Connected` or `Closed`.
     Connect {
         connection: Key,
+        carrier: CarrierId,
+        link: u16,
         address: Arc<str>,
     },
     /// Write what is left, close, then say `Closed`.

@@ -80,6 +80,8 @@ impl Carrier {
         self.notice_down(at, why, in_doubt.len(), wait, cx);
         // The next connection counts from 1 again: its answers are not theirs.
         self.links[at].late.clear();
+        // They were behind what was on its way.
+        self.queue.gather(at);
         let retries = cx.config.carrier(self.id).in_doubt == InDoubt::Retry;
         let (again, in_doubt): (Vec<_>, Vec<_>) = in_doubt
             .into_iter()

@@ -146,7 +146,7 @@ impl Carrier {
 
     fn correlation_of(&self, body: &[u8], cx: &Context<'_>) -> Option<Correlation> {
         let view = SmView::deliver(body).ok()?;
-        let receipt = receipt::read(&view)?;
+        let receipt = receipt::read_as(&view, &cx.config.carrier(self.id).profile.receipts)?;
         let destination = hash_digits(significant(view.source.digits));
         let format = cx.config.carrier(self.id).message_id.receipt;
         receipt.ids.iter().flatten().find_map(|id| {

@@ -175,8 +175,9 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     if let Some(link) = carrier.links.iter().find(|link| link.outstanding() > window) {
         return Some(format!("{}: {} outstanding on a link, window {window}", config.name, link.outstanding()));
     }
-    // What a carrier throttles, and what a lost link gives back, goes before the queue and is bounded by the windows.
-    let most = config.queue as usize + window * carrier.links.len();
+    // What a carrier throttles, and what a lost link gives back, goes before the queue and is bounded by the windows; so are
+    // parts whose message was begun there.
+    let most = config.queue as usize + 2 * window * carrier.links.len();
     if carrier.queue.len() > most {
         return Some(format!("{}: {} queued, at most {most}", config.name, carrier.queue.len()));
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use links::LinkHabits;
 pub use receipts::ReceiptHabits;
-pub use statuses::StatusTable;
+pub use statuses::{StatusTable, Then};
 pub use submits::{
     AddressKind, AddressRules, LongSender, NumberFormat, PrefixRule, Rewriting, SourceRules, SubmitHabits,
 };
