@@ -125,7 +125,8 @@ fn readdress(rules: &AddressRules, came: Address<'_>) -> Option<FittedAddress> {
     let (ton, npi) = match shape {
         Shape::Alphanumeric => mark(rules.alphanumeric),
         Shape::Short => mark(rules.short),
-        Shape::National | Shape::International => mark(rules.number),
+        Shape::National => mark(rules.national),
+        Shape::International => mark(rules.number),
     };
     let (prefix, number) = match rules.format {
         _ if shape != Shape::International => (&b""[..], digits),
@@ -141,7 +142,7 @@ fn readdress(rules: &AddressRules, came: Address<'_>) -> Option<FittedAddress> {
 enum Shape {
     Alphanumeric,
     Short,
-    /// Begins with a 0 that is no part of `00`: no country's code does.
+    /// Begins with a 0 that is no part of `00`.
     National,
     International,
 }
