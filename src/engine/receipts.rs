@@ -198,9 +198,9 @@ impl Carrier {
         let entry = match found {
             Found::None => return self.handle_unmatched(from, body, fingerprints, receipt, cx),
             Found::One(entry) => entry,
-            Found::Ambiguous(entry) => {
+            Found::Ambiguous(newest) => {
                 self.counts.duplicate_ids += 1;
-                entry
+                self.sent_to(view.source.digits, &newest).unwrap_or(newest)
             }
         };
         let is_final = cx.config.carrier(self.id).profile.receipts.is_final(receipt.state);
