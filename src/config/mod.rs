@@ -7,6 +7,7 @@
 
 mod accounts;
 mod carriers;
+mod keyword;
 mod listeners;
 mod network;
 mod pattern;
@@ -23,6 +24,7 @@ mod unbuilt;
 mod validate;
 
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
+pub use keyword::Keyword;
 pub use network::Network;
 pub use pattern::Pattern;
 pub use profile::{
@@ -335,6 +337,8 @@ pub struct MoRoute {
     pub carrier: Option<CarrierId>,
     pub destination: Option<Vec<Pattern>>,
     pub source: Option<Vec<Pattern>>,
+    /// The first word of its text.
+    pub keyword: Option<Vec<Keyword>>,
     pub to: AccountId,
 }
 

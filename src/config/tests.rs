@@ -231,7 +231,7 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
          carriers:\n  y: { connect: \"h:1\", system_id: u, password: p }\n  b: { connect: \"h:2\", system_id: u, password: p }\n\
          routes:\n  - when: { account: a, destination: 49*, source: [1, \"x*\"] }\n    to: [b, y]\n\
          \x20 - to: [{ carrier: y, weight: 80 }, { carrier: b, weight: 20 }]\n\
-         mo:\n  - { when: { carrier: b, destination: 12345 }, to: z }\n  - to: a\n",
+         mo:\n  - { when: { carrier: b, destination: 12345, keyword: [Join, \"WIN*\"] }, to: z }\n  - to: a\n",
     );
     let names: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
     assert_eq!(names, ["z", "a"]);
@@ -247,6 +247,8 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
         (Some(CarrierId(1)), AccountId(0), None, AccountId(1))
     );
     assert_eq!((&first.destination, &second.destination), (&patterns(&["12345"]), &None));
+    let keyword = |text: &str, is_prefix| Keyword { text: text.to_owned(), is_prefix };
+    assert_eq!((&first.keyword, &second.keyword), (&Some(vec![keyword("join", false), keyword("win", true)]), &None));
 }
 
 #[test]

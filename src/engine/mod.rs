@@ -46,5 +46,6 @@ pub mod throttle;
 pub mod time;
 pub mod timers;
 pub mod unbound;
+pub mod unrouted;
 pub mod wall;
 pub mod window;

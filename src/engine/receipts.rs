@@ -37,6 +37,8 @@ pub(super) enum From {
     Link(Request),
     /// It was parked and acknowledged before, and may have to be handed over again.
     Parked(Box<Early>),
+    /// An MO that is kept under this key, acknowledged before.
+    Unrouted(u64),
 }
 
 /// A receipt already acknowledged to the carrier that its account had no room for.
@@ -121,6 +123,7 @@ impl Carrier {
                 }
                 self.answer(request, status, cx);
             }
+            From::Unrouted(key) => self.unrouted_done(key, is_kept, cx),
             From::Parked(early) => match hand.entry {
                 Some(entry) if !is_kept => {
                     let retry_at = cx.now + Self::RETRY_REFUSED;

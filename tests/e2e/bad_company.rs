@@ -35,12 +35,13 @@ const BIND_RESP_OCTETS: u64 = 16 + 5 + 5;
 const SLACK_KIB: u64 = 24 << 10;
 
 impl Stage {
+    /// With a short response deadline: what north does not answer is in doubt soon.
     fn new(north: &str) -> Self {
-        Self::routed(north, "north")
+        Self::routed(north, "north", "4s")
     }
 
-    /// With where `acme`'s submits go.
-    fn routed(north: &str, acme_to: &str) -> Self {
+    /// With where `acme`'s submits go, and the response deadline.
+    fn routed(north: &str, acme_to: &str, response: &str) -> Self {
         let directory = Directory::new();
         let north = Smsc::with_ledger(&directory.0.join("north"), north);
         let south = Smsc::with_ledger(&directory.0.join("south"), "--latency 0..5ms --receipts 0..100ms");
@@ -49,7 +50,7 @@ impl Stage {
         let account = "password: secret, max_binds: 8, window: 500, delivery_window: 100";
         let gateway = Gateway::start(&format!(
             r#"
-smpp: {{ LISTEN, response: 2s, enquire_link: 2s, inactivity: 60s }}
+smpp: {{ LISTEN, response: {response}, enquire_link: 3s, inactivity: 60s }}
 accounts: {{ acme: {{ {account}, shard: 1 }}, globex: {{ {account}, shard: 0 }} }}
 carriers:
   north: {{ connect: "{}", {carrier}, shard: 0 }}
@@ -78,7 +79,7 @@ routes:
         self.loads.push(ledger.display().to_string());
         let flags = format!(
             "--account {account}:secret --binds 2 --count {count} --rate {rate} --window 250 --dlr-timeout 12s \
-             --response-timeout 10s"
+             --response-timeout 30s"
         );
         Load::start(self.gateway.smpp, &ledger, &flags)
     }
@@ -205,7 +206,7 @@ fn a_carrier_that_leaves_and_is_cut_off_again_and_again() {
 
 #[test]
 fn a_carrier_that_stalls_for_longer_than_the_response_deadline() {
-    let mut stage = Stage::new("--latency 0..5ms --stall-every 1s --stall 3s");
+    let mut stage = Stage::new("--latency 0..5ms --stall-every 1s --stall 6s");
     let reports = stage.two_phases(|_| {});
     for acme in &reports {
         assert!(refused(acme, "ESME_RUNKNOWNERR") > 0, "{acme:#}");
@@ -262,7 +263,8 @@ fn a_carrier_that_refuses_most_binds_is_not_hammered() {
 
 #[test]
 fn receipts_for_ids_nobody_knows_are_taken_and_counted_however_many() {
-    let mut stage = Stage::new("--receipts 0..50ms --stray-receipts 3000 --delivery-window 1000");
+    let strays = "--latency 0..300ms --receipts 0..50ms --stray-receipts 3000 --delivery-window 1000";
+    let mut stage = Stage::routed(strays, "north", "20s");
     stage.wait_for_north();
     let reports = stage.two_phases(|_| {});
     reports.iter().for_each(is_whole);
@@ -280,8 +282,7 @@ fn receipts_for_ids_nobody_knows_are_taken_and_counted_however_many() {
 
 #[test]
 fn what_one_carrier_refuses_for_passing_trouble_the_other_takes_and_nobody_notices() {
-    let mut stage =
-        Stage::routed("--latency 0..5ms --errors ESME_RSYSERR=20,ESME_RX_T_APPN=20 --refusal-body", "north, south");
+    let mut stage = Stage::routed("--errors ESME_RSYSERR=20,ESME_RX_T_APPN=20 --refusal-body", "north, south", "20s");
     stage.wait_for_north();
     let acme = stage.phase(|_| {});
     is_whole(&acme);
@@ -293,7 +294,7 @@ fn what_one_carrier_refuses_for_passing_trouble_the_other_takes_and_nobody_notic
 
 #[test]
 fn when_one_carrier_is_cut_off_the_other_takes_over_and_what_was_out_is_in_doubt() {
-    let mut stage = Stage::routed("--latency 20ms --receipts 0..50ms", "north, south");
+    let mut stage = Stage::routed("--latency 20ms --receipts 0..50ms", "north, south", "20s");
     stage.wait_for_north();
     let mut is_cut = false;
     let acme = stage.phase(|stage| {

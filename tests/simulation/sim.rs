@@ -19,6 +19,7 @@ use crate::disk::Disk;
 use crate::esme::Esme;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::ledger::Ledger;
+use crate::lies::Lie;
 use crate::net::{Peer, Toward, Wire, WireId};
 use crate::node::{In, Node};
 use crate::plants::Plant;
@@ -120,6 +121,7 @@ pub(crate) enum Event {
     SmscDrops(usize),
     SmscStalls(usize),
     SmscMo(usize),
+    SmscLies(usize, Lie),
     Reset,
 }
 
@@ -303,6 +305,7 @@ impl Sim {
             Event::SmscDrops(carrier) => self.smsc_drops(carrier),
             Event::SmscStalls(carrier) => self.smsc_stalls(carrier),
             Event::SmscMo(carrier) => self.smsc_mo(carrier),
+            Event::SmscLies(carrier, lie) => self.smsc_lies(carrier, lie),
             Event::Reset => self.reset_some(),
         }
     }

@@ -7,6 +7,7 @@ use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
+use crate::lies::Lies;
 use crate::node::In;
 use crate::plants::Plant;
 use crate::rng::Rng;
@@ -24,6 +25,11 @@ pub(crate) fn run(seed: u64) {
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
         sim.smscs[at].habit = CarrierHabit::draw(&mut rng, hex);
+    }
+    // The carriers of odd seeds lie as well; their draws are apart, so that all else is as it was before they did.
+    let mut lies = Rng::new(!seed);
+    for smsc in sim.smscs.iter_mut().filter(|_| seed % 2 == 1) {
+        smsc.habit.lies = Lies::draw(&mut lies);
     }
     draw_esmes(&mut sim, &mut rng);
     if rng.chance(500) {
@@ -77,6 +83,12 @@ pub(crate) fn run_planted(seed: u64, plant: Plant) {
 }
 
 fn storm(sim: &mut Sim, time: Duration) {
+    plan_faults(sim);
+    sim.run_for(time);
+}
+
+/// What the carriers and the network do wrong of themselves begins.
+pub(crate) fn plan_faults(sim: &mut Sim) {
     for at in 0..sim.smscs.len() {
         let habit = sim.smscs[at].habit.clone();
         if let Some(every) = habit.drop_ms {
@@ -88,11 +100,11 @@ fn storm(sim: &mut Sim, time: Duration) {
         if let Some(every) = habit.mo_ms {
             sim.plan_ms(every, Event::SmscMo(at));
         }
+        sim.plan_lies(at);
     }
     if let Some(every) = sim.habit.reset_ms {
         sim.plan_ms(every, Event::Reset);
     }
-    sim.run_for(time);
 }
 
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.

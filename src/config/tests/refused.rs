@@ -292,6 +292,9 @@ fn routes_name_what_exists_and_can_match() {
         ("mo: [{}]", "mo[0].to"),
         ("mo: [{ to: a, when: { carrier: a } }]", "mo[0].when.carrier"),
         ("mo: [{ to: a, when: { account: a } }]", "mo[0].when.account"),
+        ("mo: [{ to: a, when: { keyword: [] } }]", "mo[0].when.keyword"),
+        ("mo: [{ to: a, when: { keyword: [join, \"a b\"] } }]", "mo[0].when.keyword[1]"),
+        ("routes: [{ to: c, when: { keyword: join } }]", "routes[0].when.keyword"),
     ] {
         refused(&format!("{base}{text}"), &[path]);
     }
