@@ -34,8 +34,11 @@ impl Carrier {
         }
         let outgoing = match self.outgoing(body, &mut info, cx) {
             Ok(outgoing) => outgoing,
-            // Another carrier may take it as it is.
-            Err(status) => return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx),
+            Err(status) => {
+                // Another carrier may take it as it is.
+                self.counts.unfit += 1;
+                return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx);
+            }
         };
         if self.queue.is_empty()
             && let Way::Link(link) = self.way(&info, cx.now)
