@@ -346,4 +346,4 @@ impl Carrier {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
