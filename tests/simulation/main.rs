@@ -71,6 +71,7 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         (Plant::RemovalForgotten, "A5"),
         (Plant::JournalIgnored, "never delivered"),
         (Plant::EarlyNotJoined, "never delivered"),
+        (Plant::UnroutedLost, "never delivered"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {

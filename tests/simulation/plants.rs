@@ -27,6 +27,8 @@ pub(crate) enum Plant {
     JournalIgnored,
     /// A start loses the early receipts whose answers were recorded.
     EarlyNotJoined,
+    /// A start loses the MO that nobody was named for.
+    UnroutedLost,
     /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
     RetriedUnasked,
 }
@@ -45,6 +47,7 @@ impl Sim {
             | Plant::RemovalForgotten
             | Plant::JournalIgnored
             | Plant::EarlyNotJoined
+            | Plant::UnroutedLost
             | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {
