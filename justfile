@@ -54,6 +54,11 @@ floor runs="5":
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 64x10 --runs {{ runs }}
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 4x1000 --runs {{ runs }}
 
+# A carrier's rate while more is offered, as the carrier measured it: `just pace 1000 50 8000 30s`.
+pace rate="200" burst="20" offered="5000" time="20s" *smsc:
+    cargo build --release --locked
+    benches/pace.sh target/release/trunkline {{ rate }} {{ burst }} {{ offered }} {{ time }} {{ smsc }}
+
 # What a start takes with 1 and 10 million live correlations in the store.
 recovery:
     cargo bench --locked --bench store -- large

@@ -2,6 +2,7 @@
 
 mod refused;
 mod secrets;
+mod statuses;
 mod warned;
 
 use std::path::{Path, PathBuf};
@@ -111,10 +112,11 @@ fn a_carrier_needs_only_where_and_who() {
     assert_eq!((carrier.name.as_str(), carrier.system_id.as_str()), ("7", "0123"));
     assert_eq!(carrier.password.expose(), b"1e3");
     assert_eq!(carrier.connect, Connect::Transceiver("h:1".to_owned()));
-    assert_eq!((&carrier.tls, carrier.system_type.as_str()), (&CarrierTls::Off, ""));
+    assert_eq!((&carrier.tls, carrier.source_address, carrier.system_type.as_str()), (&CarrierTls::Off, None, ""));
     assert_eq!((carrier.links.get(), carrier.window.get(), carrier.rate), (2, 100, None));
     assert_eq!((carrier.queue, carrier.queue_wait), (10_000, Duration::from_secs(5)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Fail, "default"));
+    assert!(!carrier.remap_references);
     let as_is = CarrierIdFormats { response: CarrierIdFormat::AsIs, receipt: CarrierIdFormat::AsIs };
     assert_eq!(carrier.message_id, as_is);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Active, ShardPin::Auto));
@@ -157,19 +159,21 @@ fn every_key_of_an_account_is_read() {
 #[test]
 fn every_key_of_a_carrier_is_read() {
     let text = carrier(
-        "tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
+        "source_address: 192.0.2.7, tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
          rate: 200, burst: 7, queue: 0, queue_wait: 250ms, in_doubt: retry, profile: odd,
-         message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
+         remap_references: true, message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
     ) + "profiles: { odd: { message_id: hex } }\n";
     let carrier = &config(&text).carriers[0];
     let ca = Some(PathBuf::from("/etc/trunkline/ca.pem"));
     assert_eq!(carrier.tls, CarrierTls::On { ca, server_name: Some("smsc.example".to_owned()) });
+    assert_eq!(carrier.source_address, Some("192.0.2.7".parse().unwrap()));
     let (transmitter, receiver) = ("h:1".to_owned(), "h:1".to_owned());
     assert_eq!(carrier.connect, Connect::TransmitterReceiver { transmitter, receiver });
     assert_eq!((carrier.system_type.as_str(), carrier.links.get(), carrier.window.get()), ("VMA", 3, 4));
     assert_eq!(carrier.rate.unwrap().burst.get(), 7);
     assert_eq!((carrier.queue, carrier.queue_wait), (0, Duration::from_millis(250)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Retry, "odd"));
+    assert!(carrier.remap_references);
     assert_eq!(carrier.message_id.response, CarrierIdFormat::Hex);
     assert_eq!(carrier.message_id.receipt, CarrierIdFormat::Decimal);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Drain, ShardPin::Shard(1)));

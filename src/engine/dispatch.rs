@@ -74,9 +74,9 @@ impl Shard {
 
     pub(super) fn handle_message(&mut self, message: &ShardMessage, batch: &Batch, now: Instant, out: &mut Effects) {
         match *message {
-            ShardMessage::Submit { carrier, ref info, is_doubtful, body } => {
+            ShardMessage::Submit { carrier, ref info, claim, is_doubtful, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.submit(*info, is_doubtful, batch.octets(body), context!(self, now, out));
+                    carrier.submit(*info, claim, is_doubtful, batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::SubmitDone { account, submit, outcome } => {

@@ -12,6 +12,7 @@ use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
 
 use super::event::SubmitError;
+use super::parts::Claim;
 use super::time::Instant;
 
 /// Position of a shard, 0 first.
@@ -105,6 +106,7 @@ pub enum ShardMessage {
     Submit {
         carrier: CarrierId,
         info: SubmitInfo,
+        claim: Claim,
         /// An earlier sending may have been accepted (`in_doubt: retry`).
         is_doubtful: bool,
         body: Octets,

@@ -15,6 +15,7 @@ use super::submit::hash_digits;
 use super::time::Instant;
 use crate::metrics::ReceiptOutcome;
 use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::edit;
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id::{CarrierIdFormat, NormalizedId, normalize};
 use crate::smpp::receipt::{self, Receipt};
@@ -136,13 +137,14 @@ impl Carrier {
     }
 
     /// An early receipt found the submit it belongs to. Its record stays until its account's home has one.
-    pub(super) fn join_early(&mut self, early: Early, entry: Correlation, cx: &mut Context<'_>) {
+    pub(super) fn join_early(&mut self, mut early: Early, entry: Correlation, cx: &mut Context<'_>) {
         if entry.is_muted {
             // An earlier process told the customer that it failed, and knew the rest only when the answer came late.
             self.counts.count_receipt(ReceiptOutcome::Muted);
             return self.forget_early(early, cx);
         }
         self.counts.count_receipt(ReceiptOutcome::Matched);
+        early.addresses = self.readdressed.addresses(entry.id).into();
         self.hand_over_parked(Box::new(early), entry, cx);
     }
 
@@ -251,7 +253,15 @@ impl Carrier {
         let (carrier, key, born, before) = (self.id, cx.issue_key(), cx.unix_seconds(), self.unanswered.next());
         let octets = cx.out.record_bytes.add(body);
         let place = cx.out.append(Record::Early { carrier, key, born, before, body: octets });
-        self.early.park(Early { key, born, place, fingerprints, before, body: body.to_vec() });
+        self.early.park(Early {
+            key,
+            born,
+            place,
+            fingerprints,
+            before,
+            body: body.to_vec(),
+            addresses: Box::default(),
+        });
         let acknowledge = ShardMessage::Acknowledge { carrier: self.id, request };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(acknowledge);
@@ -259,7 +269,8 @@ impl Carrier {
     }
 
     fn hand_over_parked(&mut self, early: Box<Early>, entry: Correlation, cx: &mut Context<'_>) {
-        let body = early.body.clone();
+        let mut body = early.body.clone();
+        edit::give_back(&early.addresses, &mut body, 0);
         let habits = &cx.config.carrier(self.id).profile.receipts;
         let read = SmView::deliver(&body).ok().and_then(|view| Some((receipt::read_as(&view, habits)?, view)));
         let Some((receipt, view)) = read else { return self.forget_early(*early, cx) };
@@ -281,7 +292,8 @@ impl Carrier {
         self.recycle(early.body);
     }
 
-    fn forget_correlation(&self, entry: &Correlation, cx: &mut Context<'_>) {
+    fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
+        self.readdressed.remove(entry.id);
         cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
 
@@ -307,6 +319,7 @@ impl Carrier {
         let at = batch.bytes.len();
         let moved = receipt::with_dates_in_utc(body, view, &cx.config.carrier(carrier).profile.receipts);
         receipt::rewrite(moved.as_deref().unwrap_or(body), view, receipt, our_id.as_bytes(), &mut batch.bytes);
+        self.readdressed.give_back(entry.id, &mut batch.bytes, at);
         let body = batch.since(at);
         batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id: entry.id, body });
     }

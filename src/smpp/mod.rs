@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod data_sm;
+pub mod edit;
 pub mod frame;
 pub mod id_cipher;
 pub mod keyword;

@@ -29,6 +29,7 @@
 //! | unrouted MO | 14 | carrier n, key n, born n, body as octets |
 //! | unrouted MO gone | 15 | carrier n, key n |
 //! | stands for | 13 | the other segment's id 8, batches of this one n |
+//! | correlation, readdressed | 16 | as 4, then both addresses as the customer sent them, as octets |
 //!
 //! # The rules
 //!

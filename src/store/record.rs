@@ -90,6 +90,8 @@ const INTERMEDIATE_RECEIPT: u8 = 10;
 const MO: u8 = 11;
 const DELIVERY_GONE: u8 = 12;
 const STANDS_FOR: u8 = 13;
+// 14 and 15 are MO without an account.
+const READDRESSED_CORRELATION: u8 = 16;
 
 impl<'a> StoreRecord<'a> {
     pub fn encode(&self, into: &mut Vec<u8>) {

@@ -85,7 +85,8 @@ impl World {
     fn correlation(&mut self, carrier_id: &[u8]) {
         let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
         let (destination, born, is_muted) = (0, 0, false);
-        let entry = Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id };
+        let entry =
+            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
         self.shard.restore(&entry, None, Instant::ZERO, &mut self.out);
         self.commit();
     }
@@ -179,7 +180,8 @@ fn a_parked_receipt_does_not_join_a_late_answer_after_a_restart() {
         let (mut shard, mut out) = shard("carriers: { c: { connect: 'c:1', system_id: x, password: x } }");
         let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
         let (destination, born, carrier_id) = (0, 0, &b"abc"[..]);
-        let late = Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id };
+        let late =
+            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
         let body = receipt();
         for entry in [late, Restored::Early { carrier, key: 7, born, body: &body }] {
             shard.restore(&entry, None, Instant::ZERO, &mut out);

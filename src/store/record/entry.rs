@@ -4,7 +4,7 @@ use super::octets::{put_key, put_number, put_octets, take_array, take_id, take_n
 use super::unrouted::{self, UNROUTED, UNROUTED_GONE};
 use super::{
     CORRELATION, CORRELATION_GONE, DELIVERY_GONE, EARLY, EARLY_GONE, FINAL_RECEIPT, INTERMEDIATE_RECEIPT, MO,
-    MUTED_CORRELATION, NameIndex, NameKind, RecordError,
+    MUTED_CORRELATION, NameIndex, NameKind, READDRESSED_CORRELATION, RecordError,
 };
 use crate::engine::event::Place;
 use crate::engine::message::DeliveryKind;
@@ -23,6 +23,8 @@ pub enum Entry<'a, N> {
         born: u64,
         is_muted: bool,
         carrier_id: &'a [u8],
+        /// Both as the customer sent them, when the carrier was sent others; else nothing. A muted one has none.
+        addresses: &'a [u8],
     },
     CorrelationGone {
         carrier: N,
@@ -81,7 +83,9 @@ impl<'a, N: Copy> Entry<'a, N> {
     #[must_use]
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Correlation { carrier_id, .. } => Place::reckon_correlation(carrier_id.len()),
+            Self::Correlation { carrier_id, addresses, .. } => {
+                Place::reckon_correlation(carrier_id.len() + addresses.len())
+            }
             Self::Early { body, .. } | Self::Delivery { body, .. } | Self::Unrouted { body, .. } => {
                 Place::reckon(body.len())
             }
@@ -93,9 +97,9 @@ impl<'a, N: Copy> Entry<'a, N> {
     /// The same entry under other names.
     pub fn map_names<M>(&self, mut name: impl FnMut(NameKind, N) -> M) -> Entry<'a, M> {
         match *self {
-            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
+            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
                 let (carrier, account) = (name(NameKind::Carrier, carrier), name(NameKind::Account, account));
-                Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id }
+                Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses }
             }
             Self::CorrelationGone { carrier, id } => {
                 Entry::CorrelationGone { carrier: name(NameKind::Carrier, carrier), id }
@@ -123,14 +127,22 @@ impl<'a, N: Copy> Entry<'a, N> {
 impl<'a> Entry<'a, NameIndex> {
     pub(super) fn encode(&self, into: &mut Vec<u8>) {
         match *self {
-            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
-                into.push(if is_muted { MUTED_CORRELATION } else { CORRELATION });
+            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
+                let is_readdressed = !is_muted && !addresses.is_empty();
+                into.push(match (is_muted, is_readdressed) {
+                    (true, _) => MUTED_CORRELATION,
+                    (false, true) => READDRESSED_CORRELATION,
+                    (false, false) => CORRELATION,
+                });
                 put_number(into, carrier.0.into());
                 put_number(into, account.0.into());
                 into.extend_from_slice(&id.bits().to_le_bytes());
                 into.extend_from_slice(&destination.to_le_bytes());
                 put_number(into, born);
                 put_octets(into, carrier_id);
+                if is_readdressed {
+                    put_octets(into, addresses);
+                }
             }
             Self::CorrelationGone { carrier, id } => {
                 into.push(CORRELATION_GONE);
@@ -162,11 +174,11 @@ impl<'a> Entry<'a, NameIndex> {
     }
 
     pub(super) fn decode(kind: u8, octets: &mut &'a [u8]) -> Result<Self, RecordError> {
-        if !matches!(kind, CORRELATION..=DELIVERY_GONE | UNROUTED | UNROUTED_GONE) {
+        if !matches!(kind, CORRELATION..=DELIVERY_GONE | UNROUTED | UNROUTED_GONE | READDRESSED_CORRELATION) {
             return Err(RecordError::UnknownType(kind));
         }
         let name = take_name(octets)?;
-        if kind == CORRELATION || kind == MUTED_CORRELATION {
+        if matches!(kind, CORRELATION | MUTED_CORRELATION | READDRESSED_CORRELATION) {
             return Ok(Self::Correlation {
                 carrier: name,
                 account: take_name(octets)?,
@@ -175,6 +187,7 @@ impl<'a> Entry<'a, NameIndex> {
                 born: take_number(octets)?,
                 is_muted: kind == MUTED_CORRELATION,
                 carrier_id: take_octets(octets)?,
+                addresses: if kind == READDRESSED_CORRELATION { take_addresses(octets)? } else { b"" },
             });
         }
         if kind == CORRELATION_GONE {
@@ -197,4 +210,13 @@ impl<'a> Entry<'a, NameIndex> {
         let (id, born) = (take_id(octets)?, take_number(octets)?);
         Ok(Self::Delivery { account: name, id, key, kind, born, body: take_octets(octets)? })
     }
+}
+
+/// Never empty, for then it would be another type; and no two addresses are longer than recovery has room for.
+fn take_addresses<'a>(octets: &mut &'a [u8]) -> Result<&'a [u8], RecordError> {
+    let addresses = take_octets(octets)?;
+    if addresses.is_empty() || addresses.len() > usize::from(u8::MAX) {
+        return Err(RecordError::BadValue);
+    }
+    Ok(addresses)
 }
