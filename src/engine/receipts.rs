@@ -360,4 +360,4 @@ impl Carrier {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -21,6 +21,7 @@ mod lifecycle;
 mod limits;
 mod links;
 mod malformed;
+mod mo;
 mod peer;
 mod processes;
 mod proxy;

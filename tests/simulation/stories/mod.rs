@@ -2,6 +2,7 @@
 
 mod crashes;
 mod lies;
+mod mo;
 mod orders;
 mod receipts;
 mod replay;
