@@ -32,7 +32,7 @@ pub use pattern::Pattern;
 pub use profile::{LinkHabits, Profile, ReceiptHabits, StatusTable, SubmitHabits};
 pub use reader::{Problem, Surroundings};
 pub use secret::{Password, Secret};
-pub use summary::{conditions, summary};
+pub use summary::{route_in_words, summary};
 pub use validate::{Parsed, parse};
 
 use std::net::SocketAddr;

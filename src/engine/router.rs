@@ -5,6 +5,7 @@
 //! and those of every account are looked at. What else a rule asks is looked at last, and the number's network is found once
 //! at most, when a rule asks for it. How a rule chooses among its carriers is in `rule`.
 
+mod explain;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use super::loads::Loads;
 use super::time::Instant;
 use crate::config::{AccountId, Accounts, CarrierId, Config, MobileNetwork, Numbers, Pattern, Route};
+pub use explain::{Explanation, explain};
 use rule::Rule;
 pub use rule::{Pick, RouteChoice};
 

@@ -161,6 +161,64 @@ fn a_rule_for_a_country_decides_in_its_place_among_the_others() {
 }
 
 #[test]
+fn an_explanation_says_what_the_table_does() {
+    let stage = stage(
+        "  - { when: { destination: [4917*, 44], account: [zeta, bulk], source: [x*, 1] }, to: c0 }\n  \
+         - { when: { mcc: 262, mnc: [1, 3], data_coding: 0..3 }, to: c1 }\n  \
+         - { when: { group: retail, network: [vodafone, ee] }, to: c2 }\n  - { when: { mcc: [234, 262], group: retail }, to: c3 }\n  \
+         - { when: { destination: \"49*\", mcc: 262 }, to: c4 }\n  - { when: { account: bulk, destination: [\"*\", 44] }, to: c0 }\n",
+    );
+    let mut decided = std::collections::BTreeMap::new();
+    for account in ["acme", "zeta", "bulk"] {
+        for destination in ["4917012", "+4917012", "004917", "4915999", "49151", "49", "44", "447700900", "1", "x", ""]
+        {
+            for source in ["xy", "1", "", "+1"] {
+                for data_coding in [0, 3, 4, 255] {
+                    let query = stage.query(account, destination, source, data_coding);
+                    let route = stage.table.choose(&query, Pick::Any(0)).map(|choice| choice.rule as usize);
+                    assert_eq!(explain(&stage.config, &query).route, route, "{query:?}");
+                    *decided.entry(route).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+    let seen: Vec<_> = decided.keys().copied().collect();
+    assert_eq!(seen, [None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5)]);
+}
+
+#[test]
+fn an_explanation_names_what_was_missed_and_the_carriers_in_order() {
+    let stage = stage(
+        "  - { when: { group: retail }, to: c0 }\n  - { when: { account: acme }, to: c0 }\n  - { when: { destination: 44 }, to: c0 }\n  \
+         - { when: { source: 1 }, to: c0 }\n  - { when: { data_coding: 8 }, to: c0 }\n  - { when: { mcc: 234 }, to: c0 }\n  \
+         - { when: { data_coding: 0 }, to: [{ carrier: c1, weight: 1 }, { carrier: c2, weight: 0 }, { carrier: c3, weight: 3 }] }\n  \
+         - { when: { data_coding: 1 }, to: [c1, c2], choose: least_loaded }\n  \
+         - { when: { data_coding: 2 }, to: [c2, { carrier: c3, weight: 0 }] }\n  - { when: { data_coding: 3 }, to: [c2, c3] }\n",
+    );
+    let text = |coding| explain(&stage.config, &stage.query("bulk", "+4915100", "ACME", coding)).text;
+    let expected = "\
+network: mcc 262 mnc 01 Telekom Deutschland
+routes[0] is for another group: from group retail -> c0
+routes[1] is for another account: from acme -> c0
+routes[2] is for another destination: to 44 -> c0
+routes[3] is for another source: sent as 1 -> c0
+routes[4] is for another data_coding: data_coding 0x08 -> c0
+routes[5] is for another network: to mcc 234 -> c0
+routes[6] decides: data_coding 0x00 -> c1 (1) or c2 (draining) or c3 (3)
+first one drawn with these chances, then the others in this order: c3 75.0 %, c1 25.0 %
+";
+    assert_eq!(text(0), expected);
+    for (coding, last) in [
+        (1, "first the less loaded of two drawn from these, then the others by load: c1, c2"),
+        (2, "only one carrier: c2"),
+        (3, "tried in this order: c2, c3"),
+        (4, "no route matches: refused with ESME_RINVDSTADR"),
+    ] {
+        assert_eq!(text(coding).lines().last(), Some(last));
+    }
+}
+
+#[test]
 fn weights_choose_the_first_try_and_the_rest_follow_by_weight() {
     let stage =
         stage("  - to: [{ carrier: c0, weight: 20 }, { carrier: c1, weight: 70 }, { carrier: c2, weight: 10 }]\n");
