@@ -8,6 +8,7 @@
 mod accounts;
 mod carriers;
 mod conditions;
+mod keyword;
 mod listeners;
 mod network;
 mod numbers;
@@ -26,10 +27,14 @@ mod validate;
 
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use conditions::{Accounts, Conditions, NetworkCondition};
+pub use keyword::Keyword;
 pub use network::Network;
 pub use numbers::{MobileNetwork, Numbers};
 pub use pattern::Pattern;
-pub use profile::{LinkHabits, Profile, ReceiptHabits, StatusTable, SubmitHabits};
+pub use profile::{
+    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Rewriting,
+    SourceRules, StatusTable, SubmitHabits, Then,
+};
 pub use reader::{Problem, Surroundings};
 pub use secret::{Password, Secret};
 pub use summary::{route_in_words, summary};
@@ -357,6 +362,8 @@ pub struct MoRoute {
     pub carrier: Option<CarrierId>,
     pub destination: Option<Vec<Pattern>>,
     pub source: Option<Vec<Pattern>>,
+    /// The first word of its text.
+    pub keyword: Option<Vec<Keyword>>,
     pub to: AccountId,
 }
 

@@ -8,7 +8,9 @@ use super::raw::Node;
 use super::reader::{Fields, Reading, Value, shown_key};
 use super::scalars::{choice, whole};
 use super::validate::Names;
-use super::{AccountId, Accounts, CarrierId, Choose, Config, MoRoute, Pattern, Route, RouteTarget, conditions};
+use super::{
+    AccountId, Accounts, CarrierId, Choose, Config, Keyword, MoRoute, Pattern, Route, RouteTarget, conditions,
+};
 
 /// No message is offered to more carriers than this, and what was tried fits one word.
 const MOST_CARRIERS: usize = 64;
@@ -36,14 +38,18 @@ pub(super) fn read_mo(value: &Value<'_>, names: &Names<'_>) -> Vec<MoRoute> {
     let mut unreachable = Unreachable::default();
     for element in list(value) {
         let route = element.fields(|fields| {
-            let when = fields.optional("when", |when| When::read(when, "carrier", |name| names.carrier(name)));
-            let (carrier, destination, source) = when.unwrap_or_default().into_parts();
+            let when = fields.optional("when", |when| {
+                (When::read(when, "carrier", |name| names.carrier(name)), read_keywords(when))
+            });
+            let (when, keyword) = when.unwrap_or_default();
+            let (carrier, destination, source) = when.into_parts();
             let to = fields.required("to")?.parse(|name| names.account(name))?;
-            Some(MoRoute { carrier, destination, source, to })
+            Some(MoRoute { carrier, destination, source, keyword, to })
         });
         let Some(Some(route)) = route else { continue };
         let is_any = |list: &Option<Vec<Pattern>>| list.as_ref().is_none_or(|list| list.iter().any(Pattern::is_any));
-        unreachable.look(&element, route.carrier.is_none() && is_any(&route.destination) && is_any(&route.source));
+        let is_anyones = route.carrier.is_none() && route.keyword.is_none();
+        unreachable.look(&element, is_anyones && is_any(&route.destination) && is_any(&route.source));
         routes.push(route);
     }
     routes
@@ -126,6 +132,14 @@ fn read_patterns(when: &mut Fields<'_>, key: &'static str) -> Option<Vec<Pattern
         value.problem("is empty, so this route never matches; remove the key for any address");
     }
     Some(elements.iter().filter_map(|element| element.parse(Pattern::parse)).collect())
+}
+
+fn read_keywords(when: &mut Fields<'_>) -> Option<Vec<Keyword>> {
+    let value = when.take("keyword")?;
+    if value.is_empty_list() {
+        value.problem("is empty, so this route never matches; remove the key for any text");
+    }
+    Some(value.elements().iter().filter_map(|element| element.parse(Keyword::parse)).collect())
 }
 
 fn read_targets(value: &Value<'_>, names: &Names<'_>) -> Vec<RouteTarget> {

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
 use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::parts::{Claim, Messages, Part};
 use super::replay::Replay;
 use super::router::RouteChoice;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
@@ -25,6 +26,7 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub messages: Messages,
     pub throttle: Option<Throttle>,
     /// Sessions that are not read until the window has room.
     paused: Vec<Key>,
@@ -47,6 +49,7 @@ pub struct Submit {
     pub choice: RouteChoice,
     /// Which of them has it.
     pub carrier: CarrierId,
+    pub part: Option<Part>,
     pub info: SubmitInfo,
     /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
     pub is_doubtful: bool,
@@ -59,6 +62,7 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            messages: Messages::default(),
             throttle: config.rate.map(Throttle::new),
             paused: Vec::new(),
             deliveries: Deliveries::new(Replay::new(config)),
@@ -145,6 +149,9 @@ impl Account {
 
     fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
+        if let Some(part) = &submit.part {
+            self.messages.settled(part, outcome, cx.now);
+        }
         let config = cx.config.account(self.id);
         let status = match outcome {
             Outcome::Accepted => CommandStatus::ROK,
@@ -185,15 +192,22 @@ impl Account {
         let Some(entry) = self.submits.get_mut(submit) else { return };
         entry.is_doubtful |= is_doubtful;
         cx.loads.returned(entry.carrier, reason, cx.now);
-        let next = cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now);
         let has_session = self.sessions.get(entry.info.session).is_some();
-        if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
+        let next = match &mut entry.part {
+            _ if !has_session || deadline <= cx.now || cx.is_draining => None,
+            Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
+            None => {
+                let next = cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now);
+                next.map(|carrier| (carrier, Claim::None))
+            }
+        };
+        if let Some((carrier, claim)) = next {
             let (info, is_doubtful) = (entry.info, entry.is_doubtful);
             entry.carrier = carrier;
             cx.loads.sent(carrier);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, claim, is_doubtful, body });
             return;
         }
         let is_doubtful = entry.is_doubtful;
@@ -210,6 +224,8 @@ impl Account {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
         submit.carrier = carrier;
         cx.loads.sent(carrier);
+        let part = submit.part.as_mut();
+        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;
@@ -219,7 +235,7 @@ impl Account {
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful: false, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, claim, is_doubtful: false, body });
         Ok(())
     }
 

@@ -48,23 +48,23 @@ impl Stage {
     }
 
     /// The carriers that would be tried, one after the other.
-    fn order(&self, query: &Query<'_>, pick: Pick) -> Vec<u16> {
+    fn order(&self, query: &Query<'_>, pick: u64) -> Vec<u16> {
         let Some(mut choice) = self.table.choose(query, pick) else { return Vec::new() };
         std::iter::from_fn(|| self.table.next_carrier(&mut choice, &self.loads, self.now)).map(|id| id.0).collect()
     }
 
     fn carriers(&self, account: &str, destination: &str) -> Vec<u16> {
-        self.order(&self.query(account, destination, "ACME", 0), Pick::Any(0))
+        self.order(&self.query(account, destination, "ACME", 0), 0)
     }
 
     /// The position of the rule that decides for `acme`.
     fn rule(&self, destination: &str, source: &str, data_coding: u8) -> Option<u32> {
         let query = self.query("acme", destination, source, data_coding);
-        self.table.choose(&query, Pick::Any(0)).map(|choice| choice.rule)
+        self.table.choose(&query, 0).map(|choice| choice.rule)
     }
 
     fn order_of(&self, pick: u64) -> Vec<u16> {
-        self.order(&self.query("acme", "1", "", 0), Pick::Any(pick))
+        self.order(&self.query("acme", "1", "", 0), pick)
     }
 
     fn send(&mut self, carrier: u16, count: usize) {
@@ -175,7 +175,7 @@ fn an_explanation_says_what_the_table_does() {
             for source in ["xy", "1", "", "+1"] {
                 for data_coding in [0, 3, 4, 255] {
                     let query = stage.query(account, destination, source, data_coding);
-                    let route = stage.table.choose(&query, Pick::Any(0)).map(|choice| choice.rule as usize);
+                    let route = stage.table.choose(&query, 0).map(|choice| choice.rule as usize);
                     assert_eq!(explain(&stage.config, &query).route, route, "{query:?}");
                     *decided.entry(route).or_insert(0) += 1;
                 }
@@ -238,11 +238,9 @@ fn a_weight_of_0_takes_nothing_however_the_others_are_chosen() {
     ] {
         let stage = stage(&format!("  - {{ to: {to}, choose: {choose} }}\n"));
         for pick in 0..100 {
-            for pick in [Pick::Any(pick << 31 | pick), Pick::Part(pick as u32)] {
-                let mut tried = stage.order(&stage.query("acme", "1", "", 0), pick);
-                tried.sort_unstable();
-                assert_eq!(tried, [1, 2], "{choose}");
-            }
+            let mut tried = stage.order_of(pick);
+            tried.sort_unstable();
+            assert_eq!(tried, [1, 2], "{choose}");
         }
     }
     let alone = stage("  - { to: [c3, { carrier: c0, weight: 0 }], choose: least_loaded }\n");
@@ -305,16 +303,34 @@ fn a_carrier_without_a_link_is_not_the_least_loaded_for_a_second() {
 }
 
 #[test]
-fn parts_of_one_message_go_the_same_way_whatever_the_load() {
-    let mut stage = stage("  - { to: [c0, c1, c3], choose: least_loaded }\n");
-    let query = |stage: &Stage, part| stage.order(&stage.query("acme", "1", "", 0), Pick::Part(part));
-    let before: Vec<_> = (0..4200).map(|part| query(&stage, part)).collect();
-    stage.send(0, 150);
-    stage.send(3, 19);
-    let after: Vec<_> = (0..4200).map(|part| query(&stage, part)).collect();
-    assert_eq!(before, after);
-    // In proportion to what each may have out: 200, 200 and 20.
-    for (carrier, share) in [(0, 2000), (1, 2000), (3, 200)] {
-        assert_eq!(before.iter().filter(|order| order[0] == carrier).count(), share);
+fn a_part_begins_where_the_others_went_also_with_weight_0() {
+    for (choose, begun, expected) in [
+        ("order", 0, &[0, 1, 2, 3][..]),
+        ("order", 1, &[1, 2, 3]),
+        ("order", 3, &[3, 1, 2]),
+        ("least_loaded", 0, &[0, 1, 3, 2]),
+        ("least_loaded", 1, &[1, 3, 2]),
+        ("least_loaded", 2, &[2, 1, 3]),
+        ("order", 4, &[1, 2, 3]),
+    ] {
+        let mut stage = stage(&format!("  - {{ to: [{{ carrier: c0, weight: 0 }}, c1, c2, c3], choose: {choose} }}\n"));
+        stage.send(2, 150);
+        let mut choice = stage.table.choose(&stage.query("acme", "1", "", 0), 1).unwrap();
+        stage.table.begin_with(&mut choice, CarrierId(begun));
+        let next = || stage.table.next_carrier(&mut choice, &stage.loads, stage.now);
+        let tried: Vec<u16> = std::iter::from_fn(next).map(|id| id.0).collect();
+        assert_eq!(tried, expected, "{choose} {begun}");
     }
+}
+
+#[test]
+fn parts_of_one_message_draw_the_same_two() {
+    let stage = stage("  - { to: [c0, c1, c2, c3], choose: least_loaded }\n");
+    let mut pairs = std::collections::BTreeMap::new();
+    for part in 1..=4800_u32 {
+        let draw = || stage.table.choose(&stage.query("acme", "1", "", 0), part.into());
+        assert_eq!(draw(), draw());
+        *pairs.entry(stage.order_of(part.into())[0]).or_insert(0) += 1;
+    }
+    assert_eq!(pairs.into_values().collect::<Vec<_>>(), [1200; 4]);
 }
