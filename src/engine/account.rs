@@ -47,9 +47,9 @@ pub struct Submit {
     /// The ESME's own, echoed in the answer.
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
+    pub part: Option<Part>,
     /// Which of them has it.
     pub carrier: CarrierId,
-    pub part: Option<Part>,
     pub info: SubmitInfo,
     /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
     pub is_doubtful: bool,
@@ -196,10 +196,7 @@ impl Account {
         let next = match &mut entry.part {
             _ if !has_session || deadline <= cx.now || cx.is_draining => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
-            None => {
-                let next = cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now);
-                next.map(|carrier| (carrier, Claim::None))
-            }
+            None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };
         if let Some((carrier, claim)) = next {
             let (info, is_doubtful) = (entry.info, entry.is_doubtful);
@@ -222,10 +219,10 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        submit.carrier = carrier;
-        cx.loads.sent(carrier);
         let part = submit.part.as_mut();
         let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        submit.carrier = carrier;
+        cx.loads.sent(carrier);
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;

@@ -269,14 +269,7 @@ impl Message {
 
 /// The rest of the part's way begins with this carrier, when it has not been there.
 fn follow(choice: &mut RouteChoice, carrier: CarrierId, cx: &Context<'_>) -> Option<CarrierId> {
-    let mut ahead = *choice;
-    while let Some(next) = cx.routes.next_carrier(&mut ahead, cx.loads, cx.now) {
-        if next == carrier {
-            *choice = ahead;
-            return Some(carrier);
-        }
-    }
-    cx.routes.next_carrier(choice, cx.loads, cx.now)
+    if cx.routes.take(choice, carrier) { Some(carrier) } else { cx.routes.next_carrier(choice, cx.loads, cx.now) }
 }
 
 #[cfg(test)]

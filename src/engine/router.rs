@@ -106,6 +106,11 @@ impl RouteTable {
         Some(rule.choose(at, pick))
     }
 
+    /// The next carrier to try, or `None` when all have been.
+    pub fn next_carrier(&self, choice: &mut RouteChoice, loads: &Loads, now: Instant) -> Option<CarrierId> {
+        self.rules.get(choice.rule as usize)?.next_carrier(choice, loads, now)
+    }
+
     /// The order begins with this carrier when the rule names it, whatever its weight.
     pub fn begin_with(&self, choice: &mut RouteChoice, carrier: CarrierId) {
         if let Some(rule) = self.rules.get(choice.rule as usize) {
@@ -113,9 +118,9 @@ impl RouteTable {
         }
     }
 
-    /// The next carrier to try, or `None` when all have been.
-    pub fn next_carrier(&self, choice: &mut RouteChoice, loads: &Loads, now: Instant) -> Option<CarrierId> {
-        self.rules.get(choice.rule as usize)?.next_carrier(choice, loads, now)
+    /// Tries this carrier next. False when the rule does not name it, or it has been tried.
+    pub fn take(&self, choice: &mut RouteChoice, carrier: CarrierId) -> bool {
+        self.rules.get(choice.rule as usize).is_some_and(|rule| rule.take(choice, carrier))
     }
 
     /// The first rule that matches; `u32::MAX` when none does.

@@ -135,6 +135,7 @@ impl Account {
             // What is to be passed on although nobody asked for it needs to be known as well.
             wants_receipt: view.wants_receipt() || config.unrequested_receipts == UnrequestedReceipts::Pass,
         };
+        // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
         let submit = Submit { sequence: frame.sequence, choice, carrier, part, info, is_doubtful: false };
         match &config.force_sender {

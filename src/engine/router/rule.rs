@@ -14,7 +14,8 @@ pub struct RouteChoice {
     /// The first to try is one of these two, the less loaded one.
     first: u8,
     or_first: u8,
-    has_begun: bool,
+    /// One of them has been tried.
+    is_begun: bool,
     /// A bit for each carrier of the rule that is not to be tried, or not again.
     tried: u64,
 }
@@ -92,19 +93,27 @@ impl Rule {
             }
             Choose::LeastLoaded => self.two_of(pick),
         };
-        RouteChoice { rule, first: first as u8, or_first: or_first as u8, has_begun: false, tried: self.draining }
+        RouteChoice { rule, first: first as u8, or_first: or_first as u8, is_begun: false, tried: self.draining }
     }
 
     pub(super) fn begin_with(&self, choice: &mut RouteChoice, carrier: CarrierId) {
-        if let Some(at) = self.carriers.iter().position(|named| *named == carrier) {
+        if let Some(at) = self.position(carrier) {
             (choice.first, choice.or_first) = (at as u8, at as u8);
         }
+    }
+
+    pub(super) fn take(&self, choice: &mut RouteChoice, carrier: CarrierId) -> bool {
+        let bit = self.position(carrier).map_or(0, |at| 1 << at);
+        let is_untried = bit & !choice.tried != 0;
+        choice.is_begun |= is_untried;
+        choice.tried |= bit;
+        is_untried
     }
 
     pub(super) fn next_carrier(&self, choice: &mut RouteChoice, loads: &Loads, now: Instant) -> Option<CarrierId> {
         let load = |at: &usize| loads.of(self.carriers[*at], now);
         let mut untried = (0..self.carriers.len()).filter(|at| choice.tried & 1 << at == 0);
-        let at = if !choice.has_begun {
+        let at = if !choice.is_begun {
             let (first, other) = (usize::from(choice.first), usize::from(choice.or_first));
             if first != other && load(&other) < load(&first) { other } else { first }
         } else if self.choose == Choose::LeastLoaded {
@@ -112,9 +121,13 @@ impl Rule {
         } else {
             untried.next()?
         };
-        choice.has_begun = true;
+        choice.is_begun = true;
         choice.tried |= 1 << at;
         self.carriers.get(at).copied()
+    }
+
+    fn position(&self, carrier: CarrierId) -> Option<usize> {
+        self.carriers.iter().position(|at| *at == carrier)
     }
 
     /// Two different ones that are not draining, when there are two.

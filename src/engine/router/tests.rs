@@ -248,6 +248,24 @@ fn a_weight_of_0_takes_nothing_however_the_others_are_chosen() {
 }
 
 #[test]
+fn what_was_begun_at_a_carrier_goes_on_there_whatever_its_weight_and_is_offered_it_once() {
+    let stage = stage("  - { to: [{ carrier: c0, weight: 0 }, c1, c2] }\n");
+    let choose = || stage.table.choose(&stage.query("acme", "1", "", 0), 0).unwrap();
+    let rest = |choice: &mut RouteChoice| -> Vec<u16> {
+        std::iter::from_fn(|| stage.table.next_carrier(choice, &stage.loads, stage.now)).map(|id| id.0).collect()
+    };
+    for (begun, order) in [(0, vec![0, 1, 2]), (2, vec![2, 1]), (4, vec![1, 2])] {
+        let mut choice = choose();
+        stage.table.begin_with(&mut choice, CarrierId(begun));
+        assert_eq!(rest(&mut choice), order);
+    }
+    let mut choice = choose();
+    assert!(stage.table.take(&mut choice, CarrierId(2)));
+    assert!(!stage.table.take(&mut choice, CarrierId(2)) && !stage.table.take(&mut choice, CarrierId(4)));
+    assert_eq!(rest(&mut choice), [1]);
+}
+
+#[test]
 fn of_two_drawn_the_less_loaded_is_first_and_the_rest_follow_by_load() {
     let mut stage = stage("  - { to: [c0, c1, c2, c3, c4], choose: least_loaded }\n");
     stage.send(0, 100); // 50 %
