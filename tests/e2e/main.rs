@@ -19,6 +19,7 @@ mod gateway;
 mod lifecycle;
 mod limits;
 mod malformed;
+mod parts;
 mod peer;
 mod receipts;
 mod routing;
