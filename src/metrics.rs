@@ -209,6 +209,7 @@ family! {
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
         mo_unrouted = "trunkline_carrier_mo_unrouted_total", "Mobile originated messages no rule sends to an account.";
+        unknown_states = "trunkline_carrier_unknown_states_total", "Receipts without a state we know; their submits wait for another.";
         correlations_expired = "trunkline_correlations_expired_total", "Submits whose receipt did not come within the retention.";
         link_ups = "trunkline_link_binds_total", "Binds the carrier accepted.";
         link_failures = "trunkline_link_failures_total", "Connections or binds to the carrier that failed, and links that broke.";

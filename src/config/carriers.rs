@@ -1,11 +1,12 @@
 //! The `carriers` section: where each SMSC is, as whom we bind, and how much it takes.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accounts::read_rate;
+use super::accounts::{read_rate, read_rate_as};
 use super::profile::{self, Profile, Profiles};
 use super::raw::Node;
 use super::reader::{Fields, Value};
@@ -18,6 +19,8 @@ use crate::smpp::message_id::CarrierIdFormat;
 pub struct Carrier {
     pub name: String,
     pub connect: Connect,
+    /// Where our side of the connection begins; `None`: as the host's routes say.
+    pub source_address: Option<IpAddr>,
     pub tls: CarrierTls,
     pub system_id: String,
     pub password: Secret,
@@ -28,6 +31,8 @@ pub struct Carrier {
     pub window: NonZeroU16,
     /// All its links together; `None`: unlimited.
     pub rate: Option<Rate>,
+    /// Of each source address, all its links together; `None`: unlimited.
+    pub source_rate: Option<Rate>,
     /// Submits waiting for rate or window.
     pub queue: u32,
     pub queue_wait: Duration,
@@ -109,6 +114,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
     Carrier {
         name: name.to_owned(),
         connect: read_connect(carrier),
+        source_address: carrier.parse("source_address", ip_address),
         tls: carrier.take("tls").map_or(CarrierTls::Off, |value| read_tls(&value)),
         system_id: carrier.required("system_id").and_then(|value| value.parse(printable(1..=15))).unwrap_or_default(),
         password: read_password(carrier),
@@ -116,6 +122,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
         links: carrier.parse_or("links", at_least_one(2), |text| whole(1..=MAX_LINKS)(text).map(at_least_one)),
         window: carrier.parse_or("window", at_least_one(100), positive_u16),
         rate: read_rate(carrier),
+        source_rate: read_rate_as(carrier, "source_rate", "source_burst"),
         queue: carrier.parse_or("queue", 10_000, whole(0..=u64::from(u32::MAX))),
         queue_wait: carrier.parse_or("queue_wait", Duration::from_secs(5), duration_or_zero),
         in_doubt: carrier.parse_or(
@@ -200,5 +207,10 @@ pub(super) fn read_id_formats(carrier: &mut Fields<'_>, base: CarrierIdFormats) 
 }
 
 fn server_name(text: &str) -> Result<String, String> {
-    if is_host_name(text) { Ok(text.to_owned()) } else { Err("must be a host name".to_owned()) }
+    let is_name = is_host_name(text) || text.parse::<IpAddr>().is_ok();
+    if is_name { Ok(text.to_owned()) } else { Err("must be a host name or an IP address".to_owned()) }
+}
+
+fn ip_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "must be an IP address of this host, such as 192.0.2.7".to_owned())
 }

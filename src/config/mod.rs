@@ -25,7 +25,10 @@ mod validate;
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use network::Network;
 pub use pattern::Pattern;
-pub use profile::{LinkHabits, Profile, ReceiptHabits, StatusTable, SubmitHabits};
+pub use profile::{
+    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Rewriting,
+    SourceRules, StatusTable, SubmitHabits, Then,
+};
 pub use reader::{Problem, Surroundings};
 pub use secret::{Password, Secret};
 pub use summary::summary;

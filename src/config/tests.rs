@@ -2,6 +2,7 @@
 
 mod refused;
 mod secrets;
+mod statuses;
 mod warned;
 
 use std::path::{Path, PathBuf};
@@ -111,7 +112,7 @@ fn a_carrier_needs_only_where_and_who() {
     assert_eq!((carrier.name.as_str(), carrier.system_id.as_str()), ("7", "0123"));
     assert_eq!(carrier.password.expose(), b"1e3");
     assert_eq!(carrier.connect, Connect::Transceiver("h:1".to_owned()));
-    assert_eq!((&carrier.tls, carrier.system_type.as_str()), (&CarrierTls::Off, ""));
+    assert_eq!((&carrier.tls, carrier.source_address, carrier.system_type.as_str()), (&CarrierTls::Off, None, ""));
     assert_eq!((carrier.links.get(), carrier.window.get(), carrier.rate), (2, 100, None));
     assert_eq!((carrier.queue, carrier.queue_wait), (10_000, Duration::from_secs(5)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Fail, "default"));
@@ -158,13 +159,14 @@ fn every_key_of_an_account_is_read() {
 #[test]
 fn every_key_of_a_carrier_is_read() {
     let text = carrier(
-        "tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
+        "source_address: 192.0.2.7, tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
          rate: 200, burst: 7, queue: 0, queue_wait: 250ms, in_doubt: retry, profile: odd,
          remap_references: true, message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
     ) + "profiles: { odd: { message_id: hex } }\n";
     let carrier = &config(&text).carriers[0];
     let ca = Some(PathBuf::from("/etc/trunkline/ca.pem"));
     assert_eq!(carrier.tls, CarrierTls::On { ca, server_name: Some("smsc.example".to_owned()) });
+    assert_eq!(carrier.source_address, Some("192.0.2.7".parse().unwrap()));
     let (transmitter, receiver) = ("h:1".to_owned(), "h:1".to_owned());
     assert_eq!(carrier.connect, Connect::TransmitterReceiver { transmitter, receiver });
     assert_eq!((carrier.system_type.as_str(), carrier.links.get(), carrier.window.get()), ("VMA", 3, 4));
@@ -245,6 +247,41 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
         (Some(CarrierId(1)), AccountId(0), None, AccountId(1))
     );
     assert_eq!((&first.destination, &second.destination), (&patterns(&["12345"]), &None));
+}
+
+#[test]
+fn a_profile_of_receipts_begins_as_another_and_says_what_differs() {
+    use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, StateName, StateSet};
+    let text = "profiles:
+  one: { receipts: { by: content, final: DELIVRD, states: { GONE: UNDELIV }, time_zone: \"-03:30\" } }
+  two: { like: one, receipts: { id_from: text, states: { gone: deleted, 9: EXPIRED } } }
+  three: { like: two, receipts: { by: flag, time_zone: as_is } }
+  four: { like: unflagged_receipts, receipts: { time_zone: UTC } }
+";
+    let receipts = |name: &str| {
+        let text = format!("{text}{}", carrier(&format!("profile: {name}")));
+        config(&text).carriers[0].profile.receipts.clone()
+    };
+    let name = |word: &str, state| StateName { word: word.into(), state };
+    let one = receipts("one");
+    assert_eq!((one.by, one.id_from, one.zone_minutes), (KnownBy::Content, IdFrom::Both, Some(-210)));
+    assert_eq!(one.finals, StateSet::of(&[MessageState::Delivered]));
+    let two = receipts("two");
+    assert_eq!((two.by, two.id_from, two.finals), (KnownBy::Content, IdFrom::Text, one.finals));
+    let states = [("gone", MessageState::Deleted), ("9", MessageState::Expired), ("GONE", MessageState::Undeliverable)];
+    assert_eq!(two.states, states.map(|(word, state)| name(word, state)));
+    assert_eq!(receipts("three"), ReceiptHabits { by: KnownBy::Flag, zone_minutes: None, ..two });
+    let four = ReceiptHabits { by: KnownBy::Content, zone_minutes: Some(0), ..ReceiptHabits::DEFAULT };
+    assert_eq!(receipts("four"), four);
+    assert_eq!(receipts("hex_then_decimal"), ReceiptHabits::DEFAULT);
+}
+
+#[test]
+fn the_presets_of_ids_say_how_each_side_writes_them() {
+    let formats = |name: &str| config(&carrier(&format!("profile: {name}"))).carriers[0].message_id;
+    let (hex, decimal) = (CarrierIdFormat::Hex, CarrierIdFormat::Decimal);
+    assert_eq!(formats("hex_then_decimal"), CarrierIdFormats { response: hex, receipt: decimal });
+    assert_eq!(formats("decimal_then_hex"), CarrierIdFormats { response: decimal, receipt: hex });
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::outgoing::{Outgoing, Readdressed};
 use super::pace::Pace;
 use super::part_links::{PartLinks, part_links};
 use super::parts::Claim;
@@ -35,6 +36,7 @@ pub struct Carrier {
     pub references: Option<Box<References>>,
     pub pace: Pace,
     pub correlations: Correlations,
+    pub readdressed: Readdressed,
     pub early: EarlyReceipts,
     /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
     pub strangers: Vec<Early>,
@@ -67,7 +69,10 @@ pub struct Pending {
     pub is_doubtful: bool,
     /// Its session ended while it was outstanding: nobody waits for another sending.
     pub is_withdrawn: bool,
+    /// As the customer sent it, for the next carrier.
     pub body: Vec<u8>,
+    /// As this carrier is sent it.
+    pub outgoing: Outgoing,
     /// It waits no longer than this.
     pub queued_until: Instant,
     /// Where in the link's stream its first octet lies.
@@ -101,6 +106,7 @@ impl Carrier {
             references: config.remap_references.then(|| Box::new(References::new(keys))),
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
+            readdressed: Readdressed::default(),
             early: EarlyReceipts::default(),
             strangers: Vec::new(),
             has_strangers: false,
@@ -133,6 +139,7 @@ impl Carrier {
             cx.out.tell(home, done);
         }
         self.recycle(pending.body);
+        self.recycle(pending.outgoing.body);
     }
 
     /// Hands a submit back unsent, or refused in a way that another carrier may mend.
@@ -140,6 +147,7 @@ impl Carrier {
         self.counts.rerouted += 1;
         self.give_back(&pending.info, (reason, pending.is_doubtful), &pending.body, cx);
         self.recycle(pending.body);
+        self.recycle(pending.outgoing.body);
     }
 
     pub fn on_timeout(&mut self, fired: Instant, cx: &mut Context<'_>) {
@@ -157,8 +165,12 @@ impl Carrier {
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let left = &mut cx.out.left;
-                self.counts.correlations_expired += self.correlations.sweep(oldest, |place| left.push(place)) as u64;
+                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
+                let swept = self.correlations.sweep(oldest, |entry| {
+                    left.push(entry.place());
+                    readdressed.remove(entry.id);
+                });
+                self.counts.correlations_expired += swept as u64;
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
                     self.drop_early(early, cx);
                 }
@@ -215,7 +227,7 @@ impl Carrier {
     }
 
     pub fn recycle(&mut self, mut body: Vec<u8>) {
-        if self.spare.len() < Self::SPARE_BODIES {
+        if body.capacity() > 0 && self.spare.len() < Self::SPARE_BODIES {
             body.clear();
             self.spare.push(body);
         }

@@ -11,6 +11,7 @@ use super::time::Instant;
 use super::timers::Owner;
 use super::unbound::{self, Unbound};
 use crate::config::CarrierId;
+use crate::smpp::command::CommandStatus;
 use crate::smpp::frame::Fault;
 
 impl Shard {
@@ -105,9 +106,9 @@ impl Shard {
                     carrier.deliver_done(in_hand, is_kept, context!(self, now, out));
                 }
             }
-            ShardMessage::Acknowledge { carrier, link, connection, sequence } => {
+            ShardMessage::Acknowledge { carrier, request } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.acknowledge(usize::from(link), connection, sequence, context!(self, now, out));
+                    carrier.answer(request, CommandStatus::ROK, context!(self, now, out));
                 }
             }
             ShardMessage::Bound { address } => self.gate.bound(address),

@@ -103,6 +103,8 @@ pub enum Action {
     /// Dial, then say `Connected` or `Closed`.
     Connect {
         connection: Key,
+        carrier: CarrierId,
+        link: u16,
         address: Arc<str>,
     },
     /// Write what is left, close, then say `Closed`.
@@ -245,6 +247,8 @@ pub enum Record {
         born: u32,
         is_muted: bool,
         carrier_id: Octets,
+        /// Both as the customer sent them, when the carrier was sent others; else nothing.
+        addresses: Octets,
     },
     CorrelationGone {
         carrier: CarrierId,
@@ -297,8 +301,8 @@ impl Place {
 
     /// The same for a correlation, whose table has an octet of room for it.
     #[must_use]
-    pub fn reckon_correlation(carrier_id: usize) -> u32 {
-        Self::reckon(carrier_id).min(u8::MAX.into())
+    pub fn reckon_correlation(octets: usize) -> u32 {
+        Self::reckon(octets).min(u8::MAX.into())
     }
 }
 
@@ -307,7 +311,9 @@ impl Record {
     #[must_use]
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Correlation { carrier_id, .. } => Place::reckon_correlation(carrier_id.len as usize),
+            Self::Correlation { carrier_id, addresses, .. } => {
+                Place::reckon_correlation((carrier_id.len + addresses.len) as usize)
+            }
             Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len as usize),
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
         }

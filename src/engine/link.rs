@@ -18,7 +18,7 @@ use super::shard::Connection;
 use super::slab::Key;
 use super::time::Instant;
 use super::window::Window;
-use crate::config::{self, CarrierState, CarrierTls, Connect, Timers};
+use crate::config::{self, CarrierState, Connect, Timers};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::Frame;
 use crate::smpp::pdu::{self, Bind, BindMode};
@@ -94,8 +94,7 @@ impl Link {
                 vec![(BindMode::Transmitter, transmitter), (BindMode::Receiver, receiver)]
             }
         };
-        // Without TLS to speak, a carrier that wants it is not dialled: the password must not cross the network in clear.
-        let off = config.state == CarrierState::Off || config.tls != CarrierTls::Off;
+        let off = config.state == CarrierState::Off;
         let state = || if off { LinkState::Off } else { LinkState::Backoff { retry_at: Instant::ZERO } };
         let link = |(mode, address): &(BindMode, &String)| Self {
             mode: *mode,
@@ -232,7 +231,7 @@ impl Carrier {
         }
         match frame.command {
             CommandId::SUBMIT_SM_RESP | CommandId::GENERIC_NACK => self.handle_submit_resp(at, frame, cx),
-            CommandId::DELIVER_SM => self.handle_deliver(at, connection, frame, cx),
+            CommandId::DELIVER_SM | CommandId::DATA_SM => self.handle_deliver(at, connection, frame, cx),
             CommandId::ENQUIRE_LINK => {
                 let out = cx.out.write(connection);
                 pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);
@@ -270,7 +269,7 @@ impl Carrier {
                 let connection = cx.connections.insert(Connection::Link { carrier: self.id, link });
                 cx.out.open(connection);
                 let address = self.links[at].address.clone();
-                cx.out.act(Action::Connect { connection, address });
+                cx.out.act(Action::Connect { connection, carrier: self.id, link, address });
                 self.links[at].state = LinkState::Connecting { connection };
             }
             LinkState::Binding { give_up_at, .. } if *give_up_at <= cx.now => {

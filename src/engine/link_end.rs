@@ -94,7 +94,7 @@ impl Carrier {
             if is_still_written {
                 // What waits is written before the connection closes: a submit that goes elsewhere must not be.
                 let outbox = cx.out.outbox_mut(bound.connection.slot);
-                outbox.take_back(pending.stream_at, HEADER_LEN + pending.body.len());
+                outbox.take_back(pending.stream_at, HEADER_LEN + pending.sent().len());
             }
             if pending.info.wants_receipt {
                 self.unanswered.answered(pending.written);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::bans::Pair;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
-use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
 
 use super::event::SubmitError;
@@ -82,6 +82,15 @@ pub enum ReturnReason {
     Refused(CommandStatus),
 }
 
+/// A carrier's deliver_sm or data_sm, to which it awaits the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    pub link: u16,
+    pub connection: Key,
+    pub sequence: SequenceNumber,
+    pub command: CommandId,
+}
+
 /// What a delivery carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeliveryKind {
@@ -139,12 +148,10 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
-    /// Carrier's home to itself, behind a record: acknowledge a deliver_sm.
+    /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
-        link: u16,
-        connection: Key,
-        sequence: SequenceNumber,
+        request: Request,
     },
     /// Any shard to shard 0: a password was wrong. Bounded by the connections it admitted.
     WrongPassword {

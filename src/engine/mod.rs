@@ -21,6 +21,8 @@ pub mod id_source;
 pub mod link;
 mod link_end;
 pub mod message;
+pub mod mo;
+pub mod outgoing;
 pub mod pace;
 pub mod part_links;
 pub mod parts;

@@ -207,6 +207,7 @@ impl AccountQueue {
 mod tests {
     use super::*;
     use crate::engine::message::SubmitInfo;
+    use crate::engine::outgoing::Outgoing;
     use crate::engine::parts::Claim;
     use crate::engine::time::Instant;
     use crate::smpp::message_id::MessageId;
@@ -232,6 +233,7 @@ mod tests {
             is_doubtful: false,
             is_withdrawn: false,
             body: Vec::new(),
+            outgoing: Outgoing::default(),
             queued_until,
             stream_at: 0,
             written: 0,

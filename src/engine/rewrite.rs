@@ -74,9 +74,11 @@ impl Carrier {
         let Some(entry) = self.correlations.find_in(fingerprint, id, segment) else { return };
         let Correlation { account, destination, born, is_muted, .. } = *entry;
         let octets = cx.out.record_bytes.add(carrier_id);
+        let addresses = cx.out.record_bytes.add(self.readdressed.addresses(id));
         cx.out.left.push(entry.place());
         let carrier = self.id;
-        let record = Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id: octets };
+        let record =
+            Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id: octets, addresses };
         *entry = entry.at(cx.out.append(record));
     }
 

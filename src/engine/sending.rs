@@ -8,6 +8,7 @@ use super::context::Context;
 use super::event::SubmitError;
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, SubmitInfo};
+use super::outgoing::Outgoing;
 use super::part_links::Way;
 use super::parts::Claim;
 use super::slab::Key;
@@ -22,7 +23,7 @@ impl Carrier {
     const RUN: u32 = 16;
 
     /// Takes a submit from its account's home.
-    pub fn submit(&mut self, info: SubmitInfo, claim: Claim, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
+    pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
         if config.state != CarrierState::Active || !is_bound && claim != Claim::Held {
@@ -31,11 +32,16 @@ impl Carrier {
         if !cx.has_room {
             return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
         }
+        let outgoing = match self.outgoing(body, &mut info, cx) {
+            Ok(outgoing) => outgoing,
+            // Another carrier may take it as it is.
+            Err(status) => return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx),
+        };
         if self.queue.is_empty()
             && let Way::Link(link) = self.way(&info, cx.now)
             && self.pace.take(u32::from(info.segments), cx.now).is_ok()
         {
-            let pending = self.pending(info, claim, is_doubtful, body, cx.now);
+            let pending = self.pending(info, claim, is_doubtful, body, outgoing, cx.now);
             return self.forward(link, pending, cx);
         }
         let fits = match claim {
@@ -49,9 +55,10 @@ impl Carrier {
             }
         };
         if !fits {
+            self.recycle(outgoing.body);
             return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
         }
-        let mut pending = self.pending(info, claim, is_doubtful, body, cx.now + config.queue_wait);
+        let mut pending = self.pending(info, claim, is_doubtful, body, outgoing, cx.now + config.queue_wait);
         if !is_bound {
             // There must be time left to try another carrier.
             let half = cx.config.smpp.timers.response / 2;
@@ -153,6 +160,7 @@ impl Carrier {
         claim: Claim,
         is_doubtful: bool,
         body: &[u8],
+        outgoing: Outgoing,
         queued_until: Instant,
     ) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
@@ -163,6 +171,7 @@ impl Carrier {
             is_doubtful,
             is_withdrawn: false,
             body: octets,
+            outgoing,
             queued_until,
             stream_at: 0,
             written: 0,
@@ -186,8 +195,8 @@ impl Carrier {
         let out = cx.out.write(bound.connection);
         let header_at = out.len();
         let none = crate::smpp::command::SequenceNumber(0);
-        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.body.len());
-        out.extend_from_slice(&pending.body);
+        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.sent().len());
+        out.extend_from_slice(pending.sent());
         if info.affinity != 0
             && let Some(references) = &mut self.references
         {

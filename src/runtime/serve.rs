@@ -25,13 +25,14 @@ use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
-use crate::runtime::{admin, clock, socket, sys};
+use crate::runtime::{admin, clock, socket, sys, tls};
 
 /// Exit codes (DESIGN section 5).
 pub const EXIT_UNFINISHED: i32 = 1;
 pub const EXIT_FAULT: i32 = 70;
 pub const EXIT_UNAVAILABLE: i32 = 71;
 pub const EXIT_STORE: i32 = 74;
+pub const EXIT_CONFIG: i32 = 78;
 
 /// How often each shard looks after itself: heartbeat, drain, half-sent PDUs.
 const UPKEEP: Duration = Duration::from_millis(50);
@@ -63,6 +64,7 @@ impl Failure {
 
 /// Serves until a signal ends it and everything is drained.
 pub fn serve(config: Config) -> Result<(), Failure> {
+    let tls = tls::clients(&config).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
@@ -77,6 +79,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         config: Arc::new(config),
         health: Arc::clone(&health),
         ids: Arc::new(ids),
+        tls,
         control: Control::new(shards, end),
     });
     watch_signals(&shared)?;

@@ -99,7 +99,7 @@ impl<'a> SmView<'a> {
     /// The well-formed TLVs; stops quietly at the first that is not.
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
-        Tlvs { octets: self.optional, at: 0 }
+        Tlvs::of(self.optional)
     }
 
     /// The value of the first TLV with this tag.
@@ -164,7 +164,7 @@ impl<'a> SmView<'a> {
             }
         }
         // Stray octets too few to be a TLV, and zero padding, are a habit of real peers and harm nobody.
-        let left = &self.optional[tlvs.at..];
+        let left = tlvs.rest();
         if left.len() >= 4 && left.iter().any(|octet| *octet != 0) {
             return Err(CommandStatus::RINVOPTPARSTREAM);
         }
@@ -212,6 +212,19 @@ pub struct Tlv<'a> {
 pub struct Tlvs<'a> {
     octets: &'a [u8],
     at: usize,
+}
+
+impl<'a> Tlvs<'a> {
+    #[must_use]
+    pub fn of(octets: &'a [u8]) -> Self {
+        Self { octets, at: 0 }
+    }
+
+    /// What was not walked yet; after the end, what is not well-formed.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.octets[self.at..]
+    }
 }
 
 impl<'a> Iterator for Tlvs<'a> {

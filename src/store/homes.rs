@@ -147,12 +147,21 @@ impl<'a> Homes<'a> {
         let account = |name: NameId| self.accounts[name.0 as usize];
         let carrier = |name: NameId| self.carriers[name.0 as usize];
         let restored = match live.entry {
-            Entry::Correlation { carrier: at, account: whose, id, destination, born, is_muted, carrier_id } => {
-                carrier(at).zip(account(whose)).map(|(carrier, account)| {
-                    let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
-                    (home, Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id })
-                })
-            }
+            Entry::Correlation {
+                carrier: at,
+                account: whose,
+                id,
+                destination,
+                born,
+                is_muted,
+                carrier_id,
+                addresses,
+            } => carrier(at).zip(account(whose)).map(|(carrier, account)| {
+                let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
+                let restored =
+                    Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses };
+                (home, restored)
+            }),
             Entry::Early { carrier: at, key, born, body, .. } => carrier(at).map(|carrier| {
                 let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
                 (home, Restored::Early { carrier, key, born, body })

@@ -75,7 +75,8 @@ impl Recovered {
         part.correlations.iter().map(|kept| {
             let Correlation { id, carrier, account, destination, is_muted, .. } = *kept;
             let (born, carrier_id) = (kept.born.into(), part.octets(kept.carrier_id));
-            let entry = Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id };
+            let addresses = part.octets(kept.carrier_id.behind(kept.addresses_len.into()));
+            let entry = Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses };
             self.live(entry, kept.source)
         })
     }
@@ -187,6 +188,12 @@ pub(super) struct Span {
     pub(super) len: u32,
 }
 
+impl Span {
+    fn behind(self, len: u32) -> Self {
+        Self { at: self.at + u64::from(self.len), len }
+    }
+}
+
 /// Where an entry was read: its segment's position among those read, and its length there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
@@ -205,6 +212,8 @@ pub(super) struct Correlation {
     pub(super) born: u32,
     pub(super) source: Source,
     pub(super) is_muted: bool,
+    /// The addresses lie right behind the carrier's id.
+    pub(super) addresses_len: u8,
 }
 
 // Ten million of these are held at once.

@@ -211,10 +211,22 @@ impl KeptPart {
         let entry: Entry<'_, NameId> = sorted.entry(sighting)?;
         let source = Source { segment: sorted.source, octets: entry.weight() };
         match entry {
-            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
+            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
                 let (born, carrier_id) = (seconds(born), self.keep(carrier_id));
-                let kept = Correlation { id, carrier_id, carrier, account, destination, born, source, is_muted };
-                Some(self.correlations.push(kept))
+                self.keep(addresses);
+                // No record has more.
+                let addresses_len = addresses.len() as u8;
+                Some(self.correlations.push(Correlation {
+                    id,
+                    carrier_id,
+                    carrier,
+                    account,
+                    destination,
+                    born,
+                    source,
+                    is_muted,
+                    addresses_len,
+                }))
             }
             Entry::Early { carrier, key, born, before, body } => {
                 let (born, body) = (seconds(born), self.keep(body));

@@ -13,7 +13,7 @@ use crate::peer::{PATIENCE, Pdu, Peer, ROK, body};
 
 /// A listening socket that the gateway dials; the test plays the carrier on what `accept` returns.
 pub struct Carrier {
-    listener: TcpListener,
+    pub listener: TcpListener,
 }
 
 impl Carrier {

@@ -74,6 +74,7 @@ fn entry<'a>((class, number): EntryKey, is_kept: bool, octets: &'a [u8]) -> Entr
                 born,
                 is_muted,
                 carrier_id: &body[..body.len().min(9)],
+                addresses: if is_muted { b"" } else { &octets[..(number as usize % 47).min(octets.len())] },
             }
         }
         (0, false) => Entry::CorrelationGone { carrier, id },

@@ -201,6 +201,8 @@ fn a_carrier_is_checked_key_by_key() {
         ("tls: { ca: }", "tls.ca"),
         ("tls: { server_name: a b }", "tls.server_name"),
         ("tls: { certificate: c }", "tls.certificate"),
+        ("source_address: localhost", "source_address"),
+        ("source_address: \"127.0.0.1:2775\"", "source_address"),
         ("system_type: thirteen-long", "system_type"),
         ("bind: both", "bind"),
         ("links: 0", "links"),
@@ -236,6 +238,31 @@ fn a_carrier_is_checked_key_by_key() {
         "carriers: { c: { connect: \"h:1\", system_id: sixteen-octets-x, password: p } }",
         &["carriers.c.system_id"],
     );
+}
+
+#[test]
+fn a_profile_of_receipts_says_only_what_can_be_meant() {
+    for (fields, path) in [
+        ("by: guess", "by"),
+        ("id_from: [tlv, text]", "id_from"),
+        ("final: []", "final"),
+        ("final: [DELIVRD, GONE]", "final[1]"),
+        ("final: DELIVRD!", "final"),
+        ("states: { GONE: LOST }", "states.GONE"),
+        ("states: { \"GONE AWAY\": UNDELIV }", "states.\"GONE AWAY\""),
+        ("states: [UNDELIV]", "states"),
+        ("time_zone: CET", "time_zone"),
+        ("time_zone: \"+5:30\"", "time_zone"),
+        ("time_zone: \"05:30\"", "time_zone"),
+        ("time_zone: \"+05:60\"", "time_zone"),
+        ("time_zone: \"+15:00\"", "time_zone"),
+        ("zone: UTC", "zone"),
+    ] {
+        refused(
+            &format!("profiles: {{ p: {{ receipts: {{ {fields} }} }} }}"),
+            &[&format!("profiles.p.receipts.{path}")],
+        );
+    }
 }
 
 #[test]

@@ -42,12 +42,6 @@ fn a_nack_of_the_bind_is_a_refusal_even_when_it_says_ok() {
 }
 
 #[test]
-fn a_carrier_that_wants_tls_is_not_dialled_without_it() {
-    assert_eq!(dialling(", tls: true").2, None);
-    assert!(dialling(", tls: false").2.is_some());
-}
-
-#[test]
 fn a_drain_does_not_wait_for_a_dial() {
     let (mut shard, mut out, dialled) = dialling("");
     shard.handle(Input::DrainCarriers, Instant::ZERO, &mut out);
