@@ -54,12 +54,15 @@ impl Carrier {
     }
 }
 
+/// The number of the connection a submit came on, and its body.
+pub type Submitted = (usize, Vec<u8>);
+
 /// Accepts every bind, answers each submit with an id of its own, sends a final receipt when one is asked for.
 pub struct AutoCarrier {
     pub address: SocketAddr,
     listener: TcpListener,
     accepting: Option<JoinHandle<()>>,
-    submits: Arc<Mutex<Vec<(usize, Vec<u8>)>>>,
+    submits: Arc<Mutex<Vec<Submitted>>>,
 }
 
 impl AutoCarrier {
@@ -88,7 +91,7 @@ impl AutoCarrier {
     }
 
     /// The same, each with the number of the connection it came on.
-    pub fn submits_by_link(&self) -> Vec<(usize, Vec<u8>)> {
+    pub fn submits_by_link(&self) -> Vec<Submitted> {
         self.submits.lock().unwrap().clone()
     }
 }
@@ -103,7 +106,7 @@ impl Drop for AutoCarrier {
     }
 }
 
-fn serve_link(stream: TcpStream, at: usize, submits: &Mutex<Vec<(usize, Vec<u8>)>>) {
+fn serve_link(stream: TcpStream, at: usize, submits: &Mutex<Vec<Submitted>>) {
     stream.set_nodelay(true).unwrap();
     let mut link = Peer::over(stream);
     link.stream.set_read_timeout(None).unwrap();
