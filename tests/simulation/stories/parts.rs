@@ -282,3 +282,26 @@ fn a_part_that_waits_for_its_link_holds_up_nothing_else() {
     }
     assert_eq!(count(&[first, rest].concat(), &sim.ways(), |way| way), 1);
 }
+
+#[test]
+fn parts_whose_link_has_no_room_for_too_long_take_another_of_the_same_carrier() {
+    let mut sim = gateway("", ", links: 2, window: 2, queue_wait: 2s", BOTH);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    sim.submit_parts(esme, 1, &[1]);
+    sim.run_for(Duration::from_millis(100));
+    let wire = sim.smscs[0].submits[0].1;
+    let until = sim.now + 10_000_000_000;
+    for link in sim.smscs[0].links.iter_mut().filter(|link| link.wire == wire) {
+        link.stalled_until = until;
+    }
+    sim.submit_many(esme, 4);
+    sim.run_for(Duration::from_millis(100));
+    let rest = sim.submit_parts(esme, 1, &[2, 3]);
+    sim.run_for(Duration::from_millis(1_800));
+    assert_eq!(sim.statuses(esme, &rest), [None; 2]);
+    sim.run_for(Duration::from_millis(300));
+    assert_eq!(sim.statuses(esme, &rest), [Some(CommandStatus::ROK); 2]);
+    assert_eq!(sim.seen_by(1), [0; 0]);
+    sim.plan(10_000_000_000, Event::PeerReads(wire));
+    sim.end();
+}
