@@ -13,6 +13,7 @@ use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::mo::PartOwners;
 use super::outgoing::{Outgoing, Readdressed};
 use super::pace::Pace;
 use super::part_links::{PartLinks, part_links};
@@ -23,6 +24,7 @@ use super::references::References;
 use super::slab::Slab;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
+use super::unrouted::UnroutedMo;
 use crate::config::{self, CarrierId};
 use crate::metrics::CarrierCounts;
 
@@ -48,6 +50,8 @@ pub struct Carrier {
     pub finals_in_hand: AHashSet<u64>,
     /// Receipts acknowledged to the carrier that their account had no room for.
     pub refused: Vec<Refused>,
+    pub unrouted: UnroutedMo,
+    pub mo_parts: PartOwners,
     pub has_hinted: bool,
     /// Which link is being filled, and with how many more before the next one's turn.
     pub(super) current_link: usize,
@@ -114,6 +118,8 @@ impl Carrier {
             in_hand: Slab::default(),
             finals_in_hand: AHashSet::new(),
             refused: Vec::new(),
+            unrouted: UnroutedMo::default(),
+            mo_parts: PartOwners::default(),
             has_hinted: false,
             current_link: 0,
             stay: 0,
@@ -162,6 +168,7 @@ impl Carrier {
             self.give_up_overdue(cx);
         }
         self.retry_refused(cx);
+        self.retry_unrouted(cx);
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
@@ -174,6 +181,7 @@ impl Carrier {
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
                     self.drop_early(early, cx);
                 }
+                self.expire_unrouted(oldest, cx);
             }
         }
         self.pump(cx);
@@ -189,6 +197,7 @@ impl Carrier {
         if let Some(refused) = self.refused.first() {
             at = at.min(refused.retry_at);
         }
+        at = at.min(self.unrouted.next_retry());
         cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at));
     }
 
@@ -223,6 +232,7 @@ impl Carrier {
         self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();
         self.counts.correlations = self.correlations.len() as u64;
         self.counts.early_receipts = (self.early.len() + self.strangers.len()) as u64;
+        self.counts.mo_kept = self.unrouted.len() as u64;
         self.counts.rate = self.pace.current().unwrap_or(0.0) as u64;
     }
 

@@ -281,6 +281,18 @@ pub enum Record {
         key: u64,
         place: Place,
     },
+    /// An MO that no rule sends to an account; `body` is the deliver_sm's.
+    Unrouted {
+        carrier: CarrierId,
+        key: u64,
+        born: u32,
+        body: Octets,
+    },
+    UnroutedGone {
+        carrier: CarrierId,
+        key: u64,
+        place: Place,
+    },
 }
 
 /// Where an entry lies in its shard's journal: kept beside it, for the journal needs to be told when it lives there no more.
@@ -314,8 +326,11 @@ impl Record {
             Self::Correlation { carrier_id, addresses, .. } => {
                 Place::reckon_correlation((carrier_id.len + addresses.len) as usize)
             }
-            Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len as usize),
+            Self::Early { body, .. } | Self::Delivery { body, .. } | Self::Unrouted { body, .. } => {
+                Place::reckon(body.len as usize)
+            }
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
+            Self::UnroutedGone { .. } => 0,
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) enum From {
     Link(Request),
     /// It was parked and acknowledged before, and may have to be handed over again.
     Parked(Box<Early>),
+    /// An MO that is kept under this key, acknowledged before.
+    Unrouted(u64),
 }
 
 /// A receipt already acknowledged to the carrier that its account had no room for.
@@ -122,6 +124,7 @@ impl Carrier {
                 }
                 self.answer(request, status, cx);
             }
+            From::Unrouted(key) => self.unrouted_done(key, is_kept, cx),
             From::Parked(early) => match hand.entry {
                 Some(entry) if !is_kept => {
                     let retry_at = cx.now + Self::RETRY_REFUSED;
@@ -158,7 +161,8 @@ impl Carrier {
     /// Offers acknowledged receipts again whose account had no room.
     pub(super) fn retry_refused(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
-        if self.refused.iter().all(|refused| refused.retry_at > now) {
+        // In the order of their times.
+        if self.refused.first().is_none_or(|refused| refused.retry_at > now) {
             return;
         }
         for refused in std::mem::take(&mut self.refused) {

@@ -40,6 +40,12 @@ pub enum Restored<'a> {
         born: u32,
         body: &'a [u8],
     },
+    Unrouted {
+        carrier: CarrierId,
+        key: u64,
+        born: u32,
+        body: &'a [u8],
+    },
     /// Those of one account come in the order of their keys.
     Delivery {
         account: AccountId,
@@ -55,7 +61,9 @@ impl Shard {
     /// Takes back an entry whose home this is, before `start`.
     pub fn restore(&mut self, entry: &Restored<'_>, place: Option<Place>, now: Instant, out: &mut Effects) {
         let (carrier, account) = match *entry {
-            Restored::Correlation { carrier, .. } | Restored::Early { carrier, .. } => (Some(carrier), None),
+            Restored::Correlation { carrier, .. }
+            | Restored::Early { carrier, .. }
+            | Restored::Unrouted { carrier, .. } => (Some(carrier), None),
             Restored::Delivery { account, .. } => (None, Some(account)),
         };
         if let Some(carrier) = carrier.and_then(|carrier| self.carriers[carrier.index()].as_mut()) {
@@ -123,6 +131,7 @@ impl Carrier {
                     addresses: Box::default(),
                 });
             }
+            Restored::Unrouted { key, born, body, .. } => self.restore_unrouted(key, born, body, place, cx),
             Restored::Delivery { .. } => {}
         }
     }

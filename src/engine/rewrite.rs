@@ -17,6 +17,9 @@ use crate::smpp::message_id::{MessageId, normalize};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RewriteCursor {
     has_early: bool,
+    /// The carrier whose unrouted MO are next, and the first key of them.
+    carrier: usize,
+    unrouted: u64,
     account: usize,
     slot: usize,
 }
@@ -48,6 +51,16 @@ impl Shard {
             for carrier in self.carriers.iter_mut().flatten() {
                 carrier.rewrite_early(segment, context!(self, now, out));
             }
+        }
+        while let Some(carrier) = self.carriers.get_mut(cursor.carrier) {
+            if let Some(carrier) = carrier {
+                let next = carrier.rewrite_unrouted(cursor.unrouted, segment, &mut slots, context!(self, now, out));
+                if let Some(next) = next {
+                    cursor.unrouted = next;
+                    return false;
+                }
+            }
+            (cursor.carrier, cursor.unrouted) = (cursor.carrier + 1, 0);
         }
         while let Some(account) = self.accounts.get_mut(cursor.account) {
             if let Some(account) = account {

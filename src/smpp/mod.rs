@@ -5,6 +5,7 @@ pub mod data_sm;
 pub mod edit;
 pub mod frame;
 pub mod id_cipher;
+pub mod keyword;
 pub mod message_id;
 pub mod pdu;
 pub mod receipt;

@@ -139,8 +139,7 @@ impl<'a> Homes<'a> {
     }
 
     fn all(&self) -> impl Iterator<Item = Live<'_>> {
-        let recovered = &self.recovered;
-        recovered.correlations().chain(recovered.early()).chain(recovered.deliveries())
+        self.recovered.all()
     }
 
     fn owner<'e>(&self, live: &Live<'e>) -> Owner<'e> {
@@ -170,7 +169,12 @@ impl<'a> Homes<'a> {
                 let (born, home) = (seconds(born), self.placement.home_of_account(account));
                 (home, Restored::Delivery { account, id, key, kind, born, body })
             }),
+            Entry::Unrouted { carrier: at, key, born, body } => carrier(at).map(|carrier| {
+                let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
+                (home, Restored::Unrouted { carrier, key, born, body })
+            }),
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+            Entry::UnroutedGone { .. } => None,
         };
         restored.map_or(Owner::Foreign, |(home, restored)| Owner::Shard(home, restored))
     }

@@ -5,6 +5,7 @@
 
 mod entry;
 mod octets;
+mod unrouted;
 
 use std::fmt;
 

@@ -12,7 +12,7 @@ use hashbrown::hash_table::Entry as Place;
 
 use super::names::{NameId, Names};
 use super::record::Entry;
-use super::recovered::{Correlation, Delivery, Early, KeptPart, Recovered, Source};
+use super::recovered::{Correlation, Delivery, Early, KeptPart, Recovered, Source, Unrouted};
 use super::segment::{Damage, Segment, SegmentName, SegmentState};
 use super::sorted::{Class, PARTS, Sighting, Sorted};
 
@@ -236,7 +236,12 @@ impl KeptPart {
                 let (born, body) = (seconds(born), self.keep(body));
                 Some(self.deliveries.push(Delivery { account, id, key, kind, born, body, source }))
             }
+            Entry::Unrouted { carrier, key, born, body } => {
+                let (born, body) = (seconds(born), self.keep(body));
+                Some(self.unrouted.push(Unrouted { carrier, key, born, body, source }))
+            }
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+            Entry::UnroutedGone { .. } => None,
         }
     }
 
@@ -245,6 +250,8 @@ impl KeptPart {
             self.correlations.slot(slot).map(|kept| kept.source)
         } else if class == Class::Early as u32 {
             self.early.slot(slot).map(|kept| kept.source)
+        } else if class == Class::Unrouted as u32 {
+            self.unrouted.slot(slot).map(|kept| kept.source)
         } else {
             self.deliveries.slot(slot).map(|kept| kept.source)
         }
@@ -255,6 +262,8 @@ impl KeptPart {
             self.correlations.remove(slot);
         } else if class == Class::Early as u32 {
             self.early.remove(slot);
+        } else if class == Class::Unrouted as u32 {
+            self.unrouted.remove(slot);
         } else {
             self.deliveries.remove(slot);
         }

@@ -247,6 +247,14 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
             journal.removed(place);
             Entry::DeliveryGone { account: &config.account(account).name, key }
         }
+        Record::Unrouted { carrier, key, born, body } => {
+            let (carrier, body) = (config.carrier(carrier).name.as_str(), octets.octets(body));
+            Entry::Unrouted { carrier, key, born: born.into(), body }
+        }
+        Record::UnroutedGone { carrier, key, place } => {
+            journal.removed(place);
+            Entry::UnroutedGone { carrier: &config.carrier(carrier).name, key }
+        }
     };
     let place = journal.append(&entry);
     debug_assert_eq!(place.octets, record.weight(), "the engine reckons as the journal does");

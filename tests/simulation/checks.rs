@@ -142,11 +142,13 @@ impl Sim {
                     carrier.early.len(),
                     carrier.in_hand.len(),
                     carrier.refused.len(),
+                    carrier.unrouted.len(),
                     carrier.queue.len(),
                     carrier.counts.outstanding as usize,
                 ];
-                if counts != [0; 5] {
-                    return Some(format!("carrier {}: early, in hand, refused, queued, sent {counts:?}", carrier.id.0));
+                if counts != [0; 6] {
+                    let what = "early, in hand, refused, unrouted, queued, sent";
+                    return Some(format!("carrier {}: {what} {counts:?}", carrier.id.0));
                 }
             }
         }
@@ -209,6 +211,9 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     let (kept, needed) = (carrier.readdressed.len(), carrier.correlations.len() + carrier.in_hand.len());
     if kept > needed {
         return Some(format!("{}: addresses of {kept} submits, {needed} need them", config.name));
+    }
+    if carrier.unrouted.len() > 1 << 16 {
+        return Some(format!("{}: too many MO that nobody is named for", config.name));
     }
     None
 }

@@ -88,6 +88,8 @@ pub(crate) struct CarrierHabit {
     pub(crate) stall_for_ms: (u64, u64),
     pub(crate) mo_ms: Option<(u64, u64)>,
     pub(crate) lies: Lies,
+    /// Sends a receipt or MO as a data_sm.
+    pub(crate) data_sm: u64,
 }
 
 impl Default for CarrierHabit {
@@ -117,6 +119,7 @@ impl Default for CarrierHabit {
             stall_for_ms: (500, 5_000),
             mo_ms: None,
             lies: Lies::default(),
+            data_sm: 0,
         }
     }
 }
@@ -150,6 +153,7 @@ impl CarrierHabit {
             stall_for_ms: rng.pick(&[(500, 5_000), (5_000, 50_000)]),
             mo_ms: rng.pick(&[None, Some((100, 3_000))]),
             lies: Lies::default(),
+            data_sm: often(rng, 500),
         }
     }
 

@@ -164,10 +164,11 @@ impl Ledger {
         for record in records {
             match record {
                 Record::Correlation { id, .. } => ids.push(id.bits()),
-                Record::Early { body, .. } | Record::Delivery { body, .. } => {
+                Record::Early { body, .. } | Record::Delivery { body, .. } | Record::Unrouted { body, .. } => {
                     items.extend(item_number(octets.octets(*body)));
                 }
                 Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::DeliveryGone { .. } => {}
+                Record::UnroutedGone { .. } => {}
             }
         }
     }
@@ -276,7 +277,7 @@ impl Ledger {
                     self.fail(&format!("A5: T{tag} was sent again though its first octet had been written"));
                 }
             }
-            CommandId::DELIVER_SM_RESP if frame.status.is_ok() => {
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP if frame.status.is_ok() => {
                 let Some(number) = self.delivering.get(&(wire, frame.sequence.0)) else { return };
                 let is_durable = self.durable_items.contains(number);
                 if let Some(item) = self.items.get_mut(number) {

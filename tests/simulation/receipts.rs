@@ -8,7 +8,7 @@ use trunkline::smpp::view::{Address, SmView};
 use crate::ledger::Item;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
-use crate::text::{ReceiptShape, mo_body};
+use crate::text::{ReceiptShape, data_sm_body, mo_body};
 
 impl Sim {
     /// Plans the receipts of a submit that will be answered after `latency` nanoseconds.
@@ -58,6 +58,7 @@ impl Sim {
     pub(crate) fn smsc_delivers(&mut self, carrier: usize, number: u32) {
         let now = self.now;
         let takes_any = self.rng.chance(self.smscs[carrier].habit.other_link);
+        let as_data = self.rng.chance(self.smscs[carrier].habit.data_sm);
         let ready: Vec<WireId> = self.smscs[carrier]
             .links
             .iter()
@@ -70,11 +71,13 @@ impl Sim {
         let wire = if takes_any { self.rng.pick(&ready) } else { ready[0] };
         let Some(link) = self.smscs[carrier].link(wire) else { return };
         let sequence = link.take_sequence();
-        link.delivering.insert(sequence.0, number);
+        let command = if as_data { CommandId::DATA_SM } else { CommandId::DELIVER_SM };
+        link.delivering.insert(sequence.0, (number, command));
         self.ledger.delivering.insert((wire, sequence.0), number);
-        let body = self.ledger.items[&number].body.clone();
+        let body = &self.ledger.items[&number].body;
+        let body = if as_data { data_sm_body(body) } else { body.clone() };
         let mut out = Vec::new();
-        Frame { command: CommandId::DELIVER_SM, status: CommandStatus::ROK, sequence, body: &body }.write(&mut out);
+        Frame { command, status: CommandStatus::ROK, sequence, body: &body }.write(&mut out);
         self.send(wire, Toward::Proxy, &out);
     }
 
@@ -83,9 +86,12 @@ impl Sim {
             return;
         }
         let link = self.smscs[carrier].link(wire);
-        let Some(number) = link.and_then(|link| link.delivering.remove(&frame.sequence.0)) else {
+        let Some((number, command)) = link.and_then(|link| link.delivering.remove(&frame.sequence.0)) else {
             self.fail(&format!("a deliver_sm_resp to sequence {} that was not open", frame.sequence.0));
         };
+        if frame.command != command.response() {
+            self.fail(&format!("#{number} was sent as {command:?} and answered as {:?}", frame.command));
+        }
         if frame.status == CommandStatus::RX_T_APPN {
             return self.plan_ms((500, 1_500), Event::SmscDelivers { carrier, number });
         }

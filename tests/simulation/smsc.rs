@@ -37,7 +37,7 @@ pub(crate) struct SmscLink {
     next_sequence: SequenceNumber,
     pub(crate) stalled_until: u64,
     /// Receipts and MO on their way, by our sequence_number.
-    pub(crate) delivering: BTreeMap<u32, u32>,
+    pub(crate) delivering: BTreeMap<u32, (u32, CommandId)>,
     /// What it delivered and nobody keeps books of.
     pub(crate) strays: BTreeSet<u32>,
     /// Submits it has not answered.
@@ -131,7 +131,7 @@ impl Sim {
                 self.smsc_bound(carrier, wire, frame);
             }
             CommandId::SUBMIT_SM => self.smsc_submitted(carrier, wire, frame),
-            CommandId::DELIVER_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
             CommandId::ENQUIRE_LINK => self.answer_link(wire, CommandId::ENQUIRE_LINK_RESP, frame.sequence),
             CommandId::UNBIND => {
                 if let Some(link) = self.smscs[carrier].link(wire) {
@@ -308,7 +308,7 @@ impl Sim {
 
     /// Elsewhere, what was not acknowledged on this link.
     pub(crate) fn smsc_sends_again(&mut self, carrier: usize, link: SmscLink) {
-        for number in link.delivering.into_values() {
+        for (number, _) in link.delivering.into_values() {
             self.plan_ms((500, 1_500), Event::SmscDelivers { carrier, number });
         }
     }

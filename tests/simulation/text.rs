@@ -5,7 +5,7 @@ use trunkline::smpp::frame::HEADER_LEN;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::receipt::{MessageState, StandardText, write_standard};
 use trunkline::smpp::segment::Mark;
-use trunkline::smpp::view::{Address, esm_class, tag};
+use trunkline::smpp::view::{Address, SmView, esm_class, tag};
 
 const DIGITS: usize = 8;
 
@@ -145,6 +145,24 @@ pub(crate) fn mo_body(number: u32, destination: &str) -> Vec<u8> {
     let source = Address { ton: 1, npi: 1, digits: b"491701234567" };
     let destination = Address { ton: 3, npi: 0, digits: destination.as_bytes() };
     deliver_body(&ShortMessage::new(source, destination, text.as_bytes()))
+}
+
+/// The data_sm that says what a deliver_sm says: the text is a payload there.
+pub(crate) fn data_sm_body(deliver: &[u8]) -> Vec<u8> {
+    let view = SmView::deliver(deliver).unwrap_or_else(|status| panic!("{status}: {deliver:?}"));
+    let mut out = view.service_type.to_vec();
+    out.push(0);
+    for address in [view.source, view.destination] {
+        out.extend_from_slice(&[address.ton, address.npi]);
+        out.extend_from_slice(address.digits);
+        out.push(0);
+    }
+    out.extend_from_slice(&[view.esm_class, view.registered_delivery, view.data_coding]);
+    out.extend_from_slice(&tag::MESSAGE_PAYLOAD.to_be_bytes());
+    out.extend_from_slice(&(view.short_message.len() as u16).to_be_bytes());
+    out.extend_from_slice(view.short_message);
+    out.extend_from_slice(view.optional);
+    out
 }
 
 fn deliver_body(message: &ShortMessage<'_>) -> Vec<u8> {

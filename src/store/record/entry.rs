@@ -1,6 +1,7 @@
 //! The entries of a journal: what is kept, and what is gone.
 
 use super::octets::{put_key, put_number, put_octets, take_array, take_id, take_name, take_number, take_octets};
+use super::unrouted::{self, UNROUTED, UNROUTED_GONE};
 use super::{
     CORRELATION, CORRELATION_GONE, DELIVERY_GONE, EARLY, EARLY_GONE, FINAL_RECEIPT, INTERMEDIATE_RECEIPT, MO,
     MUTED_CORRELATION, NameIndex, NameKind, READDRESSED_CORRELATION, RecordError,
@@ -54,6 +55,17 @@ pub enum Entry<'a, N> {
         account: N,
         key: u64,
     },
+    /// An MO that no rule sends to an account.
+    Unrouted {
+        carrier: N,
+        key: u64,
+        born: u64,
+        body: &'a [u8],
+    },
+    UnroutedGone {
+        carrier: N,
+        key: u64,
+    },
 }
 
 impl<'a, N: Copy> Entry<'a, N> {
@@ -61,8 +73,9 @@ impl<'a, N: Copy> Entry<'a, N> {
     #[must_use]
     pub fn is_kept(&self) -> bool {
         match self {
-            Self::Correlation { .. } | Self::Early { .. } | Self::Delivery { .. } => true,
+            Self::Correlation { .. } | Self::Early { .. } | Self::Delivery { .. } | Self::Unrouted { .. } => true,
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => false,
+            Self::UnroutedGone { .. } => false,
         }
     }
 
@@ -73,8 +86,11 @@ impl<'a, N: Copy> Entry<'a, N> {
             Self::Correlation { carrier_id, addresses, .. } => {
                 Place::reckon_correlation(carrier_id.len() + addresses.len())
             }
-            Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len()),
+            Self::Early { body, .. } | Self::Delivery { body, .. } | Self::Unrouted { body, .. } => {
+                Place::reckon(body.len())
+            }
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
+            Self::UnroutedGone { .. } => 0,
         }
     }
 
@@ -97,6 +113,12 @@ impl<'a, N: Copy> Entry<'a, N> {
             }
             Self::DeliveryGone { account, key } => {
                 Entry::DeliveryGone { account: name(NameKind::Account, account), key }
+            }
+            Self::Unrouted { carrier, key, born, body } => {
+                Entry::Unrouted { carrier: name(NameKind::Carrier, carrier), key, born, body }
+            }
+            Self::UnroutedGone { carrier, key } => {
+                Entry::UnroutedGone { carrier: name(NameKind::Carrier, carrier), key }
             }
         }
     }
@@ -146,11 +168,13 @@ impl<'a> Entry<'a, NameIndex> {
                 put_octets(into, body);
             }
             Self::DeliveryGone { account, key } => put_key(into, DELIVERY_GONE, account, key),
+            Self::Unrouted { carrier, key, born, body } => unrouted::encode(carrier, key, born, body, into),
+            Self::UnroutedGone { carrier, key } => put_key(into, UNROUTED_GONE, carrier, key),
         }
     }
 
     pub(super) fn decode(kind: u8, octets: &mut &'a [u8]) -> Result<Self, RecordError> {
-        if !(CORRELATION..=DELIVERY_GONE).contains(&kind) && kind != READDRESSED_CORRELATION {
+        if !matches!(kind, CORRELATION..=DELIVERY_GONE | UNROUTED | UNROUTED_GONE | READDRESSED_CORRELATION) {
             return Err(RecordError::UnknownType(kind));
         }
         let name = take_name(octets)?;
@@ -176,6 +200,8 @@ impl<'a> Entry<'a, NameIndex> {
                 return Ok(Self::Early { carrier: name, key, born, before, body: take_octets(octets)? });
             }
             EARLY_GONE => return Ok(Self::EarlyGone { carrier: name, key }),
+            UNROUTED => return unrouted::decode(name, key, octets),
+            UNROUTED_GONE => return Ok(Self::UnroutedGone { carrier: name, key }),
             DELIVERY_GONE => return Ok(Self::DeliveryGone { account: name, key }),
             FINAL_RECEIPT => DeliveryKind::FinalReceipt,
             INTERMEDIATE_RECEIPT => DeliveryKind::IntermediateReceipt,
