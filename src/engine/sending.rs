@@ -149,6 +149,8 @@ impl Carrier {
         for pending in self.queue.take(|pending| pending.give_up_at() <= cx.now) {
             if pending.info.deadline <= cx.now {
                 self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+            } else if let Some(link) = self.way_out(&pending.info, cx.now) {
+                self.forward(link, pending, cx);
             } else {
                 self.return_pending(pending, ReturnReason::QueueFull, cx);
             }

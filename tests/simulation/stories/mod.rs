@@ -4,6 +4,7 @@ mod crashes;
 mod lies;
 mod mo;
 mod orders;
+mod parts;
 mod receipts;
 mod replay;
 mod retries;
