@@ -6,7 +6,7 @@
 use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
-use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, Standing, SubmitInfo};
 use super::replay::Replay;
 use super::router::RouteChoice;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
@@ -46,8 +46,9 @@ pub struct Submit {
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
     pub info: SubmitInfo,
-    /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
-    pub is_doubtful: bool,
+    pub standing: Standing,
+    /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
+    pub refused: Option<CommandStatus>,
 }
 
 impl Account {
@@ -138,6 +139,7 @@ impl Account {
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         let config = cx.config.account(self.id);
+        let outcome = outcome.after(submit.refused);
         let status = match outcome {
             Outcome::Accepted => CommandStatus::ROK,
             Outcome::Refused(status) => status,
@@ -170,28 +172,30 @@ impl Account {
         &mut self,
         submit: Key,
         deadline: Instant,
-        (reason, is_doubtful): (ReturnReason, bool),
+        (reason, standing): (ReturnReason, Standing),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
-        entry.is_doubtful |= is_doubtful;
-        let next = cx.routes.next_carrier(&mut entry.choice);
+        entry.standing = standing;
+        if let ReturnReason::Refused(status) = reason {
+            entry.refused = Some(status);
+        }
+        let next = if standing.may_go_on() { cx.routes.next_carrier(&mut entry.choice) } else { None };
         let has_session = self.sessions.get(entry.info.session).is_some();
         if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
-            let (info, is_doubtful) = (entry.info, entry.is_doubtful);
+            let info = entry.info;
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, standing, body });
             return;
         }
-        let is_doubtful = entry.is_doubtful;
         let outcome = match reason {
             ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.submit_done(submit, outcome.given(is_doubtful), cx);
+        self.submit_done(submit, outcome.given(standing.is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
@@ -200,13 +204,13 @@ impl Account {
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;
-        let info = entry.info;
+        let (info, standing) = (entry.info, entry.standing);
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful: false, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, standing, body });
         Ok(())
     }
 

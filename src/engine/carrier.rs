@@ -12,7 +12,7 @@ use super::correlation::Correlations;
 use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Link, LinkState};
-use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::message::{Outcome, ReturnReason, ShardMessage, Standing, SubmitInfo};
 use super::pace::Pace;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
@@ -21,6 +21,7 @@ use super::time::Instant;
 use super::timers::{Armed, Owner};
 use crate::config::{self, CarrierId};
 use crate::metrics::CarrierCounts;
+use crate::smpp::command::CommandStatus;
 
 #[derive(Debug)]
 pub struct Carrier {
@@ -56,8 +57,7 @@ pub struct Carrier {
 #[derive(Debug)]
 pub struct Pending {
     pub info: SubmitInfo,
-    /// An earlier sending may have been accepted: its link was lost before the answer came.
-    pub is_doubtful: bool,
+    pub standing: Standing,
     /// Its session ended while it was outstanding: nobody waits for another sending.
     pub is_withdrawn: bool,
     pub body: Vec<u8>,
@@ -69,11 +69,54 @@ pub struct Pending {
     pub written: u64,
     /// Since which decrease of the pace it is under way.
     pub pace_epoch: u32,
+    /// Its sender's line gave it to the queue.
+    pub is_called: bool,
+    /// How often it was sent here again: after a wait, and because it was too much.
+    pub agains: u8,
+    pub slowed: u8,
+    /// What the customer is told if nobody takes it, once this carrier has refused it.
+    pub refused: Option<CommandStatus>,
+    /// Its validity ends then, if that is before its deadline.
+    pub leave_by: Instant,
 }
 
 impl Pending {
+    #[must_use]
+    pub fn new(info: SubmitInfo, standing: Standing, body: Vec<u8>) -> Self {
+        Self {
+            info,
+            standing,
+            is_withdrawn: false,
+            body,
+            queued_until: Instant::ZERO,
+            stream_at: 0,
+            written: 0,
+            pace_epoch: 0,
+            is_called: false,
+            agains: 0,
+            slowed: 0,
+            refused: None,
+            leave_by: Instant::NEVER,
+        }
+    }
+
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        self.refused.is_some() || self.standing.tries > 0
+    }
+
     pub(super) fn give_up_at(&self) -> Instant {
-        self.queued_until.min(self.info.deadline)
+        self.queued_until.min(self.expires_at())
+    }
+
+    /// It is not sent after this.
+    pub(super) fn expires_at(&self) -> Instant {
+        self.leave_by.min(self.info.deadline)
+    }
+
+    /// Its time is over.
+    pub(super) fn expired(&self) -> Outcome {
+        Outcome::Failed(SubmitError::Expired).after(self.refused)
     }
 }
 
@@ -89,7 +132,7 @@ impl Carrier {
         Self {
             id,
             links,
-            queue: SubmitQueue::default(),
+            queue: SubmitQueue::new(config.source_rate, keys),
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
             early: EarlyReceipts::default(),
@@ -113,7 +156,7 @@ impl Carrier {
     /// Tells the account's home what became of a submit, behind whatever record its answer needs.
     pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
-        let outcome = outcome.given(pending.is_doubtful);
+        let outcome = outcome.given(pending.standing.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
         let done = ShardMessage::SubmitDone { account, submit, outcome };
@@ -129,7 +172,11 @@ impl Carrier {
     /// Hands a submit back unsent, or refused in a way that another carrier may mend.
     pub fn return_pending(&mut self, pending: Pending, reason: ReturnReason, cx: &mut Context<'_>) {
         self.counts.rerouted += 1;
-        self.give_back(&pending.info, (reason, pending.is_doubtful), &pending.body, cx);
+        let reason = match (reason, pending.refused) {
+            (ReturnReason::NotBound | ReturnReason::QueueFull, Some(status)) => ReturnReason::Refused(status),
+            _ => reason,
+        };
+        self.give_back(&pending.info, (reason, pending.standing), &pending.body, cx);
         self.recycle(pending.body);
     }
 
@@ -168,12 +215,12 @@ impl Carrier {
         if let Some(refused) = self.refused.first() {
             at = at.min(refused.retry_at);
         }
-        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at));
+        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at).min(self.queue.next_release()));
     }
 
     /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Some(pending) = self.queue.pop() {
+        for pending in self.queue.take_all(cx.now) {
             self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
         }
         for link in 0..self.links.len() {
@@ -221,14 +268,14 @@ impl Carrier {
     pub(super) fn give_back(
         &mut self,
         info: &SubmitInfo,
-        why: (ReturnReason, bool),
+        why: (ReturnReason, Standing),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
-        let (reason, is_doubtful) = why;
+        let (reason, standing) = why;
         let (account, submit, deadline) = (info.account, info.submit, info.deadline);
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, is_doubtful, body });
+        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, standing, body });
     }
 }

@@ -73,9 +73,9 @@ impl Shard {
 
     pub(super) fn handle_message(&mut self, message: &ShardMessage, batch: &Batch, now: Instant, out: &mut Effects) {
         match *message {
-            ShardMessage::Submit { carrier, ref info, is_doubtful, body } => {
+            ShardMessage::Submit { carrier, ref info, standing, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.submit(*info, is_doubtful, batch.octets(body), context!(self, now, out));
+                    carrier.submit(*info, standing, batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::SubmitDone { account, submit, outcome } => {
@@ -83,10 +83,10 @@ impl Shard {
                     account.submit_done(submit, outcome, context!(self, now, out));
                 }
             }
-            ShardMessage::SubmitReturned { account, submit, deadline, reason, is_doubtful, body } => {
+            ShardMessage::SubmitReturned { account, submit, deadline, reason, standing, body } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     let body = batch.octets(body);
-                    account.submit_returned(submit, deadline, (reason, is_doubtful), body, context!(self, now, out));
+                    account.submit_returned(submit, deadline, (reason, standing), body, context!(self, now, out));
                 }
             }
             ShardMessage::Withdraw { carrier, account, session } => {

@@ -94,9 +94,9 @@ impl Pace {
         }
     }
 
-    /// The carrier said how full it is, 0..=100, in an answer to what was sent in this epoch. More than that means nothing.
+    /// The carrier said how full it is, 0..=100, in an answer to what was sent in this epoch.
     pub fn congestion(&mut self, state: u8, epoch: u32) {
-        if epoch == self.epoch && state <= 100 {
+        if epoch == self.epoch {
             self.congestion = Some(state);
         }
     }

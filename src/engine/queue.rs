@@ -1,20 +1,28 @@
 //! Submits that wait for a carrier's rate or window: fair between accounts by segments, by priority and order within one.
 //!
-//! Deficit round robin: an account may send `QUANTUM` segments each time its turn comes.
+//! Deficit round robin: an account may send `QUANTUM` segments each time its turn comes. What waits for a time to come, or for its
+//! sender's rate (`senders`), waits aside and holds up nobody.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use ahash::AHashMap;
 
 use super::carrier::Pending;
+use super::senders::Senders;
 use super::slab::Key;
-use crate::config::AccountId;
+use super::time::Instant;
+use crate::config::{AccountId, Rate};
 
 #[derive(Debug, Default)]
 pub struct SubmitQueue {
     accounts: AHashMap<AccountId, AccountQueue>,
-    /// Accounts with something queued, the next one first.
+    /// Accounts with something to send, the next one first.
     ring: VecDeque<AccountId>,
+    /// What is not to be sent before a time, told apart by a count.
+    held: BTreeMap<(Instant, u64), Pending>,
+    next_held: u64,
+    senders: Option<Box<Senders>>,
     len: usize,
     segments: u64,
 }
@@ -29,6 +37,11 @@ impl SubmitQueue {
     const QUANTUM: u32 = 8;
 
     #[must_use]
+    pub fn new(source_rate: Option<Rate>, keys: [u64; 4]) -> Self {
+        Self { senders: source_rate.map(|rate| Box::new(Senders::new(rate, keys))), ..Self::default() }
+    }
+
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -38,6 +51,12 @@ impl SubmitQueue {
         self.len == 0
     }
 
+    /// Whether nothing waits for the carrier alone.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.ring.is_empty()
+    }
+
     /// Segments waiting.
     #[must_use]
     pub fn segments(&self) -> u64 {
@@ -45,22 +64,152 @@ impl SubmitQueue {
     }
 
     pub fn push(&mut self, pending: Pending) {
+        self.count_in(&pending);
         self.add(pending, VecDeque::push_back);
     }
 
     /// Back to the head of its account: the carrier could not take it just now.
     pub fn push_front(&mut self, pending: Pending) {
+        self.count_in(&pending);
         self.add(pending, VecDeque::push_front);
+    }
+
+    /// Back to the head of its account, but not before then.
+    pub fn hold(&mut self, pending: Pending, until: Instant) {
+        self.count_in(&pending);
+        self.next_held += 1;
+        self.held.insert((until, self.next_held), pending);
+    }
+
+    /// When something that waits aside may go on.
+    #[must_use]
+    pub fn next_release(&self) -> Instant {
+        let held = self.held.first_key_value().map_or(Instant::NEVER, |((at, _), _)| *at);
+        self.senders.as_ref().map_or(held, |senders| held.min(senders.next_call()))
+    }
+
+    /// Puts what may go on to the heads.
+    pub fn release(&mut self, now: Instant) {
+        while let Some(pending) = self.senders.as_mut().and_then(|senders| senders.call(now)) {
+            self.add(pending, VecDeque::push_front);
+        }
+        if self.held.first_key_value().is_none_or(|((at, _), _)| *at > now) {
+            return;
+        }
+        let later = self.held.split_off(&(now, u64::MAX));
+        // Backwards, so that the first in time stands first.
+        for (_, pending) in std::mem::replace(&mut self.held, later).into_iter().rev() {
+            self.add(pending, VecDeque::push_front);
+        }
+    }
+
+    /// How long a new submit would have to wait for its sender's rate.
+    pub fn wait_for_sender(&mut self, body: &[u8], segments: u32, now: Instant) -> Duration {
+        self.senders.as_mut().map_or(Duration::ZERO, |senders| senders.wait_of(body, segments, now))
+    }
+
+    /// Sets the head aside when its sender is over its rate.
+    pub fn turn_away_head(&mut self, now: Instant) -> bool {
+        if self.senders.is_none() {
+            return false;
+        }
+        let Some(account) = self.next_account() else { return false };
+        let (Some(queue), Some(senders)) = (self.accounts.get_mut(&account), &mut self.senders) else { return false };
+        if queue.head().is_none_or(|head| senders.may_leave(head, now)) {
+            return false;
+        }
+        if let Some(pending) = queue.take_head() {
+            senders.step_aside(pending, now);
+        }
+        self.leave_ring(account);
+        true
+    }
+
+    /// What `pop` gave leaves on a link.
+    pub fn left(&mut self, pending: &mut Pending, now: Instant) {
+        if let Some(senders) = &mut self.senders {
+            senders.left(pending, now);
+        }
+    }
+
+    /// What `pop` gave is not sent.
+    pub fn gone(&mut self, pending: &mut Pending, now: Instant) {
+        if let Some(senders) = &mut self.senders {
+            senders.gone(pending, now);
+        }
     }
 
     /// The next to send.
     pub fn head(&mut self) -> Option<&Pending> {
+        let account = self.next_account()?;
+        self.accounts.get(&account)?.head()
+    }
+
+    /// Takes what `head` showed.
+    pub fn pop(&mut self) -> Option<Pending> {
+        let account = self.next_account()?;
+        let queue = self.accounts.get_mut(&account)?;
+        let pending = queue.take_head()?;
+        queue.deficit -= u32::from(pending.info.segments).min(queue.deficit);
+        self.leave_ring(account);
+        self.count_out(&pending);
+        Some(pending)
+    }
+
+    /// Takes everything a session has waiting.
+    pub fn withdraw(&mut self, account: AccountId, session: Key, now: Instant) -> Vec<Pending> {
+        self.extract(now, Some(account), |pending| (pending.info.account, pending.info.session) == (account, session))
+    }
+
+    /// Takes everything.
+    pub fn take_all(&mut self, now: Instant) -> Vec<Pending> {
+        if self.is_empty() { Vec::new() } else { self.extract(now, None, |_| true) }
+    }
+
+    /// Takes everything that may wait no longer.
+    pub fn expire(&mut self, now: Instant, is_over: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        self.extract(now, None, is_over)
+    }
+
+    fn extract(&mut self, now: Instant, of: Option<AccountId>, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        let mut taken = Vec::new();
+        for account in &self.ring {
+            if of.is_none_or(|of| of == *account)
+                && let Some(queue) = self.accounts.get_mut(account)
+            {
+                queue.extract(&is_wanted, &mut taken);
+            }
+        }
+        self.ring.retain(|account| self.accounts.get(account).is_some_and(|queue| queue.head().is_some()));
+        let held: Vec<_> = self.held.iter().filter(|(_, pending)| is_wanted(pending)).map(|(at, _)| *at).collect();
+        taken.extend(held.iter().filter_map(|at| self.held.remove(at)));
+        if let Some(senders) = &mut self.senders {
+            for pending in &mut taken {
+                senders.gone(pending, now);
+            }
+            taken.extend(senders.extract(&is_wanted));
+        }
+        for pending in &taken {
+            self.count_out(pending);
+        }
+        taken
+    }
+
+    /// Everything that waits, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Pending> {
+        let queued = self.ring.iter().filter_map(|account| self.accounts.get(account));
+        let queued = queued.flat_map(|queue| queue.by_priority.iter().flatten());
+        queued.chain(self.held.values()).chain(self.senders.iter().flat_map(|senders| senders.iter()))
+    }
+
+    /// Whose turn it is.
+    fn next_account(&mut self) -> Option<AccountId> {
         loop {
             let account = *self.ring.front()?;
             let queue = self.accounts.get_mut(&account)?;
             let need = u32::from(queue.head()?.info.segments);
             if queue.deficit >= need {
-                return self.accounts.get(&account)?.head();
+                return Some(account);
             }
             queue.deficit += Self::QUANTUM;
             if self.ring.len() > 1 {
@@ -69,61 +218,17 @@ impl SubmitQueue {
         }
     }
 
-    /// Takes what `head` showed.
-    pub fn pop(&mut self) -> Option<Pending> {
-        self.head()?;
-        let account = *self.ring.front()?;
-        let queue = self.accounts.get_mut(&account)?;
-        let pending = queue.by_priority.iter_mut().rev().find_map(VecDeque::pop_front)?;
-        queue.deficit -= u32::from(pending.info.segments).min(queue.deficit);
-        if queue.head().is_none() {
+    /// The account whose turn it is may have nothing left.
+    fn leave_ring(&mut self, account: AccountId) {
+        if let Some(queue) = self.accounts.get_mut(&account)
+            && queue.head().is_none()
+        {
             queue.deficit = 0;
             self.ring.pop_front();
         }
-        self.len -= 1;
-        self.segments -= u64::from(pending.info.segments);
-        Some(pending)
-    }
-
-    /// Takes everything a session has waiting.
-    pub fn withdraw(&mut self, account: AccountId, session: Key) -> Vec<Pending> {
-        self.extract(account, |pending| pending.info.session == session)
-    }
-
-    /// Takes everything that may wait no longer.
-    pub fn expire(&mut self, is_over: impl Fn(&Pending) -> bool) -> Vec<Pending> {
-        let accounts: Vec<_> = self.ring.iter().copied().collect();
-        accounts.into_iter().flat_map(|account| self.extract(account, &is_over)).collect()
-    }
-
-    /// Everything that waits, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Pending> {
-        let queued = self.ring.iter().filter_map(|account| self.accounts.get(account));
-        queued.flat_map(|queue| queue.by_priority.iter().flatten())
-    }
-
-    fn extract(&mut self, account: AccountId, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
-        let Some(queue) = self.accounts.get_mut(&account) else { return Vec::new() };
-        let mut taken = Vec::new();
-        for line in &mut queue.by_priority {
-            if line.iter().any(&is_wanted) {
-                let (out, stay): (Vec<_>, Vec<_>) = line.drain(..).partition(&is_wanted);
-                line.extend(stay);
-                taken.extend(out);
-            }
-        }
-        if queue.head().is_none() {
-            queue.deficit = 0;
-            self.ring.retain(|other| *other != account);
-        }
-        self.len -= taken.len();
-        self.segments -= taken.iter().map(|pending| u64::from(pending.info.segments)).sum::<u64>();
-        taken
     }
 
     fn add(&mut self, pending: Pending, place: impl FnOnce(&mut VecDeque<Pending>, Pending)) {
-        self.len += 1;
-        self.segments += u64::from(pending.info.segments);
         let account = pending.info.account;
         let queue = self.accounts.entry(account).or_default();
         if queue.head().is_none() {
@@ -131,19 +236,46 @@ impl SubmitQueue {
         }
         place(&mut queue.by_priority[usize::from(pending.info.priority.min(3))], pending);
     }
+
+    fn count_in(&mut self, pending: &Pending) {
+        self.len += 1;
+        self.segments += u64::from(pending.info.segments);
+    }
+
+    fn count_out(&mut self, pending: &Pending) {
+        self.len -= 1;
+        self.segments -= u64::from(pending.info.segments);
+    }
 }
 
 impl AccountQueue {
     fn head(&self) -> Option<&Pending> {
         self.by_priority.iter().rev().find_map(VecDeque::front)
     }
+
+    fn take_head(&mut self) -> Option<Pending> {
+        self.by_priority.iter_mut().rev().find_map(VecDeque::pop_front)
+    }
+
+    fn extract(&mut self, is_wanted: impl Fn(&Pending) -> bool, taken: &mut Vec<Pending>) {
+        for line in self.by_priority.iter_mut().rev() {
+            if line.iter().any(&is_wanted) {
+                let (out, stay): (Vec<_>, Vec<_>) = line.drain(..).partition(&is_wanted);
+                line.extend(stay);
+                taken.extend(out);
+            }
+        }
+        if self.head().is_none() {
+            self.deficit = 0;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::message::SubmitInfo;
-    use crate::engine::time::Instant;
+    use crate::engine::message::{Standing, SubmitInfo};
+
     use crate::smpp::message_id::MessageId;
 
     fn pending(account: u32, segments: u16, priority: u8, tag: u64) -> Pending {
@@ -161,16 +293,7 @@ mod tests {
             wants_receipt: false,
         };
         let queued_until = Instant::NEVER;
-        Pending {
-            info,
-            is_doubtful: false,
-            is_withdrawn: false,
-            body: Vec::new(),
-            queued_until,
-            stream_at: 0,
-            written: 0,
-            pace_epoch: 0,
-        }
+        Pending { queued_until, ..Pending::new(info, Standing::default(), Vec::new()) }
     }
 
     fn drain(queue: &mut SubmitQueue) -> Vec<u64> {
@@ -222,7 +345,7 @@ mod tests {
             queue.push(pending(1, 1, 0, tag));
             queue.push(pending(2, 1, 0, 10 + tag));
         }
-        let gone = queue.withdraw(AccountId(1), Key { slot: 1, generation: 0 });
+        let gone = queue.withdraw(AccountId(1), Key { slot: 1, generation: 0 }, Instant::ZERO);
         assert_eq!((gone.len(), queue.len()), (3, 3));
         assert_eq!(drain(&mut queue), [10, 11, 12]);
     }

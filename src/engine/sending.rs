@@ -3,14 +3,17 @@
 //! A submit leaves at once when the rate allows and a link has room, else it waits in the queue, else it goes back to its
 //! account for the next carrier.
 
+use std::time::Duration;
+
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::SubmitError;
 use super::link::{Link, LinkState};
-use super::message::{Outcome, ReturnReason, SubmitInfo};
+use super::message::{Outcome, ReturnReason, Standing, SubmitInfo};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
+use super::validity;
 use crate::config::{AccountId, CarrierState};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame;
@@ -20,27 +23,32 @@ impl Carrier {
     const RUN: u32 = 16;
 
     /// Takes a submit from its account's home.
-    pub fn submit(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
+    pub fn submit(&mut self, info: SubmitInfo, standing: Standing, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         if config.state != CarrierState::Active || !self.links.iter().any(Link::may_submit) {
-            return self.give_back(&info, (ReturnReason::NotBound, is_doubtful), body, cx);
+            return self.give_back(&info, (ReturnReason::NotBound, standing), body, cx);
         }
         if !cx.has_room {
-            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, standing), body, cx);
         }
-        if self.queue.is_empty()
+        let segments = u32::from(info.segments);
+        let sender_wait = self.queue.wait_for_sender(body, segments, cx.now);
+        if self.queue.is_idle()
+            && sender_wait.is_zero()
             && let Some(link) = self.link_with_room(info.affinity)
-            && self.pace.take(u32::from(info.segments), cx.now).is_ok()
+            && self.pace.take(segments, cx.now).is_ok()
         {
-            let pending = self.pending(info, is_doubtful, body, cx.now);
+            let pending = self.pending(info, standing, body, cx);
             return self.forward(link, pending, cx);
         }
         let fits = self.queue.len() < config.queue as usize
-            && self.pace.fits(self.queue.segments(), u32::from(info.segments), config.queue_wait);
+            && sender_wait <= config.queue_wait
+            && self.pace.fits(self.queue.segments(), segments, config.queue_wait);
         if !fits {
-            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, standing), body, cx);
         }
-        let pending = self.pending(info, is_doubtful, body, cx.now + config.queue_wait);
+        let mut pending = self.pending(info, standing, body, cx);
+        pending.queued_until = cx.now + config.queue_wait;
         self.look_at = self.look_at.min(pending.give_up_at());
         self.queue.push(pending);
         self.pump(cx);
@@ -48,9 +56,13 @@ impl Carrier {
 
     /// Sends what waits, as far as rate and windows go.
     pub fn pump(&mut self, cx: &mut Context<'_>) {
+        self.queue.release(cx.now);
         while let Some(head) = self.queue.head() {
             let (segments, affinity) = (u32::from(head.info.segments), head.info.affinity);
-            let is_late = must_not_leave(&head.info, cx);
+            let is_late = must_not_leave(head, cx);
+            if !is_late && self.queue.turn_away_head(cx.now) {
+                continue;
+            }
             let Some(link) = self.link_with_room(affinity) else { break };
             if !is_late && let Err(ready) = self.pace.take(segments, cx.now) {
                 cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, ready);
@@ -61,7 +73,8 @@ impl Carrier {
         }
         if !self.queue.is_empty() {
             // What waits must not wait too long, even when nothing else happens.
-            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, self.look_at);
+            let at = self.look_at.min(self.queue.next_release());
+            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at);
         }
     }
 
@@ -73,7 +86,7 @@ impl Carrier {
                 pending.is_withdrawn |= (pending.info.account, pending.info.session) == (account, session);
             }
         }
-        for pending in self.queue.withdraw(account, session) {
+        for pending in self.queue.withdraw(account, session, cx.now) {
             self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
         }
     }
@@ -82,7 +95,7 @@ impl Carrier {
     pub fn put_back(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
         if pending.is_withdrawn {
             self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
-        } else if must_not_leave(&pending.info, cx) {
+        } else if must_not_leave(&pending, cx) {
             self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
         } else {
             pending.queued_until = pending.queued_until.max(cx.now + cx.config.carrier(self.id).queue_wait);
@@ -91,20 +104,42 @@ impl Carrier {
         }
     }
 
+    /// The same after a wait, in which others go on; gives it back when its time does not allow that.
+    pub fn put_back_after(&mut self, wait: Duration, mut pending: Pending, cx: &mut Context<'_>) -> Option<Pending> {
+        if pending.is_withdrawn {
+            self.put_back(pending, cx);
+            return None;
+        }
+        let until = cx.now + wait;
+        let last = until + cx.config.smpp.timers.response / 4;
+        if last > pending.info.deadline || until >= pending.leave_by {
+            return Some(pending);
+        }
+        if wait.is_zero() {
+            self.put_back(pending, cx);
+        } else {
+            pending.queued_until = until + cx.config.carrier(self.id).queue_wait;
+            self.look_at = self.look_at.min(pending.give_up_at());
+            self.queue.hold(pending, until);
+        }
+        None
+    }
+
     /// No link is left: what waits goes to other carriers.
     pub fn return_queue(&mut self, cx: &mut Context<'_>) {
         if self.links.iter().any(Link::may_submit) {
             return;
         }
-        while let Some(pending) = self.queue.pop() {
+        for pending in self.queue.take_all(cx.now) {
             self.return_pending(pending, ReturnReason::NotBound, cx);
         }
     }
 
     pub(super) fn give_up_overdue(&mut self, cx: &mut Context<'_>) {
-        for pending in self.queue.expire(|pending| pending.give_up_at() <= cx.now) {
-            if pending.info.deadline <= cx.now {
-                self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+        for pending in self.queue.expire(cx.now, |pending| pending.give_up_at() <= cx.now) {
+            if pending.expires_at() <= cx.now {
+                let outcome = pending.expired();
+                self.settle(pending, outcome, cx);
             } else {
                 self.return_pending(pending, ReturnReason::QueueFull, cx);
             }
@@ -113,25 +148,23 @@ impl Carrier {
         self.look_at = next.max(cx.now + Self::LOOK_EVERY);
     }
 
-    fn pending(&mut self, info: SubmitInfo, is_doubtful: bool, body: &[u8], queued_until: Instant) -> Pending {
+    fn pending(&mut self, info: SubmitInfo, standing: Standing, body: &[u8], cx: &Context<'_>) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        Pending {
-            info,
-            is_doubtful,
-            is_withdrawn: false,
-            body: octets,
-            queued_until,
-            stream_at: 0,
-            written: 0,
-            pace_epoch: 0,
+        let mut pending = Pending::new(info, standing, octets);
+        if standing.is_expiring {
+            pending.leave_by = validity::end_of(body, &info, cx);
         }
+        pending
     }
 
     fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
-        if must_not_leave(&pending.info, cx) {
-            return self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+        if must_not_leave(&pending, cx) {
+            self.queue.gone(&mut pending, cx.now);
+            let outcome = pending.expired();
+            return self.settle(pending, outcome, cx);
         }
+        self.queue.left(&mut pending, cx.now);
         let LinkState::Bound(bound) = &mut self.links[link].state else { return };
         pending.stream_at = cx.out.outbox(bound.connection.slot).total_queued();
         if pending.info.wants_receipt {
@@ -176,7 +209,8 @@ impl Carrier {
     }
 }
 
-/// Nothing is forwarded with less than a quarter of its time left: the answer would come after the customer was told.
-pub(super) fn must_not_leave(info: &SubmitInfo, cx: &Context<'_>) -> bool {
-    info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4
+/// Nothing is forwarded with less than a quarter of its time left, for the answer would come after the customer was told; nor
+/// after its validity.
+pub(super) fn must_not_leave(pending: &Pending, cx: &Context<'_>) -> bool {
+    pending.info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4 || pending.leave_by <= cx.now
 }

@@ -6,10 +6,12 @@
 use super::account::{Account, Submit};
 use super::context::Context;
 use super::event::{EndReason, SubmitError};
-use super::message::SubmitInfo;
+use super::message::{Standing, SubmitInfo};
 use super::router::significant;
 use super::session::SessionState;
 use super::slab::Key;
+use super::time::Instant;
+use super::validity;
 use crate::config::{self, UnrequestedReceipts};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
@@ -107,6 +109,8 @@ impl Account {
         check_policy(config, &view)?;
         let segments = segment::count_segments(&view);
         self.counts.segments += u64::from(segments);
+        let deadline = cx.now + cx.config.smpp.timers.response;
+        let standing = Standing { is_expiring: is_expiring(&view, deadline, cx)?, ..Standing::default() };
         let affinity = affinity(&view);
         let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
@@ -120,7 +124,7 @@ impl Account {
             submit: Key { slot: 0, generation: 0 },
             session: at,
             id,
-            deadline: cx.now + cx.config.smpp.timers.response,
+            deadline,
             destination: hash_digits(significant(view.destination.digits)),
             affinity,
             segments: u16::try_from(segments).unwrap_or(u16::MAX),
@@ -128,7 +132,7 @@ impl Account {
             // What is to be passed on although nobody asked for it needs to be known as well.
             wants_receipt: view.wants_receipt() || config.unrequested_receipts == UnrequestedReceipts::Pass,
         };
-        let submit = Submit { sequence: frame.sequence, choice, info, is_doubtful: false };
+        let submit = Submit { sequence: frame.sequence, choice, info, standing, refused: None };
         match &config.force_sender {
             None => self.dispatch(submit, frame.body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(frame.body, &view, forced), cx),
@@ -196,6 +200,17 @@ fn check_policy(config: &config::Account, view: &SmView<'_>) -> Result<(), Submi
         return Err(SubmitError::DestinationNotAllowed);
     }
     Ok(())
+}
+
+/// Whether its validity ends before its deadline, so that its carrier has to look at it.
+fn is_expiring(view: &SmView<'_>, deadline: Instant, cx: &Context<'_>) -> Result<bool, SubmitError> {
+    if view.validity.is_empty() {
+        return Ok(false);
+    }
+    match validity::end(view.validity, cx.now, cx) {
+        Some(end) if end <= cx.now => Err(SubmitError::ValidityOver),
+        end => Ok(end.is_some_and(|end| end < deadline)),
+    }
 }
 
 /// What the parts of one long message have in common, and other messages of the same pair hardly ever; 0 for no part.

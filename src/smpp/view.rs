@@ -216,6 +216,14 @@ impl<'a> Iterator for Tlvs<'a> {
     }
 }
 
+/// What a response says of the carrier's load: 0..=100. `None` when it says nothing, or something else.
+#[must_use]
+pub fn congestion_state(optional: &[u8]) -> Option<u8> {
+    let tlv = Tlvs { octets: optional, at: 0 }.find(|tlv| tlv.tag == tag::CONGESTION_STATE)?;
+    let [state] = tlv.value else { return None };
+    (*state <= 100).then_some(*state)
+}
+
 struct Cursor<'a> {
     body: &'a [u8],
     at: usize,
@@ -318,6 +326,15 @@ mod tests {
         let view = SmView::deliver(&octets).unwrap();
         assert_eq!((view.source.digits.len(), view.short_message), (40, &b"text"[..]));
         assert_eq!(view.tlvs().count(), 0);
+    }
+
+    #[test]
+    fn a_congestion_state_is_one_octet_of_a_hundred() {
+        assert_eq!(congestion_state(&[0x04, 0x28, 0, 1, 95]), Some(95));
+        assert_eq!(congestion_state(&[0x14, 0, 0, 1, 1, 0x04, 0x28, 0, 1, 0]), Some(0));
+        for wrong in [&[][..], &[0x04, 0x28, 0, 1], &[0x04, 0x28, 0, 1, 101], &[0x04, 0x28, 0, 2, 0, 90]] {
+            assert_eq!(congestion_state(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::habits::EsmeHabit;
 use crate::ledger::Submit;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
-use crate::text::submit_body;
+use crate::text::{submit_body, submit_body_from};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -154,6 +154,18 @@ impl Sim {
     ) -> u32 {
         let tag = self.ledger.next_tag();
         let body = submit_body(tag, destination, wants_receipt, priority, padding, part);
+        self.submit_octets(at, tag, body, wants_receipt);
+        tag
+    }
+
+    /// Submits from this sender, with this validity_period.
+    pub(crate) fn submit_from(&mut self, at: usize, sender: &str, validity: &str) -> u32 {
+        let tag = self.ledger.next_tag();
+        self.submit_octets(at, tag, submit_body_from(tag, sender, validity), false);
+        tag
+    }
+
+    fn submit_octets(&mut self, at: usize, tag: u32, body: Vec<u8>, wants_receipt: bool) {
         let esme = &mut self.esmes[at];
         let Some(wire) = esme.wire else { self.fail("an ESME submits without a connection") };
         let sequence = esme.take_sequence();
@@ -174,7 +186,6 @@ impl Sim {
         };
         self.ledger.submitted(tag, sequence.0, submit);
         self.send(wire, Toward::Proxy, &out);
-        tag
     }
 
     pub(crate) fn esme_submits(&mut self, at: usize, wire: WireId) {

@@ -63,6 +63,8 @@ pub(crate) struct CarrierHabit {
     pub(crate) refused: u64,
     /// Refuses with a generic_nack.
     pub(crate) nacked: u64,
+    /// Says how full it is, in each answer.
+    pub(crate) congestion: Option<u8>,
     /// Answers a second time.
     pub(crate) answers_twice: u64,
     /// Whether it sends receipts at all.
@@ -98,6 +100,7 @@ impl Default for CarrierHabit {
             queue_full: 0,
             refused: 0,
             nacked: 0,
+            congestion: None,
             answers_twice: 0,
             sends_receipts: true,
             sends_unrequested: false,
@@ -129,6 +132,7 @@ impl CarrierHabit {
             queue_full: often(rng, 100),
             refused: often(rng, 100),
             nacked: often(rng, 20),
+            congestion: None,
             answers_twice: often(rng, 50),
             sends_receipts: true,
             sends_unrequested: false,

@@ -57,6 +57,18 @@ pub(crate) fn submit_body(
     out.split_off(HEADER_LEN)
 }
 
+/// The same from another sender, with a validity_period, and for no receipt.
+pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec<u8> {
+    let text = format!("T{number:0DIGITS$}");
+    let source = Address { ton: 5, npi: 0, digits: sender.as_bytes() };
+    let destination = Address { ton: 1, npi: 1, digits: b"491701234567" };
+    let validity = validity.as_bytes();
+    let message = ShortMessage { validity, ..ShortMessage::new(source, destination, text.as_bytes()) };
+    let mut out = Vec::new();
+    pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);
+    out.split_off(HEADER_LEN)
+}
+
 /// A receipt but for the id in it.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiptShape {

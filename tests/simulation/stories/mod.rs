@@ -1,10 +1,12 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod crashes;
+mod pacing;
 mod receipts;
 mod replay;
 mod retries;
 mod sessions;
+mod statuses;
 mod submits;
 
 use std::time::Duration;
