@@ -104,7 +104,7 @@ impl Carrier {
         }
     }
 
-    /// The same after a wait, in which others go on; gives it back when its time does not allow that.
+    /// The same after a wait, in which others go on; gives it back when its time or the queue's room does not allow that.
     pub fn put_back_after(&mut self, wait: Duration, mut pending: Pending, cx: &mut Context<'_>) -> Option<Pending> {
         if pending.is_withdrawn {
             self.put_back(pending, cx);
@@ -112,13 +112,15 @@ impl Carrier {
         }
         let until = cx.now + wait;
         let last = until + cx.config.smpp.timers.response / 4;
-        if last > pending.info.deadline || until >= pending.leave_by {
+        let config = cx.config.carrier(self.id);
+        let has_room = wait.is_zero() || self.queue.len() < config.queue as usize;
+        if last > pending.info.deadline || until >= pending.leave_by || !has_room {
             return Some(pending);
         }
         if wait.is_zero() {
             self.put_back(pending, cx);
         } else {
-            pending.queued_until = until + cx.config.carrier(self.id).queue_wait;
+            pending.queued_until = until + config.queue_wait;
             self.look_at = self.look_at.min(pending.give_up_at());
             self.queue.hold(pending, until);
         }

@@ -140,7 +140,12 @@ impl Sim {
         let wants_receipt = self.rng.chance(self.esmes[at].habit.wants_receipt);
         let (priority, padding) = (self.rng.below(4) as u8, self.rng.below(100) as usize);
         let part = self.rng.chance(100).then(|| (self.rng.below(100) as u16, 2, 1 + self.rng.below(2) as u8));
-        self.submit_as(at, &destination, wants_receipt, priority, padding, part);
+        if self.esmes[at].habit.is_varied && padding % 3 > 0 {
+            let validity = ["", "", "000000000002000R", "000000000300000R"][padding % 4];
+            self.submit_from(at, &format!("S{}", padding % 7), validity);
+        } else {
+            self.submit_as(at, &destination, wants_receipt, priority, padding, part);
+        }
     }
 
     fn submit_as(

@@ -182,6 +182,8 @@ pub(crate) struct EsmeHabit {
     pub(crate) aborts: u64,
     pub(crate) reconnects: bool,
     pub(crate) answers_enquiries: bool,
+    /// Submits from several senders, some with a short validity.
+    pub(crate) is_varied: bool,
 }
 
 impl EsmeHabit {
@@ -202,6 +204,7 @@ impl EsmeHabit {
             aborts: 0,
             reconnects: true,
             answers_enquiries: true,
+            is_varied: false,
         }
     }
 
@@ -222,6 +225,7 @@ impl EsmeHabit {
             aborts: 500,
             reconnects: true,
             answers_enquiries: true,
+            is_varied: false,
         }
     }
 }

@@ -18,13 +18,16 @@ pub(crate) const QUIET: Duration = Duration::from_secs(1_500);
 pub(crate) fn run(seed: u64) {
     let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B9));
     let shards = 1 + rng.below(4) as usize;
-    let (config, hex) = draw_config(&mut rng, shards);
+    // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
+    let is_varied = seed % 4 == 3;
+    let (config, hex) = draw_config(&mut rng, shards, is_varied);
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
         sim.smscs[at].habit = CarrierHabit::draw(&mut rng, hex);
     }
     draw_esmes(&mut sim, &mut rng);
+    sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
     }
@@ -172,12 +175,15 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
     }
 }
 
-fn draw_config(rng: &mut Rng, shards: usize) -> (String, Vec<bool>) {
+fn draw_config(rng: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bool>) {
     let (accounts, carriers) = (1 + rng.below(3), 1 + rng.below(3));
     let (response, enquire) = (rng.pick(&[4, 10, 20]), rng.pick(&[5, 30]));
     let mut text = format!(
         "shards: {shards}\nsmpp: {{ session_init: 5s, enquire_link: {enquire}s, inactivity: 120s, response: {response}s }}\n"
     );
+    if is_varied {
+        text.push_str(VARIED_PROFILE);
+    }
     text.push_str("accounts:\n");
     for at in 0..accounts {
         let window = rng.pick(&[2, 20, 1_000]);
@@ -205,10 +211,11 @@ fn draw_config(rng: &mut Rng, shards: usize) -> (String, Vec<bool>) {
         let rate = rng.pick(&["", "", ", rate: 30, burst: 10", ", rate: 300, burst: 20"]);
         let (queue, wait) = (rng.pick(&[5, 1_000]), rng.pick(&["1s", "5s"]));
         let in_doubt = rng.pick(&["fail", "retry"]);
+        let varied = if is_varied { ", profile: varied, source_rate: 5, source_burst: 2" } else { "" };
         let _ = writeln!(
             text,
             "  c{at}: {{ connect: {connect}, system_id: us, password: secret, links: {links}, window: {window}{rate}, \
-             queue: {queue}, queue_wait: {wait}, in_doubt: {in_doubt}, message_id: {format} }}"
+             queue: {queue}, queue_wait: {wait}, in_doubt: {in_doubt}, message_id: {format}{varied} }}"
         );
         formats.push(is_hex);
     }
@@ -219,6 +226,9 @@ fn draw_config(rng: &mut Rng, shards: usize) -> (String, Vec<bool>) {
     text.push_str(&mo_routes(accounts));
     (text, formats)
 }
+
+const VARIED_PROFILE: &str = "profiles: { varied: { statuses: { ESME_RSYSERR: { then: again, after: 700ms, times: 2 }, \
+                              ESME_RMSGQFUL: { then: next, as: ESME_RTHROTTLED } } } }\n";
 
 pub(crate) fn mo_routes(accounts: u64) -> String {
     let mut text = "mo:\n".to_owned();
