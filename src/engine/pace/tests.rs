@@ -165,7 +165,7 @@ fn one_round_trip_slows_it_down_once() {
 fn an_unlimited_carrier_is_paced_from_what_it_took_and_freed_again() {
     let mut pace = Pace::new(None);
     for i in 0..=1_000 {
-        pace.take(1, at(i)).unwrap();
+        let _ = pace.take(1, at(i));
         if i % 4 == 0 {
             pace.refused(1, 0, at(i))
         } else {
@@ -191,6 +191,27 @@ fn a_few_refusals_after_a_silence_are_no_measure_of_an_unlimited_carrier() {
         pace.refused(1, 0, at(20_000 + i * 10));
     }
     assert_eq!(pace.current(), Some(50.0), "half of the least");
+}
+
+#[test]
+fn an_unlimited_carrier_that_refused_everything_for_a_moment_is_soon_at_its_speed_again() {
+    let mut pace = Pace::new(None);
+    let mut sent = 0;
+    for ms in 1_000..31_000 {
+        for _ in 0..5 {
+            if pace.take(1, at(ms)).is_ok() {
+                let (epoch, now) = (pace.epoch(), at(ms));
+                if ms < 1_300 {
+                    pace.refused(1, epoch, now)
+                } else {
+                    pace.answered(1, epoch, now)
+                };
+                sent += u32::from(ms < 1_300);
+            }
+        }
+    }
+    assert!(sent < 600, "{sent} sent to one that refuses everything");
+    assert_eq!(pace.current(), None);
 }
 
 /// The pace after `seconds` in which every answer carried this congestion_state.

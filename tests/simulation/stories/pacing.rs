@@ -52,6 +52,20 @@ fn a_carrier_under_more_than_its_rate_gets_its_rate() {
 }
 
 #[test]
+fn a_rate_outlives_its_links() {
+    let mut sim = gateway(", window: 100000", ", rate: 40, burst: 4, in_doubt: retry", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    for _ in 0..20 {
+        offer(&mut sim, esme, 1, 1);
+        let wires: Vec<_> = sim.smscs[0].links.iter().map(|link| link.wire).collect();
+        wires.into_iter().for_each(|wire| sim.smsc_breaks(0, wire));
+    }
+    assert!(sim.seen_by(0).len() > 200, "{}", sim.seen_by(0).len());
+    assert!(fullest_second(&sim, 0) <= 44, "{}", fullest_second(&sim, 0));
+    sim.end();
+}
+
+#[test]
 fn without_room_the_next_carrier_has_its_turn_and_then_the_queue_is_full() {
     let mut sim = gateway(", window: 100000", ", rate: 20, burst: 2, queue: 10, queue_wait: 1s", BOTH);
     let esme = sim.bound("a0", BindMode::Transceiver);
