@@ -6,7 +6,7 @@
 use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
-use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::message::{Attempts, Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
 use super::parts::{Claim, Messages, Part};
 use super::replay::Replay;
 use super::router::RouteChoice;
@@ -51,8 +51,9 @@ pub struct Submit {
     /// Which of them has it.
     pub carrier: CarrierId,
     pub info: SubmitInfo,
-    /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
-    pub is_doubtful: bool,
+    pub attempts: Attempts,
+    /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
+    pub refused: Option<CommandStatus>,
 }
 
 impl Account {
@@ -153,6 +154,7 @@ impl Account {
             self.messages.settled(part, outcome, cx.now);
         }
         let config = cx.config.account(self.id);
+        let outcome = outcome.after(submit.refused);
         let status = match outcome {
             Outcome::Accepted => CommandStatus::ROK,
             Outcome::Refused(status) => status,
@@ -185,35 +187,37 @@ impl Account {
         &mut self,
         submit: Key,
         deadline: Instant,
-        (reason, is_doubtful): (ReturnReason, bool),
+        (reason, attempts): (ReturnReason, Attempts),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
-        entry.is_doubtful |= is_doubtful;
+        entry.attempts = attempts;
+        if let ReturnReason::Refused(status) = reason {
+            entry.refused = Some(status);
+        }
         cx.loads.returned(entry.carrier, reason, cx.now);
         let has_session = self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
-            _ if !has_session || deadline <= cx.now || cx.is_draining => None,
+            _ if !has_session || !attempts.may_go_on() || deadline <= cx.now || cx.is_draining => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
             None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };
         if let Some((carrier, claim)) = next {
-            let (info, is_doubtful) = (entry.info, entry.is_doubtful);
+            let info = entry.info;
             entry.carrier = carrier;
             cx.loads.sent(carrier);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, claim, is_doubtful, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, claim, attempts, body });
             return;
         }
-        let is_doubtful = entry.is_doubtful;
         let outcome = match reason {
             ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.answer_submit(submit, outcome.given(is_doubtful), cx);
+        self.answer_submit(submit, outcome.given(attempts.is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
@@ -226,13 +230,13 @@ impl Account {
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;
-        let info = entry.info;
+        let (info, attempts) = (entry.info, entry.attempts);
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, claim, is_doubtful: false, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, claim, attempts, body });
         Ok(())
     }
 

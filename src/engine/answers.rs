@@ -3,17 +3,21 @@
 //! An acceptance whose receipt will follow is correlated first: (carrier, its id) to (account, our id). The customer's answer
 //! waits for that record.
 
+use std::time::Duration;
+
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::correlation::Correlation;
 use super::event::Record;
 use super::link::LinkState;
 use super::message::{Outcome, ReturnReason, SubmitInfo};
+use crate::config::Then;
 use crate::metrics::AnswerClass;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id;
 use crate::smpp::pdu;
+use crate::smpp::view::congestion_state;
 
 impl Carrier {
     /// Settles the submit this answers.
@@ -28,38 +32,64 @@ impl Carrier {
         // A nack is a refusal whatever its status says; ESME_ROK would tell the customer that it was accepted.
         let is_empty_nack = frame.command == CommandId::GENERIC_NACK && frame.status.is_ok();
         let (segments, epoch) = (u32::from(pending.info.segments), pending.pace_epoch);
+        let id = pdu::submit_sm_resp_id(frame.body);
         match if is_empty_nack { CommandStatus::RSUBMITFAIL } else { frame.status } {
             CommandStatus::ROK => {
                 self.counts.count_answer(AnswerClass::Ok);
                 self.pace.answered(segments, epoch, cx.now);
-                let id = pdu::submit_sm_resp_id(frame.body);
                 if pending.info.wants_receipt && !id.is_empty() {
                     self.accept_with_receipt(pending, id, cx);
                 } else {
                     self.settle(pending, Outcome::Accepted, cx);
                 }
             }
-            CommandStatus::RTHROTTLED | CommandStatus::RMSGQFUL => {
-                self.counts.count_answer(AnswerClass::Throttled);
-                self.pace.refused(segments, epoch, cx.now);
-                self.put_back(pending, cx);
-            }
-            CommandStatus::RSYSERR | CommandStatus::RX_T_APPN => {
-                self.counts.count_answer(AnswerClass::Temporary);
-                self.pace.answered(segments, epoch, cx.now);
-                self.return_pending(pending, ReturnReason::Refused(frame.status), cx);
-            }
-            status => {
-                self.counts.count_answer(AnswerClass::Error);
-                self.pace.answered(segments, epoch, cx.now);
-                self.settle(pending, Outcome::Refused(status), cx);
-            }
+            status => self.refuse(pending, status, cx),
+        }
+        // Behind the text of an id, or alone, may be TLVs.
+        if let Some(state) = frame.body.get(id.len() + 1..).and_then(congestion_state) {
+            self.pace.congestion(state, epoch);
         }
         if was_oldest {
             self.drop_unclaimed(cx);
         }
         if !self.queue.is_empty() {
             self.pump(cx);
+        }
+    }
+
+    /// What follows a refusal, as the profile says: once more here, the next carrier, or the customer is told.
+    fn refuse(&mut self, mut pending: Pending, status: CommandStatus, cx: &mut Context<'_>) {
+        let statuses = &cx.config.carrier(self.id).profile.statuses;
+        let (then, told) = (statuses.then(status), statuses.told(status));
+        let (segments, epoch) = (u32::from(pending.info.segments), pending.pace_epoch);
+        pending.refused = Some(told);
+        if then == Then::Slow {
+            self.counts.count_answer(AnswerClass::Throttled);
+            self.pace.refused(segments, epoch, cx.now);
+            let is_about_speed = status == CommandStatus::RTHROTTLED;
+            let wait = if is_about_speed { Duration::ZERO } else { wait_after(pending.slowed) };
+            pending.slowed = pending.slowed.saturating_add(1);
+            if let Some(pending) = self.put_back_after(wait, pending, cx) {
+                self.return_pending(pending, ReturnReason::Refused(told), cx);
+            }
+            return;
+        }
+        self.pace.answered(segments, epoch, cx.now);
+        if then == Then::Final {
+            self.counts.count_answer(AnswerClass::Error);
+            return self.settle(pending, Outcome::Refused(told), cx);
+        }
+        self.counts.count_answer(AnswerClass::Temporary);
+        pending.attempts.tries += 1;
+        let back = match then {
+            Then::Again { after, times } if pending.agains < times && pending.attempts.may_go_on() => {
+                pending.agains += 1;
+                self.put_back_after(after, pending, cx)
+            }
+            Then::Again { .. } | Then::Next | Then::Slow | Then::Final => Some(pending),
+        };
+        if let Some(pending) = back {
+            self.return_pending(pending, ReturnReason::Refused(told), cx);
         }
     }
 
@@ -118,4 +148,10 @@ impl Carrier {
             self.correlate(&late.info, id, b"", true, cx);
         }
     }
+}
+
+/// The first time it is back at the head at once. A carrier that refuses it still may mean this one alone (ESME_RMSGQFUL: its
+/// queue for one subscriber), and others go on meanwhile.
+fn wait_after(slowed: u8) -> Duration {
+    if slowed == 0 { Duration::ZERO } else { Duration::from_millis(50 << slowed.min(5)) }
 }

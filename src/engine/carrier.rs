@@ -11,8 +11,9 @@ use super::backoff::Access;
 use super::context::Context;
 use super::correlation::Correlations;
 use super::early::{Early, EarlyReceipts, Unanswered};
+use super::event::SubmitError;
 use super::link::Link;
-use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::message::{Attempts, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::mo::PartOwners;
 use super::orders::Standing;
 use super::outgoing::{Outgoing, Readdressed};
@@ -28,6 +29,7 @@ use super::timers::{Armed, Owner};
 use super::unrouted::UnroutedMo;
 use crate::config::{self, CarrierId};
 use crate::metrics::CarrierCounts;
+use crate::smpp::command::CommandStatus;
 
 #[derive(Debug)]
 pub struct Carrier {
@@ -71,8 +73,7 @@ pub struct Carrier {
 pub struct Pending {
     pub info: SubmitInfo,
     pub claim: Claim,
-    /// An earlier sending may have been accepted: its link was lost before the answer came.
-    pub is_doubtful: bool,
+    pub attempts: Attempts,
     /// Its session ended while it was outstanding: nobody waits for another sending.
     pub is_withdrawn: bool,
     /// As the customer sent it, for the next carrier.
@@ -87,11 +88,56 @@ pub struct Pending {
     pub written: u64,
     /// Since which decrease of the pace it is under way.
     pub pace_epoch: u32,
+    /// Its sender's line gave it to the queue.
+    pub is_called: bool,
+    /// How often it was sent here again: after a wait, and because it was too much.
+    pub agains: u8,
+    pub slowed: u8,
+    /// What the customer is told if nobody takes it, once this carrier has refused it.
+    pub refused: Option<CommandStatus>,
+    /// Its validity ends then, if that is before its deadline.
+    pub leave_by: Instant,
 }
 
 impl Pending {
+    #[must_use]
+    pub fn new(info: SubmitInfo, attempts: Attempts, body: Vec<u8>) -> Self {
+        Self {
+            info,
+            claim: Claim::None,
+            attempts,
+            is_withdrawn: false,
+            body,
+            outgoing: Outgoing::default(),
+            queued_until: Instant::ZERO,
+            stream_at: 0,
+            written: 0,
+            pace_epoch: 0,
+            is_called: false,
+            agains: 0,
+            slowed: 0,
+            refused: None,
+            leave_by: Instant::NEVER,
+        }
+    }
+
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        self.refused.is_some() || self.attempts.tries > 0
+    }
+
     pub(super) fn give_up_at(&self) -> Instant {
-        self.queued_until.min(self.info.deadline)
+        self.queued_until.min(self.expires_at())
+    }
+
+    /// It is not sent after this.
+    pub(super) fn expires_at(&self) -> Instant {
+        self.leave_by.min(self.info.deadline)
+    }
+
+    /// Its time is over.
+    pub(super) fn expired(&self) -> Outcome {
+        Outcome::Failed(SubmitError::Expired).after(self.refused)
     }
 }
 
@@ -108,7 +154,7 @@ impl Carrier {
             id,
             links,
             access: Access::default(),
-            queue: SubmitQueue::default(),
+            queue: SubmitQueue::new(config.source_rate, keys),
             part_links: part_links(),
             references: config.remap_references.then(|| Box::new(References::new(keys))),
             pace: Pace::new(config.rate),
@@ -137,7 +183,7 @@ impl Carrier {
     /// Tells the account's home what became of a submit, behind whatever record its answer needs.
     pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
-        let outcome = outcome.given(pending.is_doubtful);
+        let outcome = outcome.given(pending.attempts.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
         let done = ShardMessage::SubmitDone { account, submit, outcome };
@@ -154,7 +200,11 @@ impl Carrier {
     /// Hands a submit back unsent, or refused in a way that another carrier may mend.
     pub fn return_pending(&mut self, pending: Pending, reason: ReturnReason, cx: &mut Context<'_>) {
         self.counts.rerouted += 1;
-        self.give_back(&pending.info, (reason, pending.is_doubtful), &pending.body, cx);
+        let reason = match (reason, pending.refused) {
+            (ReturnReason::NotBound | ReturnReason::QueueFull, Some(status)) => ReturnReason::Refused(status),
+            _ => reason,
+        };
+        self.give_back(&pending.info, (reason, pending.attempts), &pending.body, cx);
         self.recycle(pending.body);
         self.recycle(pending.outgoing.body);
     }
@@ -235,14 +285,14 @@ impl Carrier {
     pub(super) fn give_back(
         &mut self,
         info: &SubmitInfo,
-        why: (ReturnReason, bool),
+        why: (ReturnReason, Attempts),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
-        let (reason, is_doubtful) = why;
+        let (reason, attempts) = why;
         let (account, submit, deadline) = (info.account, info.submit, info.deadline);
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, is_doubtful, body });
+        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, attempts, body });
     }
 }

@@ -53,10 +53,12 @@ pub enum SubmitError {
     NoCarrierBound,
     OverRate,
     QueueFull,
-    /// It waited too long to be sent in time.
+    /// It waited too long to be sent in time: of its deadline, or of its validity.
     Expired,
     SenderNotAllowed,
     DestinationNotAllowed,
+    /// Its validity was over when it came.
+    ValidityOver,
     /// An ESME may not send receipts.
     ReceiptFromEsme,
     WrongBindMode,
@@ -82,6 +84,7 @@ impl From<SubmitError> for CommandStatus {
             SubmitError::OverRate | SubmitError::Expired => Self::RTHROTTLED,
             SubmitError::QueueFull | SubmitError::StoreFull => Self::RMSGQFUL,
             SubmitError::SenderNotAllowed => Self::RINVSRCADR,
+            SubmitError::ValidityOver => Self::RINVEXPIRY,
             SubmitError::ReceiptFromEsme => Self::RINVESMCLASS,
             SubmitError::WrongBindMode => Self::RINVBNDSTS,
             SubmitError::SubmitsDisabled => Self::RSUBMITFAIL,
@@ -208,7 +211,7 @@ impl From<SubmitError> for RefusedReason {
             SubmitError::DestinationNotAllowed => Self::Destination,
             SubmitError::NoCarrierBound => Self::CarrierDown,
             SubmitError::OverRate => Self::Throttled,
-            SubmitError::Expired => Self::Expired,
+            SubmitError::Expired | SubmitError::ValidityOver => Self::Expired,
             SubmitError::QueueFull => Self::QueueFull,
             SubmitError::NoIds | SubmitError::StoreFull => Self::StoreFull,
             SubmitError::SenderNotAllowed => Self::Sender,

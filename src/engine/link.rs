@@ -22,6 +22,7 @@ use crate::config::{self, Connect, Timers};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::Frame;
 use crate::smpp::pdu::{self, BindMode};
+use crate::smpp::view::congestion_state;
 
 #[cfg(test)]
 mod tests;
@@ -230,6 +231,11 @@ impl Carrier {
                 let out = cx.out.write(connection);
                 pdu::write_control(CommandId::UNBIND_RESP, CommandStatus::ROK, frame.sequence, out);
                 self.close_link(at, EndReason::PeerUnbound, cx);
+            }
+            CommandId::ENQUIRE_LINK_RESP => {
+                if let Some(state) = congestion_state(frame.body) {
+                    self.pace.congestion(state, self.pace.epoch());
+                }
             }
             // A carrier is never cut off for what it says: counting is enough.
             command if command.is_response() => {}

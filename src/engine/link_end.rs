@@ -7,7 +7,7 @@ use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
-use super::message::Outcome;
+use super::message::{Attempts, Outcome};
 use super::orders::Standing;
 use super::sending::must_not_leave;
 use super::slab::Key;
@@ -95,9 +95,9 @@ impl Carrier {
         // They were behind what was on its way.
         self.queue.gather(at);
         let retries = cx.config.carrier(self.id).in_doubt == InDoubt::Retry;
-        let (again, in_doubt): (Vec<_>, Vec<_>) = in_doubt
-            .into_iter()
-            .partition(|pending| retries && !pending.is_withdrawn && !must_not_leave(&pending.info, cx));
+        let (again, in_doubt): (Vec<_>, Vec<_>) = in_doubt.into_iter().partition(|pending| {
+            retries && !pending.is_withdrawn && may_go_again(pending) && !must_not_leave(pending, cx)
+        });
         for pending in in_doubt {
             self.doubt(pending, cx);
         }
@@ -126,7 +126,7 @@ impl Carrier {
     /// will never come, so an early receipt of it belongs to nobody, and must not wait for the other's answer.
     fn send_again(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
         self.counts.retried_in_doubt += 1;
-        pending.is_doubtful = true;
+        pending.attempts = in_doubt(pending.attempts);
         if pending.info.wants_receipt {
             self.unanswered.answered(pending.written);
         }
@@ -144,4 +144,14 @@ impl Carrier {
         let retry_in_ms = wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         cx.out.notice(Notice::LinkDown { carrier: self.id, link, why, in_doubt, retry_in_ms });
     }
+}
+
+/// Whether what was lost with its link may be sent once more: it may be what makes the carrier hang up.
+fn may_go_again(pending: &Pending) -> bool {
+    in_doubt(pending.attempts).may_go_on()
+}
+
+/// How a submit stands after a sending that may have been accepted.
+fn in_doubt(attempts: Attempts) -> Attempts {
+    Attempts { is_doubtful: true, tries: attempts.tries + 1, ..attempts }
 }

@@ -53,6 +53,30 @@ pub struct SubmitInfo {
     pub wants_receipt: bool,
 }
 
+/// What earlier sendings of a submit came to, and what is to be known of the next.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Attempts {
+    /// An earlier sending may have been accepted: its link was lost before the answer came (`in_doubt: retry`).
+    pub is_doubtful: bool,
+    /// Sendings that a carrier refused for good or lost. Where one only asked for less speed is not counted.
+    pub tries: u8,
+    /// Its validity ends before its deadline.
+    pub is_expiring: bool,
+}
+
+impl Attempts {
+    /// So often a submit is sent at most, whatever the tables say.
+    pub const MOST_TRIES: u8 = 8;
+    /// What is in doubt may be what makes carriers hang up.
+    pub const MOST_TRIES_IN_DOUBT: u8 = 3;
+
+    /// Whether it may be sent once more.
+    #[must_use]
+    pub fn may_go_on(self) -> bool {
+        self.tries < if self.is_doubtful { Self::MOST_TRIES_IN_DOUBT } else { Self::MOST_TRIES }
+    }
+}
+
 /// What became of a submit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
@@ -71,6 +95,18 @@ impl Outcome {
     #[must_use]
     pub fn given(self, is_doubtful: bool) -> Self {
         if is_doubtful && self != Self::Accepted { Self::InDoubt } else { self }
+    }
+
+    /// A carrier's refusal says more than that no other took it in time.
+    #[must_use]
+    pub fn after(self, refused: Option<CommandStatus>) -> Self {
+        match (self, refused) {
+            (
+                Self::Failed(SubmitError::NoCarrierBound | SubmitError::QueueFull | SubmitError::Expired),
+                Some(status),
+            ) => Self::Refused(status),
+            _ => self,
+        }
     }
 }
 
@@ -107,8 +143,7 @@ pub enum ShardMessage {
         carrier: CarrierId,
         info: SubmitInfo,
         claim: Claim,
-        /// An earlier sending may have been accepted (`in_doubt: retry`).
-        is_doubtful: bool,
+        attempts: Attempts,
         body: Octets,
     },
     /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
@@ -123,7 +158,7 @@ pub enum ShardMessage {
         submit: Key,
         deadline: Instant,
         reason: ReturnReason,
-        is_doubtful: bool,
+        attempts: Attempts,
         body: Octets,
     },
     /// Account's home to carrier's: the session ended; answer `SubmitDone` without sending what no link was given yet.

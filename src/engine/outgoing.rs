@@ -26,11 +26,19 @@ pub struct Outgoing {
     is_readdressed: bool,
 }
 
+impl Outgoing {
+    /// The octets for the carrier; `body` is what came.
+    #[must_use]
+    pub fn sent<'a>(&'a self, body: &'a [u8]) -> &'a [u8] {
+        if self.body.is_empty() { body } else { &self.body }
+    }
+}
+
 impl Pending {
     /// The octets for the carrier.
     #[must_use]
     pub fn sent(&self) -> &[u8] {
-        if self.outgoing.body.is_empty() { &self.body } else { &self.outgoing.body }
+        self.outgoing.sent(&self.body)
     }
 
     /// Both addresses as the customer sent them, when the carrier was sent others.

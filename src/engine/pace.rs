@@ -23,6 +23,8 @@ pub struct Pace {
     /// What a full recovery means.
     base: f64,
     current: f64,
+    /// Seconds of recovery in which nothing was refused.
+    clean: u32,
     /// Counts the decreases.
     epoch: u32,
     /// The interval's beginning, and what the carrier said in it to what was sent since the last decrease.
@@ -58,6 +60,7 @@ impl Pace {
             throttle: rate.map(Throttle::new),
             base,
             current: base,
+            clean: 0,
             epoch: 0,
             since: Instant::ZERO,
             answered: 0,
@@ -94,9 +97,9 @@ impl Pace {
         }
     }
 
-    /// The carrier said how full it is, 0..=100, in an answer to what was sent in this epoch. More than that means nothing.
+    /// The carrier said how full it is, 0..=100, in an answer to what was sent in this epoch.
     pub fn congestion(&mut self, state: u8, epoch: u32) {
-        if epoch == self.epoch && state <= 100 {
+        if epoch == self.epoch {
             self.congestion = Some(state);
         }
     }
@@ -130,26 +133,31 @@ impl Pace {
         if self.throttle.is_some() {
             self.change(share, elapsed, now);
         } else if is_sure && share > Self::FEW {
-            self.begin(elapsed, now);
-            self.change(share, elapsed, now);
+            self.begin(share, elapsed, now);
         }
         (self.since, self.answered, self.refused, self.congestion) = (now, 0, 0, None);
     }
 
-    /// An unlimited carrier has a pace from the first time it says that it is too much: what was sent in this interval.
-    fn begin(&mut self, elapsed: Duration, now: Instant) {
+    /// An unlimited carrier has a pace from the first time it says that it is too much: what it took in this interval.
+    fn begin(&mut self, share: f64, elapsed: Duration, now: Instant) {
         self.base = (f64::from(self.answered) / elapsed.as_secs_f64()).max(Self::LEAST_BASE);
-        self.current = self.base;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.current = (self.base * (1.0 - share)).max(Self::LEAST_BASE / 2.0);
         let whole = |number: f64| NonZeroU32::new(number as u32).unwrap_or(NonZeroU32::MIN);
         // So much as a timer may be late.
         let burst = whole(self.base / 50.0);
         let mut throttle = Throttle::new(Rate { per_second: whole(self.base), burst });
-        throttle.set_rate(self.base, now);
+        throttle.set_rate(self.current, now);
+        // What it begins with was too much already: no burst is left.
+        let _ = throttle.take(burst.get(), now);
         self.throttle = Some(throttle);
     }
 
     fn change(&mut self, share: f64, elapsed: Duration, now: Instant) {
         let before = self.current;
+        if self.refused > 0 {
+            self.clean = 0;
+        }
         if share > Self::FEW {
             // One step halves it at most: the carrier may only have been busy for a moment.
             self.current *= (1.0 - share).max(0.5);
@@ -169,13 +177,16 @@ impl Pace {
         }
     }
 
-    /// Each second gives a twentieth of `rate` back, or of its own speed where none is configured.
+    /// Each second gives a twentieth of `rate` back. Where none is configured, a twentieth of its own speed, and as much more
+    /// with each clean second, up to a half: it may have come down from far above.
     fn recover(&mut self, quiet: Duration) {
         for _ in 0..quiet.as_secs() {
             if self.current >= self.base {
                 break;
             }
-            self.current += if self.configured.is_some() { self.base } else { self.current } / 20.0;
+            self.clean = (self.clean + 1).min(10);
+            let step = if self.configured.is_some() { self.base } else { self.current * f64::from(self.clean) };
+            self.current += step / 20.0;
         }
     }
 

@@ -3,17 +3,20 @@
 //! A submit leaves at once when the rate allows and a link has room, else it waits in the queue, else it goes back to its
 //! account for the next carrier.
 
+use std::time::Duration;
+
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::SubmitError;
 use super::link::{Link, LinkState};
-use super::message::{Outcome, ReturnReason, SubmitInfo};
+use super::message::{Attempts, Outcome, ReturnReason, SubmitInfo};
 use super::outgoing::Outgoing;
 use super::part_links::Way;
 use super::parts::Claim;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
+use super::validity;
 use crate::config::AccountId;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::{self, HEADER_LEN};
@@ -23,34 +26,45 @@ impl Carrier {
     const RUN: u32 = 16;
 
     /// Takes a submit from its account's home.
-    pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
+    pub fn submit(
+        &mut self,
+        mut info: SubmitInfo,
+        claim: Claim,
+        attempts: Attempts,
+        body: &[u8],
+        cx: &mut Context<'_>,
+    ) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
         if !is_bound && claim != Claim::Held {
-            return self.give_back(&info, (ReturnReason::NotBound, is_doubtful), body, cx);
+            return self.give_back(&info, (ReturnReason::NotBound, attempts), body, cx);
         }
         if !cx.has_room {
-            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, attempts), body, cx);
         }
         let outgoing = match self.outgoing(body, &mut info, cx) {
             Ok(outgoing) => outgoing,
             Err(status) => {
                 // Another carrier may take it as it is.
                 self.counts.unfit += 1;
-                return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx);
+                return self.give_back(&info, (ReturnReason::Refused(status), attempts), body, cx);
             }
         };
-        if self.queue.is_empty()
+        let segments = u32::from(info.segments);
+        let sender_wait = self.queue.wait_for_sender(outgoing.sent(body), segments, cx.now);
+        if self.queue.is_idle()
+            && sender_wait.is_zero()
             && let Way::Link(link) = self.way(&info, cx.now)
-            && self.pace.take(u32::from(info.segments), cx.now).is_ok()
+            && self.pace.take(segments, cx.now).is_ok()
         {
-            let pending = self.pending(info, claim, is_doubtful, body, outgoing, cx.now);
+            let pending = self.pending((info, claim, attempts), body, outgoing, cx);
             return self.forward(link, pending, cx);
         }
         let fits = match claim {
             Claim::None => {
                 self.queue.len() < config.queue as usize
-                    && self.pace.fits(self.queue.segments(), u32::from(info.segments), config.queue_wait)
+                    && sender_wait <= config.queue_wait
+                    && self.pace.fits(self.queue.segments(), segments, config.queue_wait)
             }
             Claim::Begun | Claim::Held => {
                 let windows = usize::from(config.window.get()) * self.links.len();
@@ -59,9 +73,10 @@ impl Carrier {
         };
         if !fits {
             self.recycle(outgoing.body);
-            return self.give_back(&info, (ReturnReason::QueueFull, is_doubtful), body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, attempts), body, cx);
         }
-        let mut pending = self.pending(info, claim, is_doubtful, body, outgoing, cx.now + config.queue_wait);
+        let mut pending = self.pending((info, claim, attempts), body, outgoing, cx);
+        pending.queued_until = cx.now + config.queue_wait;
         if !is_bound {
             // There must be time left to try another carrier.
             let half = cx.config.smpp.timers.response / 2;
@@ -74,13 +89,15 @@ impl Carrier {
 
     /// Sends what waits, as far as rate and windows go.
     pub fn pump(&mut self, cx: &mut Context<'_>) {
+        self.queue.release(cx.now);
         loop {
             let aside = self.next_aside();
-            let next = match aside {
-                Some(link) => self.queue.head_aside(link),
-                None => self.queue.head(),
-            };
-            let Some(info) = next.map(|pending| pending.info) else { break };
+            let next = if let Some(link) = aside { self.queue.head_aside(link) } else { self.queue.head() };
+            let Some(next) = next else { break };
+            let (info, is_late) = (next.info, must_not_leave(next, cx));
+            if !is_late && self.queue.turn_away(aside, cx.now) {
+                continue;
+            }
             let link = match aside.map_or_else(|| self.way(&info, cx.now), Way::Link) {
                 Way::Link(link) => link,
                 Way::WaitsFor(link) => {
@@ -89,23 +106,18 @@ impl Carrier {
                 }
                 Way::None => break,
             };
-            let segments = u32::from(info.segments);
-            if !must_not_leave(&info, cx)
-                && let Err(ready) = self.pace.take(segments, cx.now)
-            {
+            if !is_late && let Err(ready) = self.pace.take(u32::from(info.segments), cx.now) {
                 cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, ready);
                 break;
             }
-            let next = match aside {
-                Some(link) => self.queue.pop_aside(link),
-                None => self.queue.pop(),
-            };
+            let next = if let Some(link) = aside { self.queue.pop_aside(link) } else { self.queue.pop() };
             let Some(pending) = next else { break };
             self.forward(link, pending, cx);
         }
         if !self.queue.is_empty() {
             // What waits must not wait too long, even when nothing else happens.
-            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, self.look_at);
+            let at = self.look_at.min(self.queue.next_release());
+            cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at);
         }
     }
 
@@ -117,7 +129,7 @@ impl Carrier {
                 pending.is_withdrawn |= (pending.info.account, pending.info.session) == (account, session);
             }
         }
-        for pending in self.queue.withdraw(account, session) {
+        for pending in self.queue.withdraw(account, session, cx.now) {
             self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
         }
     }
@@ -126,7 +138,7 @@ impl Carrier {
     pub fn put_back(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
         if pending.is_withdrawn {
             self.settle(pending, Outcome::Failed(SubmitError::Withdrawn), cx);
-        } else if must_not_leave(&pending.info, cx) {
+        } else if must_not_leave(&pending, cx) {
             self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
         } else {
             pending.queued_until = pending.queued_until.max(cx.now + cx.config.carrier(self.id).queue_wait);
@@ -135,20 +147,44 @@ impl Carrier {
         }
     }
 
+    /// The same after a wait, in which others go on; gives it back when its time or the queue's room does not allow that.
+    pub fn put_back_after(&mut self, wait: Duration, mut pending: Pending, cx: &mut Context<'_>) -> Option<Pending> {
+        if pending.is_withdrawn {
+            self.put_back(pending, cx);
+            return None;
+        }
+        let until = cx.now + wait;
+        let last = until + cx.config.smpp.timers.response / 4;
+        let config = cx.config.carrier(self.id);
+        let has_room = wait.is_zero() || self.queue.len() < config.queue as usize;
+        if last > pending.info.deadline || until >= pending.leave_by || !has_room {
+            return Some(pending);
+        }
+        if wait.is_zero() {
+            self.put_back(pending, cx);
+        } else {
+            pending.queued_until = until + config.queue_wait;
+            self.look_at = self.look_at.min(pending.give_up_at());
+            self.queue.hold(pending, until);
+        }
+        None
+    }
+
     /// No link is left: what waits goes to other carriers, save for parts of which others were accepted here.
     pub fn return_queue(&mut self, cx: &mut Context<'_>) {
         if self.links.iter().any(Link::may_submit) {
             return;
         }
-        for pending in self.queue.take(|pending| pending.claim != Claim::Held) {
+        for pending in self.queue.take(cx.now, |pending| pending.claim != Claim::Held) {
             self.return_pending(pending, ReturnReason::NotBound, cx);
         }
     }
 
     pub(super) fn give_up_overdue(&mut self, cx: &mut Context<'_>) {
-        for pending in self.queue.take(|pending| pending.give_up_at() <= cx.now) {
-            if pending.info.deadline <= cx.now {
-                self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+        for pending in self.queue.take(cx.now, |pending| pending.give_up_at() <= cx.now) {
+            if pending.expires_at() <= cx.now {
+                let outcome = pending.expired();
+                self.settle(pending, outcome, cx);
             } else if let Some(link) = self.way_out(&pending.info, cx.now) {
                 self.forward(link, pending, cx);
             } else {
@@ -161,33 +197,27 @@ impl Carrier {
 
     fn pending(
         &mut self,
-        info: SubmitInfo,
-        claim: Claim,
-        is_doubtful: bool,
+        (info, claim, attempts): (SubmitInfo, Claim, Attempts),
         body: &[u8],
         outgoing: Outgoing,
-        queued_until: Instant,
+        cx: &Context<'_>,
     ) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        Pending {
-            info,
-            claim,
-            is_doubtful,
-            is_withdrawn: false,
-            body: octets,
-            outgoing,
-            queued_until,
-            stream_at: 0,
-            written: 0,
-            pace_epoch: 0,
+        let mut pending = Pending { claim, outgoing, ..Pending::new(info, attempts, octets) };
+        if attempts.is_expiring {
+            pending.leave_by = validity::end_of(body, &info, cx);
         }
+        pending
     }
 
     fn forward(&mut self, link: usize, mut pending: Pending, cx: &mut Context<'_>) {
-        if must_not_leave(&pending.info, cx) {
-            return self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+        if must_not_leave(&pending, cx) {
+            self.queue.gone(&mut pending, cx.now);
+            let outcome = pending.expired();
+            return self.settle(pending, outcome, cx);
         }
+        self.queue.left(&mut pending, cx.now);
         let LinkState::Bound(bound) = &mut self.links[link].state else { return };
         pending.stream_at = cx.out.outbox(bound.connection.slot).total_queued();
         if pending.info.wants_receipt {
@@ -231,7 +261,8 @@ impl Carrier {
     }
 }
 
-/// Nothing is forwarded with less than a quarter of its time left: the answer would come after the customer was told.
-pub(super) fn must_not_leave(info: &SubmitInfo, cx: &Context<'_>) -> bool {
-    info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4
+/// Nothing is forwarded with less than a quarter of its time left, for the answer would come after the customer was told; nor
+/// after its validity.
+pub(super) fn must_not_leave(pending: &Pending, cx: &Context<'_>) -> bool {
+    pending.info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4 || pending.leave_by <= cx.now
 }

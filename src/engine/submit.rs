@@ -6,11 +6,13 @@
 use super::account::{Account, Submit};
 use super::context::Context;
 use super::event::{EndReason, SubmitError};
-use super::message::SubmitInfo;
+use super::message::{Attempts, SubmitInfo};
 use super::parts::Part;
 use super::router::{Query, significant};
 use super::session::SessionState;
 use super::slab::Key;
+use super::time::Instant;
+use super::validity;
 use crate::config::{self, UnrequestedReceipts};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
@@ -110,6 +112,8 @@ impl Account {
         self.counts.segments += u64::from(segments);
         let part = Part::read(&view);
         let affinity = part.as_ref().map_or(0, Part::affinity);
+        let deadline = cx.now + cx.config.smpp.timers.response;
+        let attempts = Attempts { is_expiring: is_expiring(&view, deadline, cx)?, ..Attempts::default() };
         let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
         let (destination, data_coding) = (view.destination.digits, view.data_coding);
@@ -127,7 +131,7 @@ impl Account {
             submit: Key { slot: 0, generation: 0 },
             session: at,
             id,
-            deadline: cx.now + cx.config.smpp.timers.response,
+            deadline,
             destination: hash_digits(significant(view.destination.digits)),
             affinity,
             segments: u16::try_from(segments).unwrap_or(u16::MAX),
@@ -137,7 +141,7 @@ impl Account {
         };
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
-        let submit = Submit { sequence: frame.sequence, choice, carrier, part, info, is_doubtful: false };
+        let submit = Submit { sequence: frame.sequence, choice, carrier, part, info, attempts, refused: None };
         match &config.force_sender {
             None => self.dispatch(submit, frame.body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(frame.body, &view, forced), cx),
@@ -205,6 +209,17 @@ fn check_policy(config: &config::Account, view: &SmView<'_>) -> Result<(), Submi
         return Err(SubmitError::DestinationNotAllowed);
     }
     Ok(())
+}
+
+/// Whether its validity ends before its deadline, so that its carrier has to look at it.
+fn is_expiring(view: &SmView<'_>, deadline: Instant, cx: &Context<'_>) -> Result<bool, SubmitError> {
+    if view.validity.is_empty() {
+        return Ok(false);
+    }
+    match validity::end(view.validity, cx.now, cx) {
+        Some(end) if end <= cx.now => Err(SubmitError::ValidityOver),
+        end => Ok(end.is_some_and(|end| end < deadline)),
+    }
 }
 
 /// A short, stable hash, good enough to tell two handsets apart.

@@ -36,16 +36,18 @@ impl Throttle {
 
     /// Takes `segments`, or says when they can be taken.
     pub fn take(&mut self, segments: u32, now: Instant) -> Result<(), Instant> {
-        let owed = self.owed(now);
-        let over = self.over(owed, segments);
-        if over > 0 {
-            self.is_awaited = true;
-            return Err(now + self.time_to_pay(over));
-        }
-        self.owed = owed + SEGMENT * i128::from(segments);
+        self.ready(segments, now)?;
+        self.owed = self.owed(now) + SEGMENT * i128::from(segments);
         self.at = now;
         self.is_awaited = false;
         Ok(())
+    }
+
+    /// Whether `segments` can be taken now, by who will come for them; or when.
+    pub fn ready(&mut self, segments: u32, now: Instant) -> Result<(), Instant> {
+        let over = self.over(self.owed(now), segments);
+        self.is_awaited |= over > 0;
+        if over > 0 { Err(now + self.time_to_pay(over)) } else { Ok(()) }
     }
 
     /// When `segments` could be taken.

@@ -10,4 +10,5 @@ pub mod message_id;
 pub mod pdu;
 pub mod receipt;
 pub mod segment;
+pub mod time;
 pub mod view;

@@ -14,7 +14,7 @@ fn odd_submits() -> Vec<Vec<u8>> {
         body.extend_from_slice(source);
         body.extend_from_slice(b"\0\x01\x014915100000001\0");
         body.extend_from_slice(&[esm_class, 0x7F, 3]);
-        body.extend_from_slice(b"000001000000000R\x00260101120000000+\0");
+        body.extend_from_slice(b"000001000000000R\x00991231120000000+\0");
         body.extend_from_slice(&[registered, 1, coding, 9, text.len() as u8]);
         [&body[..], text, optional].concat()
     };

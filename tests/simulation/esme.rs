@@ -11,7 +11,7 @@ use crate::habits::EsmeHabit;
 use crate::ledger::Submit;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
-use crate::text::{Part, submit_body};
+use crate::text::{Part, submit_body, submit_body_from};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -148,7 +148,12 @@ impl Sim {
             destination = format!("49170{:07}", drawn % 10);
             part = Some(Part { mark, reference: drawn / 10, total: 2, number });
         }
-        self.submit_as(at, &destination, wants_receipt, priority, padding, part);
+        if self.esmes[at].habit.is_varied && padding % 3 > 0 {
+            let validity = ["", "", "000000000002000R", "000000000300000R"][padding % 4];
+            self.submit_from(at, &format!("S{}", padding % 7), validity);
+        } else {
+            self.submit_as(at, &destination, wants_receipt, priority, padding, part);
+        }
     }
 
     pub(crate) fn submit_as(
@@ -162,6 +167,18 @@ impl Sim {
     ) -> u32 {
         let tag = self.ledger.next_tag();
         let body = submit_body(tag, destination, wants_receipt, priority, padding, part);
+        self.submit_octets(at, tag, body, wants_receipt);
+        tag
+    }
+
+    /// Submits from this sender, with this validity_period.
+    pub(crate) fn submit_from(&mut self, at: usize, sender: &str, validity: &str) -> u32 {
+        let tag = self.ledger.next_tag();
+        self.submit_octets(at, tag, submit_body_from(tag, sender, validity), false);
+        tag
+    }
+
+    fn submit_octets(&mut self, at: usize, tag: u32, body: Vec<u8>, wants_receipt: bool) {
         let esme = &mut self.esmes[at];
         let Some(wire) = esme.wire else { self.fail("an ESME submits without a connection") };
         let sequence = esme.take_sequence();
@@ -182,7 +199,6 @@ impl Sim {
         };
         self.ledger.submitted(tag, sequence.0, submit);
         self.send(wire, Toward::Proxy, &out);
-        tag
     }
 
     pub(crate) fn esme_submits(&mut self, at: usize, wire: WireId) {

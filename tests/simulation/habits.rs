@@ -64,6 +64,8 @@ pub(crate) struct CarrierHabit {
     pub(crate) refused: u64,
     /// Refuses with a generic_nack.
     pub(crate) nacked: u64,
+    /// Says how full it is, in each answer.
+    pub(crate) congestion: Option<u8>,
     /// Answers a second time.
     pub(crate) answers_twice: u64,
     /// Whether it sends receipts at all.
@@ -102,6 +104,7 @@ impl Default for CarrierHabit {
             queue_full: 0,
             refused: 0,
             nacked: 0,
+            congestion: None,
             answers_twice: 0,
             sends_receipts: true,
             sends_unrequested: false,
@@ -135,6 +138,7 @@ impl CarrierHabit {
             queue_full: often(rng, 100),
             refused: often(rng, 100),
             nacked: often(rng, 20),
+            congestion: None,
             answers_twice: often(rng, 50),
             sends_receipts: true,
             sends_unrequested: false,
@@ -186,6 +190,8 @@ pub(crate) struct EsmeHabit {
     pub(crate) aborts: u64,
     pub(crate) reconnects: bool,
     pub(crate) answers_enquiries: bool,
+    /// Submits from several senders, some with a short validity.
+    pub(crate) is_varied: bool,
 }
 
 impl EsmeHabit {
@@ -206,6 +212,7 @@ impl EsmeHabit {
             aborts: 0,
             reconnects: true,
             answers_enquiries: true,
+            is_varied: false,
         }
     }
 
@@ -226,6 +233,7 @@ impl EsmeHabit {
             aborts: 500,
             reconnects: true,
             answers_enquiries: true,
+            is_varied: false,
         }
     }
 }

@@ -238,6 +238,10 @@ impl Sim {
             pdu::write_control(CommandId::GENERIC_NACK, status, sequence, &mut out);
         } else {
             pdu::write_submit_sm_resp(status, sequence, id, &mut out);
+            if let (Some(state), true) = (self.smscs[carrier].habit.congestion, status.is_ok()) {
+                out.extend_from_slice(&[0x04, 0x28, 0, 1, state]);
+                out[3] += 5;
+            }
         }
         self.send(wire, Toward::Proxy, &out);
     }

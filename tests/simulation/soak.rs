@@ -20,7 +20,9 @@ pub(crate) const QUIET: Duration = Duration::from_secs(1_500);
 pub(crate) fn run(seed: u64) {
     let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B9));
     let shards = 1 + rng.below(4) as usize;
-    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards);
+    // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
+    let is_varied = seed % 4 == 3;
+    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -32,6 +34,7 @@ pub(crate) fn run(seed: u64) {
         smsc.habit.lies = Lies::draw(&mut lies);
     }
     draw_esmes(&mut sim, &mut rng);
+    sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
     }
@@ -185,7 +188,7 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
     }
 }
 
-fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize) -> (String, Vec<bool>) {
+fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bool>) {
     let (accounts, carriers) = (1 + rng.below(3), 1 + rng.below(3));
     let (response, enquire) = (rng.pick(&[4, 10, 20]), rng.pick(&[5, 30]));
     let mut text = format!(
@@ -219,6 +222,7 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize) -> (String, Vec<bool
         let (queue, wait) = (rng.pick(&[5, 1_000]), rng.pick(&["1s", "5s"]));
         let in_doubt = rng.pick(&["fail", "retry"]);
         let profile = own.pick(&["", ", profile: odd"]);
+        let profile = if is_varied { ", profile: varied, source_rate: 5, source_burst: 2" } else { profile };
         let _ = writeln!(
             text,
             "  c{at}: {{ connect: {connect}, system_id: us, password: secret, links: {links}, window: {window}{rate}, \
@@ -232,8 +236,13 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize) -> (String, Vec<bool
     let _ = writeln!(text, "routes:\n  - to: [{to}]");
     text.push_str(&mo_routes(accounts));
     text.push_str(ODD_PROFILE);
+    text.push_str(VARIED_PROFILE);
     (text, formats)
 }
+
+/// Behind `ODD_PROFILE`.
+const VARIED_PROFILE: &str = "  varied: { statuses: { ESME_RSYSERR: { then: again, after: 700ms, times: 2 }, \
+                              ESME_RMSGQFUL: { then: next, as: ESME_RTHROTTLED } } }\n";
 
 pub(crate) fn mo_routes(accounts: u64) -> String {
     let mut text = "mo:\n".to_owned();

@@ -4,12 +4,14 @@ mod crashes;
 mod lies;
 mod mo;
 mod orders;
+mod pacing;
 mod parts;
 mod receipts;
 mod replay;
 mod retries;
 mod rewriting;
 mod sessions;
+mod statuses;
 mod submits;
 
 use std::time::Duration;
@@ -40,7 +42,9 @@ fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
     }
     config.push_str(&format!("routes:\n{routes}\n"));
     config.push_str(&mo_routes(2));
-    config.push_str(ODD_PROFILE);
+    if !routes.contains("profiles:") {
+        config.push_str(ODD_PROFILE);
+    }
     let mut sim = Sim::new(seed, 2, &config);
     // The links bind.
     sim.run_for(Duration::from_millis(200));
