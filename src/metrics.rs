@@ -209,6 +209,8 @@ family! {
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
         mo_unrouted = "trunkline_carrier_mo_unrouted_total", "Mobile originated messages no rule sends to an account.";
+        mo_expired = "trunkline_carrier_mo_expired_total", "Mobile originated messages no rule sent to an account within the retention.";
+        unknown_states = "trunkline_carrier_unknown_states_total", "Receipts without a state we know; their submits wait for another.";
         correlations_expired = "trunkline_correlations_expired_total", "Submits whose receipt did not come within the retention.";
         link_ups = "trunkline_link_binds_total", "Binds the carrier accepted.";
         link_failures = "trunkline_link_failures_total", "Connections or binds to the carrier that failed, and links that broke.";
@@ -225,6 +227,7 @@ family! {
         outstanding = "trunkline_carrier_outstanding", "Submits sent and not yet answered.";
         correlations = "trunkline_correlations", "Submits whose receipt may still come.";
         early_receipts = "trunkline_early_receipts", "Receipts parked until their submit is answered.";
+        mo_kept = "trunkline_carrier_mo_kept", "Mobile originated messages kept until a rule sends them to an account.";
         rate = "trunkline_carrier_rate", "Segments per second in force after the carrier's throttling; 0 is unlimited.";
     }
 }

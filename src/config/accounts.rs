@@ -83,9 +83,14 @@ const MESSAGE_ID: [(&str, MessageIdFormat); 2] = [("hex", MessageIdFormat::Hex),
 
 /// `rate` and `burst`, as accounts and carriers have them. Without a `burst`, a tenth of the rate may come at once, and at least one.
 pub(super) fn read_rate(fields: &mut Fields<'_>) -> Option<Rate> {
-    let written = fields.take("rate");
+    read_rate_as(fields, "rate", "burst")
+}
+
+/// A rate and its burst under other names.
+pub(super) fn read_rate_as(fields: &mut Fields<'_>, rate: &'static str, burst: &'static str) -> Option<Rate> {
+    let written = fields.take(rate);
     let per_second = written.as_ref().and_then(|value| value.parse(positive_u32));
-    let burst_value = fields.take("burst");
+    let burst_value = fields.take(burst);
     if let (None, Some(value)) = (&written, &burst_value) {
         value.warn("has no effect without a rate");
     }

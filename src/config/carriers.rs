@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accounts::read_rate;
+use super::accounts::{read_rate, read_rate_as};
 use super::profile::{self, Profile, Profiles};
 use super::raw::Node;
 use super::reader::{Fields, Value};
@@ -31,10 +31,14 @@ pub struct Carrier {
     pub window: NonZeroU16,
     /// All its links together; `None`: unlimited.
     pub rate: Option<Rate>,
+    /// Of each source address, all its links together; `None`: unlimited.
+    pub source_rate: Option<Rate>,
     /// Submits waiting for rate or window.
     pub queue: u32,
     pub queue_wait: Duration,
     pub in_doubt: InDoubt,
+    /// Parts of long messages get references that are unique for this carrier.
+    pub remap_references: bool,
     pub profile: Arc<Profile>,
     pub message_id: CarrierIdFormats,
     pub state: CarrierState,
@@ -118,6 +122,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
         links: carrier.parse_or("links", profile.links.count.unwrap_or(at_least_one(2)), link_count),
         window: carrier.parse_or("window", profile.links.window.unwrap_or(at_least_one(100)), positive_u16),
         rate: read_rate(carrier),
+        source_rate: read_rate_as(carrier, "source_rate", "source_burst"),
         queue: carrier.parse_or("queue", 10_000, whole(0..=u64::from(u32::MAX))),
         queue_wait: carrier.parse_or("queue_wait", Duration::from_secs(5), duration_or_zero),
         in_doubt: carrier.parse_or(
@@ -125,6 +130,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
             InDoubt::Fail,
             choice(&[("fail", InDoubt::Fail), ("retry", InDoubt::Retry)]),
         ),
+        remap_references: carrier.parse_or("remap_references", false, choice(&[("false", false), ("true", true)])),
         message_id: read_id_formats(carrier, profile.message_id),
         profile,
         state: carrier.parse_or("state", CarrierState::Active, choice(&states)),

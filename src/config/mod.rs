@@ -7,6 +7,7 @@
 
 mod accounts;
 mod carriers;
+mod keyword;
 mod listeners;
 mod network;
 mod pattern;
@@ -23,9 +24,13 @@ mod unbuilt;
 mod validate;
 
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
+pub use keyword::Keyword;
 pub use network::Network;
 pub use pattern::Pattern;
-pub use profile::{LinkHabits, Profile, ReceiptHabits, Reconnect, StatusTable, SubmitHabits};
+pub use profile::{
+    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Reconnect,
+    Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
+};
 pub use reader::{Problem, Surroundings};
 pub use scalars::duration_or_zero as parse_duration;
 pub use secret::{Password, Secret};
@@ -333,6 +338,8 @@ pub struct MoRoute {
     pub carrier: Option<CarrierId>,
     pub destination: Option<Vec<Pattern>>,
     pub source: Option<Vec<Pattern>>,
+    /// The first word of its text.
+    pub keyword: Option<Vec<Keyword>>,
     pub to: AccountId,
 }
 

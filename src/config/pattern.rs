@@ -34,12 +34,15 @@ impl Pattern {
     /// Whether this pattern speaks of `address`, written in any case, with or without `+` or `00`.
     #[must_use]
     pub fn matches(&self, address: &[u8]) -> bool {
-        let address = significant(address);
-        let text = self.text.as_bytes();
-        match address.get(..text.len()) {
-            Some(head) => (self.is_prefix || address.len() == text.len()) && head.eq_ignore_ascii_case(text),
-            None => false,
-        }
+        self.rest(address).is_some()
+    }
+
+    /// What stands behind the pattern's text in an `address` that matches; `None` when it does not match.
+    #[must_use]
+    pub fn rest<'a>(&self, address: &'a [u8]) -> Option<&'a [u8]> {
+        let (head, rest) = significant(address).split_at_checked(self.text.len())?;
+        let is_match = (self.is_prefix || rest.is_empty()) && head.eq_ignore_ascii_case(self.text.as_bytes());
+        is_match.then_some(rest)
     }
 
     /// Whether every address matches.

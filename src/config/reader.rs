@@ -207,6 +207,11 @@ impl<'a> Fields<'a> {
         value
     }
 
+    /// What was not taken yet, where any key may stand.
+    pub(super) fn take_rest(&mut self) -> Vec<(&'a str, Value<'a>)> {
+        self.entries.iter_mut().filter_map(|(key, value)| Some((*key, value.take()?))).collect()
+    }
+
     /// A scalar, if it is there and right.
     pub(super) fn parse<T>(&mut self, key: &'static str, parser: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         self.take(key)?.parse(parser)

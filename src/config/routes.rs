@@ -6,7 +6,7 @@ use super::raw::Node;
 use super::reader::{Fields, Reading, Value, shown_key};
 use super::scalars::positive_u32;
 use super::validate::Names;
-use super::{AccountId, CarrierId, Config, MoRoute, Pattern, Route, RouteTarget};
+use super::{AccountId, CarrierId, Config, Keyword, MoRoute, Pattern, Route, RouteTarget};
 
 pub(super) fn read(value: &Value<'_>, names: &Names<'_>) -> Vec<Route> {
     let mut routes = Vec::new();
@@ -30,13 +30,17 @@ pub(super) fn read_mo(value: &Value<'_>, names: &Names<'_>) -> Vec<MoRoute> {
     let mut unreachable = Unreachable::default();
     for element in list(value) {
         let route = element.fields(|fields| {
-            let when = fields.optional("when", |when| When::read(when, "carrier", |name| names.carrier(name)));
-            let (carrier, destination, source) = when.unwrap_or_default().into_parts();
+            let when = fields.optional("when", |when| {
+                (When::read(when, "carrier", |name| names.carrier(name)), read_keywords(when))
+            });
+            let (when, keyword) = when.unwrap_or_default();
+            let (carrier, destination, source) = when.into_parts();
             let to = fields.required("to")?.parse(|name| names.account(name))?;
-            Some(MoRoute { carrier, destination, source, to })
+            Some(MoRoute { carrier, destination, source, keyword, to })
         });
         let Some(Some(route)) = route else { continue };
-        unreachable.look(&element, route.carrier.is_none(), &route.destination, &route.source);
+        let is_anyones = route.carrier.is_none() && route.keyword.is_none();
+        unreachable.look(&element, is_anyones, &route.destination, &route.source);
         routes.push(route);
     }
     routes
@@ -109,6 +113,14 @@ fn read_patterns(when: &mut Fields<'_>, key: &'static str) -> Option<Vec<Pattern
         value.problem("is empty, so this route never matches; remove the key for any address");
     }
     Some(elements.iter().filter_map(|element| element.parse(Pattern::parse)).collect())
+}
+
+fn read_keywords(when: &mut Fields<'_>) -> Option<Vec<Keyword>> {
+    let value = when.take("keyword")?;
+    if value.is_empty_list() {
+        value.problem("is empty, so this route never matches; remove the key for any text");
+    }
+    Some(value.elements().iter().filter_map(|element| element.parse(Keyword::parse)).collect())
 }
 
 fn read_targets(value: &Value<'_>, names: &Names<'_>) -> Vec<RouteTarget> {

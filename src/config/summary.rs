@@ -132,7 +132,12 @@ fn route(config: &Config, route: &Route) -> String {
 
 fn mo_route(config: &Config, route: &MoRoute) -> String {
     let who = route.carrier.map(|id| format!("from {}", config.carrier(id).name));
-    format!("  {} -> {}", condition(who, &route.destination, &route.source), config.account(route.to).name)
+    let mut when = condition(who, &route.destination, &route.source);
+    if let Some(keywords) = &route.keyword {
+        let keywords = keywords.iter().map(|word| format!("{}{}", word.text, if word.is_prefix { "*" } else { "" }));
+        when = format!("{when} that begins with {}", joined(keywords, "|"));
+    }
+    format!("  {when} -> {}", config.account(route.to).name)
 }
 
 fn condition(who: Option<String>, destination: &Option<Vec<Pattern>>, source: &Option<Vec<Pattern>>) -> String {

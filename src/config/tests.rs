@@ -3,6 +3,7 @@
 mod links;
 mod refused;
 mod secrets;
+mod statuses;
 mod warned;
 
 use std::path::{Path, PathBuf};
@@ -116,6 +117,7 @@ fn a_carrier_needs_only_where_and_who() {
     assert_eq!((carrier.links.get(), carrier.window.get(), carrier.rate), (2, 100, None));
     assert_eq!((carrier.queue, carrier.queue_wait), (10_000, Duration::from_secs(5)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Fail, "default"));
+    assert!(!carrier.remap_references);
     let as_is = CarrierIdFormats { response: CarrierIdFormat::AsIs, receipt: CarrierIdFormat::AsIs };
     assert_eq!(carrier.message_id, as_is);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Active, ShardPin::Auto));
@@ -160,7 +162,7 @@ fn every_key_of_a_carrier_is_read() {
     let text = carrier(
         "source_address: 192.0.2.7, tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
          rate: 200, burst: 7, queue: 0, queue_wait: 250ms, in_doubt: retry, profile: odd,
-         message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
+         remap_references: true, message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
     ) + "profiles: { odd: { message_id: hex } }\n";
     let carrier = &config(&text).carriers[0];
     let ca = Some(PathBuf::from("/etc/trunkline/ca.pem"));
@@ -172,6 +174,7 @@ fn every_key_of_a_carrier_is_read() {
     assert_eq!(carrier.rate.unwrap().burst.get(), 7);
     assert_eq!((carrier.queue, carrier.queue_wait), (0, Duration::from_millis(250)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Retry, "odd"));
+    assert!(carrier.remap_references);
     assert_eq!(carrier.message_id.response, CarrierIdFormat::Hex);
     assert_eq!(carrier.message_id.receipt, CarrierIdFormat::Decimal);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Drain, ShardPin::Shard(1)));
@@ -229,7 +232,7 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
          carriers:\n  y: { connect: \"h:1\", system_id: u, password: p }\n  b: { connect: \"h:2\", system_id: u, password: p }\n\
          routes:\n  - when: { account: a, destination: 49*, source: [1, \"x*\"] }\n    to: [b, y]\n\
          \x20 - to: [{ carrier: y, weight: 80 }, { carrier: b, weight: 20 }]\n\
-         mo:\n  - { when: { carrier: b, destination: 12345 }, to: z }\n  - to: a\n",
+         mo:\n  - { when: { carrier: b, destination: 12345, keyword: [Join, \"WIN*\"] }, to: z }\n  - to: a\n",
     );
     let names: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
     assert_eq!(names, ["z", "a"]);
@@ -245,6 +248,43 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
         (Some(CarrierId(1)), AccountId(0), None, AccountId(1))
     );
     assert_eq!((&first.destination, &second.destination), (&patterns(&["12345"]), &None));
+    let keyword = |text: &str, is_prefix| Keyword { text: text.to_owned(), is_prefix };
+    assert_eq!((&first.keyword, &second.keyword), (&Some(vec![keyword("join", false), keyword("win", true)]), &None));
+}
+
+#[test]
+fn a_profile_of_receipts_begins_as_another_and_says_what_differs() {
+    use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, StateName, StateSet};
+    let text = "profiles:
+  one: { receipts: { by: content, final: DELIVRD, states: { GONE: UNDELIV }, time_zone: \"-03:30\" } }
+  two: { like: one, receipts: { id_from: text, states: { gone: deleted, 9: EXPIRED } } }
+  three: { like: two, receipts: { by: flag, time_zone: as_is } }
+  four: { like: unflagged_receipts, receipts: { time_zone: UTC } }
+";
+    let receipts = |name: &str| {
+        let text = format!("{text}{}", carrier(&format!("profile: {name}")));
+        config(&text).carriers[0].profile.receipts.clone()
+    };
+    let name = |word: &str, state| StateName { word: word.into(), state };
+    let one = receipts("one");
+    assert_eq!((one.by, one.id_from, one.zone_minutes), (KnownBy::Content, IdFrom::Both, Some(-210)));
+    assert_eq!(one.finals, StateSet::of(&[MessageState::Delivered]));
+    let two = receipts("two");
+    assert_eq!((two.by, two.id_from, two.finals), (KnownBy::Content, IdFrom::Text, one.finals));
+    let states = [("gone", MessageState::Deleted), ("9", MessageState::Expired), ("GONE", MessageState::Undeliverable)];
+    assert_eq!(two.states, states.map(|(word, state)| name(word, state)));
+    assert_eq!(receipts("three"), ReceiptHabits { by: KnownBy::Flag, zone_minutes: None, ..two });
+    let four = ReceiptHabits { by: KnownBy::Content, zone_minutes: Some(0), ..ReceiptHabits::DEFAULT };
+    assert_eq!(receipts("four"), four);
+    assert_eq!(receipts("hex_then_decimal"), ReceiptHabits::DEFAULT);
+}
+
+#[test]
+fn the_presets_of_ids_say_how_each_side_writes_them() {
+    let formats = |name: &str| config(&carrier(&format!("profile: {name}"))).carriers[0].message_id;
+    let (hex, decimal) = (CarrierIdFormat::Hex, CarrierIdFormat::Decimal);
+    assert_eq!(formats("hex_then_decimal"), CarrierIdFormats { response: hex, receipt: decimal });
+    assert_eq!(formats("decimal_then_hex"), CarrierIdFormats { response: decimal, receipt: hex });
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
 use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::parts::{Claim, Messages, Part};
 use super::replay::Replay;
 use super::router::RouteChoice;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
@@ -25,6 +26,7 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub messages: Messages,
     pub throttle: Option<Throttle>,
     /// Sessions that are not read until the window has room.
     paused: Vec<Key>,
@@ -45,6 +47,7 @@ pub struct Submit {
     /// The ESME's own, echoed in the answer.
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
+    pub part: Option<Part>,
     pub info: SubmitInfo,
     /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
     pub is_doubtful: bool,
@@ -57,6 +60,7 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            messages: Messages::default(),
             throttle: config.rate.map(Throttle::new),
             paused: Vec::new(),
             deliveries: Deliveries::new(Replay::new(config)),
@@ -137,6 +141,9 @@ impl Account {
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
+        if let Some(part) = &submit.part {
+            self.messages.settled(part, outcome, cx.now);
+        }
         let config = cx.config.account(self.id);
         let status = match outcome {
             Outcome::Accepted => CommandStatus::ROK,
@@ -176,13 +183,17 @@ impl Account {
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
         entry.is_doubtful |= is_doubtful;
-        let next = cx.routes.next_carrier(&mut entry.choice);
         let has_session = self.sessions.get(entry.info.session).is_some();
-        if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
+        let next = match &mut entry.part {
+            _ if !has_session || deadline <= cx.now || cx.is_draining => None,
+            Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
+            None => cx.routes.next_carrier(&mut entry.choice).map(|carrier| (carrier, Claim::None)),
+        };
+        if let Some((carrier, claim)) = next {
             let (info, is_doubtful) = (entry.info, entry.is_doubtful);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, claim, is_doubtful, body });
             return;
         }
         let is_doubtful = entry.is_doubtful;
@@ -197,6 +208,8 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice).ok_or(SubmitError::NoRoute)?;
+        let part = submit.part.as_mut();
+        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;
@@ -206,7 +219,7 @@ impl Account {
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, is_doubtful: false, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, claim, is_doubtful: false, body });
         Ok(())
     }
 

@@ -27,9 +27,11 @@ impl Carrier {
         let was_oldest = pending.info.wants_receipt && self.unanswered.answered(pending.written);
         // A nack is a refusal whatever its status says; ESME_ROK would tell the customer that it was accepted.
         let is_empty_nack = frame.command == CommandId::GENERIC_NACK && frame.status.is_ok();
+        let (segments, epoch) = (u32::from(pending.info.segments), pending.pace_epoch);
         match if is_empty_nack { CommandStatus::RSUBMITFAIL } else { frame.status } {
             CommandStatus::ROK => {
                 self.counts.count_answer(AnswerClass::Ok);
+                self.pace.answered(segments, epoch, cx.now);
                 let id = pdu::submit_sm_resp_id(frame.body);
                 if pending.info.wants_receipt && !id.is_empty() {
                     self.accept_with_receipt(pending, id, cx);
@@ -39,15 +41,17 @@ impl Carrier {
             }
             CommandStatus::RTHROTTLED | CommandStatus::RMSGQFUL => {
                 self.counts.count_answer(AnswerClass::Throttled);
-                self.pace.slow_down(cx.now);
+                self.pace.refused(segments, epoch, cx.now);
                 self.put_back(pending, cx);
             }
             CommandStatus::RSYSERR | CommandStatus::RX_T_APPN => {
                 self.counts.count_answer(AnswerClass::Temporary);
+                self.pace.answered(segments, epoch, cx.now);
                 self.return_pending(pending, ReturnReason::Refused(frame.status), cx);
             }
             status => {
                 self.counts.count_answer(AnswerClass::Error);
+                self.pace.answered(segments, epoch, cx.now);
                 self.settle(pending, Outcome::Refused(status), cx);
             }
         }
@@ -62,7 +66,7 @@ impl Carrier {
     /// Remembers whose receipt will come under this id; the customer is answered once that is durable.
     fn accept_with_receipt(&mut self, pending: Pending, id: &[u8], cx: &mut Context<'_>) {
         let (info, written) = (pending.info, pending.written);
-        let entry = self.correlate(&info, id, false, cx);
+        let entry = self.correlate(&info, id, pending.readdressed(), false, cx);
         self.settle(pending, Outcome::Accepted, cx);
         if !self.early.is_empty() {
             for early in self.early.take(entry.fingerprint, written) {
@@ -71,14 +75,31 @@ impl Carrier {
         }
     }
 
-    fn correlate(&mut self, info: &SubmitInfo, id: &[u8], is_muted: bool, cx: &mut Context<'_>) -> Correlation {
+    fn correlate(
+        &mut self,
+        info: &SubmitInfo,
+        id: &[u8],
+        addresses: &[u8],
+        is_muted: bool,
+        cx: &mut Context<'_>,
+    ) -> Correlation {
         let format = cx.config.carrier(self.id).message_id.response;
         let fingerprint = self.correlations.fingerprint(message_id::normalize(id, format));
         let carrier_id = cx.out.record_bytes.add(id);
+        self.readdressed.insert(info.id, addresses);
+        let addresses = cx.out.record_bytes.add(addresses);
         let (carrier, account, id, destination, born) =
             (self.id, info.account, info.id, info.destination, cx.unix_seconds());
-        let place =
-            cx.out.append(Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id });
+        let place = cx.out.append(Record::Correlation {
+            carrier,
+            account,
+            id,
+            destination,
+            born,
+            is_muted,
+            carrier_id,
+            addresses,
+        });
         let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted).at(place);
         self.correlations.insert(entry);
         entry
@@ -93,7 +114,8 @@ impl Carrier {
         let id = pdu::submit_sm_resp_id(frame.body);
         let is_accepted = frame.command == CommandId::SUBMIT_SM_RESP && frame.status.is_ok();
         if is_accepted && late.info.wants_receipt && !id.is_empty() {
-            self.correlate(&late.info, id, true, cx);
+            // Its receipts reach nobody.
+            self.correlate(&late.info, id, b"", true, cx);
         }
     }
 }

@@ -161,9 +161,9 @@ impl Correlations {
         Some(removed)
     }
 
-    /// Drops what was born before `oldest` from the next few sub-tables, and says where it lay. Called every `SWEEP_EVERY`, it
+    /// Drops what was born before `oldest` from the next few sub-tables, and says what it was. Called every `SWEEP_EVERY`, it
     /// sees everything within the hour.
-    pub fn sweep(&mut self, oldest: u32, mut left: impl FnMut(Place)) -> usize {
+    pub fn sweep(&mut self, oldest: u32, mut gone: impl FnMut(&Correlation)) -> usize {
         let before = self.live;
         for _ in 0..self.tables.len().div_ceil(Self::SWEEPS) {
             self.swept = (self.swept + 1) % self.tables.len();
@@ -172,7 +172,7 @@ impl Correlations {
             table.retain(|entry| {
                 let is_kept = entry.born >= oldest;
                 if !is_kept {
-                    left(entry.place());
+                    gone(entry);
                 }
                 is_kept
             });

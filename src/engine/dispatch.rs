@@ -11,6 +11,7 @@ use super::time::Instant;
 use super::timers::Owner;
 use super::unbound::{self, Unbound};
 use crate::config::CarrierId;
+use crate::smpp::command::CommandStatus;
 use crate::smpp::frame::Fault;
 
 impl Shard {
@@ -106,9 +107,9 @@ impl Shard {
 
     pub(super) fn handle_message(&mut self, message: &ShardMessage, batch: &Batch, now: Instant, out: &mut Effects) {
         match *message {
-            ShardMessage::Submit { carrier, ref info, is_doubtful, body } => {
+            ShardMessage::Submit { carrier, ref info, claim, is_doubtful, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.submit(*info, is_doubtful, batch.octets(body), context!(self, now, out));
+                    carrier.submit(*info, claim, is_doubtful, batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::SubmitDone { account, submit, outcome } => {
@@ -138,9 +139,9 @@ impl Shard {
                     carrier.deliver_done(in_hand, is_kept, context!(self, now, out));
                 }
             }
-            ShardMessage::Acknowledge { carrier, link, connection, sequence } => {
+            ShardMessage::Acknowledge { carrier, request } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.acknowledge(usize::from(link), connection, sequence, context!(self, now, out));
+                    carrier.answer(request, CommandStatus::ROK, context!(self, now, out));
                 }
             }
             ShardMessage::Bound { address } => self.gate.bound(address),

@@ -221,7 +221,7 @@ impl Carrier {
         }
         match frame.command {
             CommandId::SUBMIT_SM_RESP | CommandId::GENERIC_NACK => self.handle_submit_resp(at, frame, cx),
-            CommandId::DELIVER_SM => self.handle_deliver(at, connection, frame, cx),
+            CommandId::DELIVER_SM | CommandId::DATA_SM => self.handle_deliver(at, connection, frame, cx),
             CommandId::ENQUIRE_LINK => {
                 let out = cx.out.write(connection);
                 pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use super::carrier::{Carrier, Pending, must_not_leave};
+use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
 use super::message::Outcome;
 use super::orders::Standing;
+use super::sending::must_not_leave;
 use super::slab::Key;
 use crate::config::InDoubt;
 use crate::smpp::frame::HEADER_LEN;
@@ -91,6 +92,8 @@ impl Carrier {
         self.notice_down(at, why, in_doubt.len(), wait, cx);
         // The next connection counts from 1 again: its answers are not theirs.
         self.links[at].late.clear();
+        // They were behind what was on its way.
+        self.queue.gather(at);
         let retries = cx.config.carrier(self.id).in_doubt == InDoubt::Retry;
         let (again, in_doubt): (Vec<_>, Vec<_>) = in_doubt
             .into_iter()
@@ -103,7 +106,7 @@ impl Carrier {
             if is_still_written {
                 // What waits is written before the connection closes: a submit that goes elsewhere must not be.
                 let outbox = cx.out.outbox_mut(bound.connection.slot);
-                outbox.take_back(pending.stream_at, HEADER_LEN + pending.body.len());
+                outbox.take_back(pending.stream_at, HEADER_LEN + pending.sent().len());
             }
             if pending.info.wants_receipt {
                 self.unanswered.answered(pending.written);

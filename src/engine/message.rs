@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use super::bans::Pair;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
-use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
 
 use super::event::SubmitError;
+use super::parts::Claim;
 use super::time::Instant;
 
 /// Position of a shard, 0 first.
@@ -81,6 +82,15 @@ pub enum ReturnReason {
     Refused(CommandStatus),
 }
 
+/// A carrier's deliver_sm or data_sm, to which it awaits the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    pub link: u16,
+    pub connection: Key,
+    pub sequence: SequenceNumber,
+    pub command: CommandId,
+}
+
 /// What a delivery carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeliveryKind {
@@ -96,6 +106,7 @@ pub enum ShardMessage {
     Submit {
         carrier: CarrierId,
         info: SubmitInfo,
+        claim: Claim,
         /// An earlier sending may have been accepted (`in_doubt: retry`).
         is_doubtful: bool,
         body: Octets,
@@ -137,12 +148,10 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
-    /// Carrier's home to itself, behind a record: acknowledge a deliver_sm.
+    /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
-        link: u16,
-        connection: Key,
-        sequence: SequenceNumber,
+        request: Request,
     },
     /// Any shard to shard 0: a password was wrong. Bounded by the connections it admitted.
     WrongPassword {

@@ -108,6 +108,11 @@ impl Carrier {
         self.arm(cx);
     }
 
+    /// Whether nothing is to be submitted by order: waiting for a link would be in vain.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.links.iter().all(|link| link.standing != Standing::Active)
+    }
+
     fn order_link(&mut self, at: usize, order: Order, cx: &mut Context<'_>) {
         let standing = &mut self.links[at].standing;
         match order {
@@ -134,7 +139,7 @@ impl Carrier {
 
     /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Some(pending) = self.queue.pop() {
+        for pending in self.queue.take(|_| true) {
             self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
         }
         for link in 0..self.links.len() {

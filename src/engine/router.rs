@@ -74,6 +74,15 @@ impl RouteTable {
         Some(RouteChoice { rule: best, first: rule.first(pick), tried: 0 })
     }
 
+    /// The order begins with this carrier when the rule names it, whatever its weight.
+    pub fn begin_with(&self, choice: &mut RouteChoice, carrier: CarrierId) {
+        let named =
+            self.rules.get(choice.rule as usize).and_then(|rule| rule.carriers.iter().position(|at| *at == carrier));
+        if let Some(first) = named.and_then(|at| u16::try_from(at).ok()) {
+            choice.first = first;
+        }
+    }
+
     /// The next carrier to try, or `None` when all have been.
     pub fn next_carrier(&self, choice: &mut RouteChoice) -> Option<CarrierId> {
         let carriers = &self.rules.get(choice.rule as usize)?.carriers;

@@ -170,6 +170,7 @@ impl Shard {
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
+            carrier.route_unrouted(context!(self, now, out));
             carrier.arm(context!(self, now, out));
         }
     }

@@ -1,188 +1,109 @@
-//! A throttle: at most `rate` segments a second, and `burst` at once, however the seconds are cut (GCRA).
+//! A throttle: at most `rate` segments a second, and `burst` at once, however the seconds are cut.
 //!
-//! Two integers and no timer. `Pace` is a throttle that a carrier's own refusals slow down and that recovers by itself.
+//! What was taken is owed, and time pays it off, in whole numbers and without a timer. Whoever is refused and comes back a
+//! little late, because timers are late, loses nothing as long as what he missed is less than the burst.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::time::Instant;
 use crate::config::Rate;
 
-const SECOND: u64 = 1_000_000_000;
+/// One segment, counted in what a thousandth of a segment a second pays off in a nanosecond: no rate is rounded.
+const SEGMENT: i128 = 1_000_000_000_000;
 
 /// Refuses what is over the rate. A burst is never below one long message: what costs more than the burst passes
-/// when the bucket is full, and is paid for afterwards.
+/// when nothing is owed, and is paid for afterwards.
 #[derive(Clone, Debug)]
 pub struct Throttle {
-    /// Nanoseconds one segment costs.
-    cost: u64,
-    /// How far ahead of the clock the account may run.
-    tolerance: u64,
-    /// When the bucket will be full again.
-    full_at: u64,
+    /// Thousandths of a segment a second.
+    rate: u64,
+    /// The burst: how much may be owed.
+    most: i128,
+    owed: i128,
+    /// When it was that much.
+    at: Instant,
+    /// Somebody was refused since the last take, and is late from then on.
+    is_awaited: bool,
 }
 
 impl Throttle {
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        let cost = (SECOND / u64::from(rate.per_second.get())).max(1);
-        Self { cost, tolerance: cost * u64::from(rate.burst.get()), full_at: 0 }
+        let most = SEGMENT * i128::from(rate.burst.get());
+        let rate = u64::from(rate.per_second.get()) * 1_000;
+        Self { rate, most, owed: 0, at: Instant::ZERO, is_awaited: false }
     }
 
     /// Takes `segments`, or says when they can be taken.
     pub fn take(&mut self, segments: u32, now: Instant) -> Result<(), Instant> {
-        let ready = self.ready_at(segments);
-        if now < ready {
-            return Err(ready);
+        let owed = self.owed(now);
+        let over = self.over(owed, segments);
+        if over > 0 {
+            self.is_awaited = true;
+            return Err(now + self.time_to_pay(over));
         }
-        self.full_at = self.full_at.max(now.as_nanos()) + self.cost * u64::from(segments);
+        self.owed = owed + SEGMENT * i128::from(segments);
+        self.at = now;
+        self.is_awaited = false;
         Ok(())
     }
 
     /// When `segments` could be taken.
     #[must_use]
     pub fn ready_at(&self, segments: u32) -> Instant {
-        let need = (self.cost * u64::from(segments)).min(self.tolerance);
-        Instant::from_nanos((self.full_at + need).saturating_sub(self.tolerance))
+        let over = self.over(self.owed, segments);
+        if over > 0 { self.at + self.time_to_pay(over) } else { self.at }
     }
 
     /// How long `segments` take at this rate.
     #[must_use]
     pub fn time_for(&self, segments: u64) -> Duration {
-        Duration::from_nanos(self.cost.saturating_mul(segments))
+        self.time_to_pay(SEGMENT * i128::from(segments))
     }
 
-    /// Another rate from now on. What was taken in advance is still owed, in segments: slowing down frees nothing.
-    fn set_rate(&mut self, per_second: f64, now: Instant) {
-        let cost = ((SECOND as f64 / per_second) as u64).max(1);
-        let owed = self.full_at.saturating_sub(now.as_nanos());
-        let owed = u128::from(owed) * u128::from(cost) / u128::from(self.cost);
-        self.full_at = now.as_nanos() + u64::try_from(owed).unwrap_or(u64::MAX / 2);
-        self.tolerance = self.tolerance / self.cost * cost;
-        self.cost = cost;
-    }
-}
-
-/// A carrier's throttle. ESME_RTHROTTLED and ESME_RMSGQFUL halve it, at most every 100 ms and never below a tenth of
-/// `rate`; every quiet second gives a twentieth of `rate` back. Without a configured rate it is unlimited until the first
-/// refusal, which starts it at half of the speed it was sent at, or of `LEAST_BASE`.
-#[derive(Clone, Debug)]
-pub struct Pace {
-    configured: Option<Rate>,
-    throttle: Option<Throttle>,
-    /// What a full recovery means while no rate is configured.
-    base: f64,
-    current: f64,
-    changed_at: Instant,
-    second: u64,
-    sent_this_second: u32,
-    sent_last_second: u32,
-}
-
-impl Pace {
-    const SLOW_DOWN_EVERY: Duration = Duration::from_millis(100);
-    const RECOVER_EVERY: Duration = Duration::from_secs(1);
-    /// A carrier without a rate that hardly sent anything and is refused once (its queue for one subscriber may be full) is not
-    /// a carrier of one message a second.
-    const LEAST_BASE: f64 = 100.0;
-
+    /// Whether nothing is owed any more: a new one would do as well.
     #[must_use]
-    pub fn new(rate: Option<Rate>) -> Self {
-        let base = rate.map_or(0.0, |rate| f64::from(rate.per_second.get()));
-        Self {
-            configured: rate,
-            throttle: rate.map(Throttle::new),
-            base,
-            current: base,
-            changed_at: Instant::ZERO,
-            second: 0,
-            sent_this_second: 0,
-            sent_last_second: 0,
-        }
+    pub fn is_idle(&self, now: Instant) -> bool {
+        self.owed(now) <= 0
     }
 
-    /// Takes `segments`, or says when they can be taken.
-    pub fn take(&mut self, segments: u32, now: Instant) -> Result<(), Instant> {
-        if self.current < self.base {
-            self.recover(now);
-        }
-        if let Some(throttle) = &mut self.throttle {
-            return throttle.take(segments, now);
-        }
-        let second = now.as_nanos() / SECOND;
-        if second != self.second {
-            self.sent_last_second = if second == self.second + 1 { self.sent_this_second } else { 0 };
-            self.sent_this_second = 0;
-            self.second = second;
-        }
-        self.sent_this_second += segments;
-        Ok(())
+    /// Another rate from now on. What was taken in advance is still owed: slowing down frees nothing.
+    pub fn set_rate(&mut self, per_second: f64, now: Instant) {
+        self.owed = self.owed(now);
+        self.at = now;
+        self.rate = ((per_second * 1_000.0) as u64).max(1);
     }
 
-    /// The carrier said it is too much.
-    pub fn slow_down(&mut self, now: Instant) {
-        if self.throttle.is_none() {
-            self.base = self.speed(now).max(Self::LEAST_BASE);
-            self.current = self.base;
-            let per_second = NonZeroU32::new(self.base as u32).unwrap_or(NonZeroU32::MIN);
-            self.throttle = Some(Throttle::new(Rate { per_second, burst: NonZeroU32::MIN }));
-        } else if now.since(self.changed_at) < Self::SLOW_DOWN_EVERY {
-            return;
-        }
-        self.changed_at = now;
-        self.current = (self.current / 2.0).max(self.base / 10.0).max(1.0);
-        self.apply(now);
+    /// What is owed now. Less than nothing only for who was refused and is late: a segment at most, which no second sees beyond
+    /// rate and burst.
+    fn owed(&self, now: Instant) -> i128 {
+        let elapsed = now.as_nanos().saturating_sub(self.at.as_nanos());
+        let owed = self.owed - i128::from(elapsed) * i128::from(self.rate);
+        let least = if self.is_awaited { -SEGMENT } else { 0 };
+        if owed >= least { owed } else { 0 }
     }
 
-    /// Whether `segments` more can be sent within `wait`, behind `queued` that wait already.
-    #[must_use]
-    pub fn fits(&self, queued: u64, segments: u32, wait: Duration) -> bool {
-        self.throttle.as_ref().is_none_or(|throttle| throttle.time_for(queued + u64::from(segments)) <= wait)
+    /// How much of what is owed has to be paid off before `segments` more.
+    fn over(&self, owed: i128, segments: u32) -> i128 {
+        owed + (SEGMENT * i128::from(segments)).min(self.most) - self.most
     }
 
-    /// Segments a second now; `None` while unlimited.
-    #[must_use]
-    pub fn current(&self) -> Option<f64> {
-        self.throttle.as_ref().map(|_| self.current)
-    }
-
-    /// Segments a second as they were sent lately. A second that has just begun speaks for itself too: a burst after a
-    /// silence would otherwise be taken for all that a second holds.
-    fn speed(&self, now: Instant) -> f64 {
-        let (second, elapsed) = (now.as_nanos() / SECOND, now.as_nanos() % SECOND);
-        let this = f64::from(self.sent_this_second);
-        let shortest = Self::SLOW_DOWN_EVERY.as_nanos() as u64;
-        let this = if second == self.second { this * SECOND as f64 / elapsed.max(shortest) as f64 } else { this };
-        this.max(f64::from(self.sent_last_second))
-    }
-
-    fn recover(&mut self, now: Instant) {
-        while self.current < self.base && now.since(self.changed_at) >= Self::RECOVER_EVERY {
-            self.changed_at = self.changed_at + Self::RECOVER_EVERY;
-            self.current += self.base / 20.0;
-        }
-        if self.current >= self.base {
-            self.current = self.base;
-            if self.configured.is_none() {
-                self.throttle = None;
-                return;
-            }
-        }
-        self.apply(now);
-    }
-
-    fn apply(&mut self, now: Instant) {
-        if let Some(throttle) = &mut self.throttle {
-            throttle.set_rate(self.current, now);
-        }
+    fn time_to_pay(&self, what: i128) -> Duration {
+        let rate = i128::from(self.rate);
+        let nanos = (what + rate - 1) / rate;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
 
     fn rate(per_second: u32, burst: u32) -> Rate {
         Rate { per_second: NonZeroU32::new(per_second).unwrap(), burst: NonZeroU32::new(burst).unwrap() }
@@ -190,6 +111,30 @@ mod tests {
 
     fn at(ms: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(ms)
+    }
+
+    /// Takes as much as it can for `span`, awake only when told and then as late as `lateness` says. When each was taken.
+    fn pumped(throttle: &mut Throttle, segments: u32, span: u64, mut lateness: impl FnMut() -> u64) -> Vec<u64> {
+        let (start, mut now, mut taken) = (SECOND, SECOND, Vec::new());
+        while now < start + span {
+            match throttle.take(segments, Instant::from_nanos(now)) {
+                Ok(()) => taken.push(now),
+                Err(ready) => now = ready.as_nanos() + lateness(),
+            }
+        }
+        taken
+    }
+
+    /// The most messages that any second holds.
+    fn fullest_second(taken: &[u64]) -> usize {
+        let mut from = 0;
+        let counts = taken.iter().enumerate().map(|(at, last)| {
+            while last - taken[from] >= SECOND {
+                from += 1;
+            }
+            at - from + 1
+        });
+        counts.max().unwrap_or(0)
     }
 
     #[test]
@@ -203,7 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn a_message_longer_than_the_burst_passes_a_full_bucket_and_is_paid_for() {
+    fn a_burst_is_the_same_whether_or_not_somebody_was_refused_before_a_silence() {
+        let mut throttle = Throttle::new(rate(100, 10));
+        for start in [5_000, 8_000] {
+            assert_eq!((0..50).filter(|_| throttle.take(1, at(start)).is_ok()).count(), 10);
+        }
+    }
+
+    #[test]
+    fn a_message_longer_than_the_burst_passes_when_nothing_is_owed_and_is_paid_for() {
         let mut throttle = Throttle::new(rate(10, 2));
         assert!(throttle.take(6, at(1_000)).is_ok());
         assert!(throttle.take(1, at(1_400)).is_err());
@@ -211,50 +164,36 @@ mod tests {
     }
 
     #[test]
-    fn refusals_slow_a_carrier_to_a_tenth_at_most_and_quiet_brings_it_back() {
-        let mut pace = Pace::new(Some(rate(100, 10)));
-        for i in 0..50 {
-            pace.slow_down(at(1_000 + i * 200));
-        }
-        assert_eq!(pace.current(), Some(10.0));
-        let _ = pace.take(1, at(60_000));
-        assert_eq!(pace.current(), Some(100.0));
+    fn two_hundred_a_second_are_two_hundred_though_every_timer_is_late() {
+        let mut late = 0;
+        let taken = pumped(&mut Throttle::new(rate(200, 20)), 1, 10 * SECOND, || {
+            late = (late + 7_919_333) % 90_000_000;
+            late
+        });
+        // The burst at the start is beside the rate.
+        assert!((1_980..=2_020).contains(&taken.len()), "{}", taken.len());
+        assert!(fullest_second(&taken) <= 220, "{}", fullest_second(&taken));
     }
 
     #[test]
-    fn slowing_down_gives_no_burst_away() {
-        let mut pace = Pace::new(Some(rate(100, 10)));
-        let start = at(1_000);
-        assert_eq!((0..50).filter(|_| pace.take(1, start).is_ok()).count(), 10);
-        pace.slow_down(start);
-        assert_eq!(pace.take(1, start), Err(start + Duration::from_millis(20)));
+    fn no_rate_is_rounded() {
+        for per_second in [3, 7, 7_000, 999_999] {
+            let taken = pumped(&mut Throttle::new(rate(per_second, 1)), 1, 3 * SECOND, || 0);
+            assert_eq!(taken.len(), 3 * per_second as usize, "{per_second}/s");
+        }
+        let mut fastest = Throttle::new(rate(u32::MAX, u32::MAX));
+        assert!(fastest.take(u32::MAX, at(0)).is_ok());
+        assert_eq!(fastest.ready_at(u32::MAX), at(1_000));
     }
 
     #[test]
-    fn an_unlimited_carrier_is_paced_from_what_it_took_and_freed_again() {
-        let mut pace = Pace::new(None);
-        for i in 0..1_000 {
-            pace.take(1, at(i)).unwrap();
-        }
-        pace.slow_down(at(1_000));
-        assert_eq!(pace.current(), Some(500.0));
-        assert!(!pace.fits(10_000, 1, Duration::from_secs(5)));
-        let _ = pace.take(1, at(30_000));
-        assert_eq!(pace.current(), None);
-    }
-
-    #[test]
-    fn one_refusal_after_a_silence_is_no_measure_of_an_unlimited_carrier() {
-        let mut quiet = Pace::new(None);
-        quiet.take(1, at(5_000)).unwrap();
-        quiet.slow_down(at(5_010));
-        assert_eq!(quiet.current(), Some(50.0));
-        let mut burst = Pace::new(None);
-        for _ in 0..400 {
-            burst.take(1, at(5_000)).unwrap();
-        }
-        burst.slow_down(at(5_010));
-        assert_eq!(burst.current(), Some(2_000.0));
+    fn another_rate_forgives_nothing() {
+        let mut throttle = Throttle::new(rate(100, 10));
+        assert_eq!((0..50).filter(|_| throttle.take(1, at(1_000)).is_ok()).count(), 10);
+        throttle.set_rate(50.0, at(1_000));
+        assert_eq!(throttle.take(1, at(1_000)), Err(at(1_020)));
+        throttle.set_rate(0.5, at(1_000));
+        assert_eq!(throttle.take(1, at(1_000)), Err(at(3_000)));
     }
 
     proptest! {
@@ -273,10 +212,32 @@ mod tests {
             }
             for (i, first) in taken.iter().enumerate() {
                 for (j, last) in taken.iter().enumerate().skip(i) {
-                    let allowed = last.since(*first).as_secs_f64() * f64::from(per_second) * 1.001 + f64::from(burst) + 1.0;
+                    let allowed = last.since(*first).as_secs_f64() * f64::from(per_second) + f64::from(burst) + 1.0;
                     prop_assert!(((j - i + 1) as f64) <= allowed);
                 }
             }
+        }
+
+        /// Lateness below what the burst is worth costs nothing, and no second sees more than rate and burst.
+        #[test]
+        fn constant_demand_gets_the_rate_and_no_second_more_than_it_and_the_burst(
+            per_second in 1u32..20_000, burst in 1u32..200, segments in 1u32..6, share in 0u64..1_000, seed in any::<u64>(),
+        ) {
+            let burst = burst.max(segments);
+            // A message of many segments leaves as much less of the burst for being late.
+            let slack = u64::from(burst - segments + 1) * SECOND / u64::from(per_second);
+            let mut draw = seed | 1;
+            let mut lateness = || {
+                draw = draw.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+                (draw >> 33) % (slack * share / 1_000).max(1)
+            };
+            let taken = pumped(&mut Throttle::new(rate(per_second, burst)), segments, 10 * SECOND, &mut lateness);
+            let expected = u64::from(per_second) * 10 / u64::from(segments);
+            // What the last timer was late for had no time to be made good.
+            let at_the_end = u64::from(burst) / u64::from(segments) + 1;
+            prop_assert!(taken.len() as u64 + at_the_end >= expected - expected / 100, "{} of {expected}", taken.len());
+            let most = (per_second + burst) as usize / segments as usize;
+            prop_assert!(fullest_second(&taken) <= most.max(1), "{} > {most}", fullest_second(&taken));
         }
     }
 }

@@ -99,7 +99,7 @@ impl<'a> SmView<'a> {
     /// The well-formed TLVs; stops quietly at the first that is not.
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
-        Tlvs { octets: self.optional, at: 0 }
+        Tlvs::of(self.optional)
     }
 
     /// The value of the first TLV with this tag.
@@ -116,6 +116,21 @@ impl<'a> SmView<'a> {
         } else {
             self.short_message
         }
+    }
+
+    /// Where `text` starts in the body.
+    #[must_use]
+    pub fn text_at(&self) -> Option<usize> {
+        if !self.short_message.is_empty() {
+            return Some(self.short_message_at);
+        }
+        self.tlvs().find(|tlv| tlv.tag == tag::MESSAGE_PAYLOAD).map(|tlv| self.value_at(&tlv))
+    }
+
+    /// Where the value of a TLV of this message starts in its body.
+    #[must_use]
+    pub fn value_at(&self, tlv: &Tlv<'_>) -> usize {
+        self.short_message_at + self.short_message.len() + tlv.at + 4
     }
 
     /// Whether the text begins with a user data header (SMPP 3.4, section 5.2.12).
@@ -149,7 +164,7 @@ impl<'a> SmView<'a> {
             }
         }
         // Stray octets too few to be a TLV, and zero padding, are a habit of real peers and harm nobody.
-        let left = &self.optional[tlvs.at..];
+        let left = tlvs.rest();
         if left.len() >= 4 && left.iter().any(|octet| *octet != 0) {
             return Err(CommandStatus::RINVOPTPARSTREAM);
         }
@@ -197,6 +212,19 @@ pub struct Tlv<'a> {
 pub struct Tlvs<'a> {
     octets: &'a [u8],
     at: usize,
+}
+
+impl<'a> Tlvs<'a> {
+    #[must_use]
+    pub fn of(octets: &'a [u8]) -> Self {
+        Self { octets, at: 0 }
+    }
+
+    /// What was not walked yet; after the end, what is not well-formed.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.octets[self.at..]
+    }
 }
 
 impl<'a> Iterator for Tlvs<'a> {

@@ -9,6 +9,7 @@
     reason = "tests are an edge: they read files and clocks, a helper that fails fails its test, and nobody imports them"
 )]
 
+mod bad_company;
 mod binds;
 mod carrier;
 mod carriers_faults;
@@ -21,7 +22,10 @@ mod limits;
 mod links;
 mod malformed;
 mod peer;
+mod processes;
+mod proxy;
 mod receipts;
+mod rewriting;
 mod routing;
 mod sessions;
 mod store;

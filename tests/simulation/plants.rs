@@ -23,6 +23,8 @@ pub(crate) enum Plant {
     AnswerLate,
     /// What was delivered is forgotten by the process alone.
     RemovalForgotten,
+    /// The addresses that a customer sent are known to the process alone.
+    AddressesForgotten,
     /// A start does not read one of the journals.
     JournalIgnored,
     /// A start loses the early receipts whose answers were recorded.
@@ -43,6 +45,7 @@ impl Sim {
             Plant::None
             | Plant::DurableEarly
             | Plant::RemovalForgotten
+            | Plant::AddressesForgotten
             | Plant::JournalIgnored
             | Plant::EarlyNotJoined
             | Plant::RetriedUnasked => {}

@@ -4,7 +4,7 @@ use trunkline::smpp::command::SequenceNumber;
 use trunkline::smpp::frame::HEADER_LEN;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::receipt::{MessageState, StandardText, write_standard};
-use trunkline::smpp::view::{Address, esm_class, tag};
+use trunkline::smpp::view::{Address, SmView, esm_class, tag};
 
 const DIGITS: usize = 8;
 
@@ -57,6 +57,23 @@ pub(crate) fn submit_body(
     out.split_off(HEADER_LEN)
 }
 
+/// A profile under this name is what `rewritten` does.
+pub(crate) const ODD_PROFILE: &str = "profiles:\n  odd: { submits: { source: { rewrite: { from: ACME, to: Rewritten } }, \
+     destination: { format: plus, number: { ton: 2 } }, data_coding: { 0: 1 }, tlvs: { add: { 0x1402: sim } } } }\n";
+
+/// A body of `submit_body` as a carrier of the profile `odd` is sent it.
+pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
+    const HEAD: &[u8] = b"\0\x05\0ACME\0\x01\x01";
+    /// From behind the destination: esm_class to registered_delivery, and replace_if_present.
+    const BEFORE_DATA_CODING: usize = 7;
+    let rest = body.strip_prefix(HEAD).expect("what submit_body wrote");
+    let digits_len = rest.iter().position(|octet| *octet == 0).expect("what submit_body wrote") + 1;
+    let (digits, rest) = rest.split_at(digits_len);
+    let mut rest = rest.to_vec();
+    rest[BEFORE_DATA_CODING] = 1;
+    [&b"\0\x05\0Rewritten\0\x02\x01+"[..], digits, &rest, b"\x14\x02\0\x03sim"].concat()
+}
+
 /// A receipt but for the id in it.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiptShape {
@@ -69,7 +86,13 @@ pub(crate) struct ReceiptShape {
 }
 
 impl ReceiptShape {
+    /// As the customer knows it.
     pub(crate) fn body(&self, id: &[u8]) -> Vec<u8> {
+        let source = Address { ton: 1, npi: 1, digits: &self.handset };
+        self.body_between(id, source, Address { ton: 5, npi: 0, digits: b"ACME" })
+    }
+
+    pub(crate) fn body_between(&self, id: &[u8], source: Address<'_>, destination: Address<'_>) -> Vec<u8> {
         let mut text = Vec::new();
         let mark = format!("#{:0DIGITS$}", self.number);
         let standard = StandardText {
@@ -83,11 +106,10 @@ impl ReceiptShape {
         write_standard(&standard, &mut text);
         let (state, with_nul) = ([self.state.number()], [id, &[0]].concat());
         let tlvs: [(u16, &[u8]); 2] = [(tag::RECEIPTED_MESSAGE_ID, &with_nul), (tag::MESSAGE_STATE, &state)];
-        let source = Address { ton: 1, npi: 1, digits: &self.handset };
         let message = ShortMessage {
             esm_class: esm_class::RECEIPT,
             tlvs: if self.has_tlvs { &tlvs } else { &[] },
-            ..ShortMessage::new(source, Address { ton: 5, npi: 0, digits: b"ACME" }, &text)
+            ..ShortMessage::new(source, destination, &text)
         };
         deliver_body(&message)
     }
@@ -99,6 +121,24 @@ pub(crate) fn mo_body(number: u32, destination: &str) -> Vec<u8> {
     let source = Address { ton: 1, npi: 1, digits: b"491701234567" };
     let destination = Address { ton: 3, npi: 0, digits: destination.as_bytes() };
     deliver_body(&ShortMessage::new(source, destination, text.as_bytes()))
+}
+
+/// The data_sm that says what a deliver_sm says: the text is a payload there.
+pub(crate) fn data_sm_body(deliver: &[u8]) -> Vec<u8> {
+    let view = SmView::deliver(deliver).unwrap_or_else(|status| panic!("{status}: {deliver:?}"));
+    let mut out = view.service_type.to_vec();
+    out.push(0);
+    for address in [view.source, view.destination] {
+        out.extend_from_slice(&[address.ton, address.npi]);
+        out.extend_from_slice(address.digits);
+        out.push(0);
+    }
+    out.extend_from_slice(&[view.esm_class, view.registered_delivery, view.data_coding]);
+    out.extend_from_slice(&tag::MESSAGE_PAYLOAD.to_be_bytes());
+    out.extend_from_slice(&(view.short_message.len() as u16).to_be_bytes());
+    out.extend_from_slice(view.short_message);
+    out.extend_from_slice(view.optional);
+    out
 }
 
 fn deliver_body(message: &ShortMessage<'_>) -> Vec<u8> {

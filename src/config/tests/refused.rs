@@ -214,6 +214,7 @@ fn a_carrier_is_checked_key_by_key() {
         ("queue: -1", "queue"),
         ("queue_wait: 5", "queue_wait"),
         ("in_doubt: ask", "in_doubt"),
+        ("remap_references: 8", "remap_references"),
         ("profile: odd", "profile"),
         ("message_id: uuid", "message_id"),
         ("message_id: { response: uuid }", "message_id.response"),
@@ -237,6 +238,31 @@ fn a_carrier_is_checked_key_by_key() {
         "carriers: { c: { connect: \"h:1\", system_id: sixteen-octets-x, password: p } }",
         &["carriers.c.system_id"],
     );
+}
+
+#[test]
+fn a_profile_of_receipts_says_only_what_can_be_meant() {
+    for (fields, path) in [
+        ("by: guess", "by"),
+        ("id_from: [tlv, text]", "id_from"),
+        ("final: []", "final"),
+        ("final: [DELIVRD, GONE]", "final[1]"),
+        ("final: DELIVRD!", "final"),
+        ("states: { GONE: LOST }", "states.GONE"),
+        ("states: { \"GONE AWAY\": UNDELIV }", "states.\"GONE AWAY\""),
+        ("states: [UNDELIV]", "states"),
+        ("time_zone: CET", "time_zone"),
+        ("time_zone: \"+5:30\"", "time_zone"),
+        ("time_zone: \"05:30\"", "time_zone"),
+        ("time_zone: \"+05:60\"", "time_zone"),
+        ("time_zone: \"+15:00\"", "time_zone"),
+        ("zone: UTC", "zone"),
+    ] {
+        refused(
+            &format!("profiles: {{ p: {{ receipts: {{ {fields} }} }} }}"),
+            &[&format!("profiles.p.receipts.{path}")],
+        );
+    }
 }
 
 #[test]
@@ -266,6 +292,9 @@ fn routes_name_what_exists_and_can_match() {
         ("mo: [{}]", "mo[0].to"),
         ("mo: [{ to: a, when: { carrier: a } }]", "mo[0].when.carrier"),
         ("mo: [{ to: a, when: { account: a } }]", "mo[0].when.account"),
+        ("mo: [{ to: a, when: { keyword: [] } }]", "mo[0].when.keyword"),
+        ("mo: [{ to: a, when: { keyword: [join, \"a b\"] } }]", "mo[0].when.keyword[1]"),
+        ("routes: [{ to: c, when: { keyword: join } }]", "routes[0].when.keyword"),
     ] {
         refused(&format!("{base}{text}"), &[path]);
     }

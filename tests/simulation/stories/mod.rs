@@ -5,6 +5,7 @@ mod orders;
 mod receipts;
 mod replay;
 mod retries;
+mod rewriting;
 mod sessions;
 mod submits;
 
@@ -14,6 +15,7 @@ use trunkline::smpp::command::CommandStatus;
 
 use crate::sim::Sim;
 use crate::soak::mo_routes;
+use crate::text::ODD_PROFILE;
 
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -35,6 +37,7 @@ fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
     }
     config.push_str(&format!("routes:\n{routes}\n"));
     config.push_str(&mo_routes(2));
+    config.push_str(ODD_PROFILE);
     let mut sim = Sim::new(seed, 2, &config);
     // The links bind.
     sim.run_for(Duration::from_millis(200));

@@ -1,0 +1,1 @@
+//! Kept MO, told without a network.
