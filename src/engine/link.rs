@@ -291,8 +291,7 @@ impl Carrier {
         let mut check = bound.liveness.on_timeout(&timers, cx.now);
         if bound.unanswered_in_a_row >= 3 && check == Check::Quiet {
             bound.unanswered_in_a_row = 0;
-            bound.liveness.ask(cx.now);
-            check = Check::Ask;
+            check = bound.liveness.ask(cx.now);
         }
         if cx
             .out

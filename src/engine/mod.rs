@@ -21,6 +21,7 @@ pub mod id_source;
 pub mod link;
 mod link_bind;
 mod link_end;
+pub mod loads;
 pub mod message;
 pub mod mo;
 pub mod orders;

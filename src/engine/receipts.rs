@@ -169,7 +169,8 @@ impl Carrier {
     /// Offers acknowledged receipts again whose account had no room.
     pub(super) fn retry_refused(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
-        if self.refused.iter().all(|refused| refused.retry_at > now) {
+        // In the order of their times.
+        if self.refused.first().is_none_or(|refused| refused.retry_at > now) {
             return;
         }
         for refused in std::mem::take(&mut self.refused) {

@@ -14,6 +14,7 @@ use super::event::{AdmittedBind, Input, Notice};
 use super::gate::Gate;
 use super::id_source::IdSource;
 use super::link::LinkState;
+use super::loads::Loads;
 use super::message::{Batch, ShardId, ShardMessage};
 use super::placement::Placement;
 use super::random::Random;
@@ -63,6 +64,7 @@ pub struct Shard {
     pub id: ShardId,
     pub(super) config: Arc<Config>,
     pub(super) routes: RouteTable,
+    pub(super) loads: Loads,
     pub(super) placement: Placement,
     pub(super) connections: Slab<Connection>,
     pub(super) accounts: Vec<Option<Box<Account>>>,
@@ -102,6 +104,7 @@ macro_rules! context {
         &mut $crate::engine::context::Context {
             config: &$shard.config,
             routes: &$shard.routes,
+            loads: &mut $shard.loads,
             placement: &$shard.placement,
             now: $now,
             wall: &$shard.wall,
@@ -143,6 +146,7 @@ impl Shard {
         Self {
             id,
             routes: RouteTable::new(&config),
+            loads: Loads::new(&config),
             ids: IdSource::new(config.node, seeds.id_key, first, end),
             config,
             placement,

@@ -1,6 +1,7 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod crashes;
+mod lies;
 mod orders;
 mod receipts;
 mod replay;
