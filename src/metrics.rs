@@ -205,6 +205,7 @@ family! {
         in_doubt = "trunkline_carrier_in_doubt_total", "Submits whose outcome was never learnt.";
         retried_in_doubt = "trunkline_carrier_retried_in_doubt_total", "Submits put back to be sent again although the carrier may have accepted them.";
         rerouted = "trunkline_carrier_rerouted_total", "Submits that moved on to the next carrier.";
+        unfit = "trunkline_carrier_unfit_total", "Submits not sent, for the profile could not make them what the carrier takes.";
         late_answers = "trunkline_carrier_late_answers_total", "Answers that came after our timeout.";
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";

@@ -38,7 +38,7 @@ pub use profile::{
 pub use reader::{Problem, Surroundings};
 pub use scalars::duration_or_zero as parse_duration;
 pub use secret::{Password, Secret};
-pub use summary::{conditions, summary};
+pub use summary::{route_in_words, summary};
 pub use validate::{Parsed, parse};
 
 use std::net::SocketAddr;

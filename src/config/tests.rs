@@ -302,6 +302,20 @@ fn the_files_in_config_have_neither_problems_nor_warnings() {
 }
 
 #[test]
+fn the_profile_that_the_example_shows_is_one() {
+    let example = include_str!("../../config/example.yaml");
+    let mut is_shown = false;
+    let mut text = String::new();
+    for line in example.lines() {
+        is_shown = line == "# profiles:" || is_shown && !line.is_empty();
+        text += if is_shown { line.strip_prefix("# ").unwrap() } else { line };
+        text += "\n";
+    }
+    assert!(text.contains("\n  odd:"), "{text}");
+    assert_eq!(parse_text(&text).map(|parsed| parsed.warnings), Ok(vec![]));
+}
+
+#[test]
 fn a_summary_tells_what_will_run() {
     let text = summary(&parse_text(include_str!("../../config/example.yaml")).unwrap().config);
     let expected = "\

@@ -34,8 +34,11 @@ impl Carrier {
         }
         let outgoing = match self.outgoing(body, &mut info, cx) {
             Ok(outgoing) => outgoing,
-            // Another carrier may take it as it is.
-            Err(status) => return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx),
+            Err(status) => {
+                // Another carrier may take it as it is.
+                self.counts.unfit += 1;
+                return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx);
+            }
         };
         if self.queue.is_empty()
             && let Way::Link(link) = self.way(&info, cx.now)
@@ -147,6 +150,8 @@ impl Carrier {
         for pending in self.queue.take(|pending| pending.give_up_at() <= cx.now) {
             if pending.info.deadline <= cx.now {
                 self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+            } else if let Some(link) = self.way_out(&pending.info, cx.now) {
+                self.forward(link, pending, cx);
             } else {
                 self.return_pending(pending, ReturnReason::QueueFull, cx);
             }

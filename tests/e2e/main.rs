@@ -21,6 +21,8 @@ mod lifecycle;
 mod limits;
 mod links;
 mod malformed;
+mod mo;
+mod parts;
 mod peer;
 mod processes;
 mod proxy;

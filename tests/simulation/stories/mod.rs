@@ -2,7 +2,9 @@
 
 mod crashes;
 mod lies;
+mod mo;
 mod orders;
+mod parts;
 mod receipts;
 mod replay;
 mod retries;
