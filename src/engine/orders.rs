@@ -108,6 +108,11 @@ impl Carrier {
         self.arm(cx);
     }
 
+    /// Whether nothing is to be submitted by order: waiting for a link would be in vain.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.links.iter().all(|link| link.standing != Standing::Active)
+    }
+
     fn order_link(&mut self, at: usize, order: Order, cx: &mut Context<'_>) {
         let standing = &mut self.links[at].standing;
         match order {

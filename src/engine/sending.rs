@@ -36,7 +36,7 @@ impl Carrier {
     ) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
-        if !is_bound && claim != Claim::Held {
+        if !is_bound && (claim != Claim::Held || self.is_withheld()) {
             return self.give_back(&info, (ReturnReason::NotBound, attempts), body, cx);
         }
         if !cx.has_room {
@@ -175,7 +175,8 @@ impl Carrier {
         if self.links.iter().any(Link::may_submit) {
             return;
         }
-        for pending in self.queue.take(cx.now, |pending| pending.claim != Claim::Held) {
+        let is_withheld = self.is_withheld();
+        for pending in self.queue.take(cx.now, |pending| is_withheld || pending.claim != Claim::Held) {
             self.return_pending(pending, ReturnReason::NotBound, cx);
         }
     }

@@ -11,7 +11,7 @@ use trunkline::smpp::pdu::BindMode;
 use super::*;
 
 impl Sim {
-    fn order(&mut self, carrier: u16, link: Option<u16>, order: Order) {
+    pub(super) fn order(&mut self, carrier: u16, link: Option<u16>, order: Order) {
         let home = 1;
         self.handle(home, Input::Order { carrier: CarrierId(carrier), link, order });
         self.wake(home, self.now + 1);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use trunkline::engine::orders::Order;
 use trunkline::smpp::command::CommandStatus;
 use trunkline::smpp::pdu::BindMode;
 use trunkline::smpp::segment::Mark;
@@ -304,4 +305,19 @@ fn parts_whose_link_has_no_room_for_too_long_take_another_of_the_same_carrier() 
     assert_eq!(sim.seen_by(1), [0; 0]);
     sim.plan(10_000_000_000, Event::PeerReads(wire));
     sim.end();
+}
+
+/// Waiting for a link that is not to be used would be in vain.
+#[test]
+fn parts_of_a_message_begun_on_a_carrier_that_is_paused_go_elsewhere_at_once() {
+    let mut sim = gateway("", "", BOTH);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let first = sim.submit_parts(esme, 9, &[1]);
+    sim.run_for(Duration::from_millis(200));
+    sim.order(0, None, Order::Pause);
+    let rest = sim.submit_parts(esme, 9, &[2, 3]);
+    sim.run_for(Duration::from_millis(200));
+    assert_eq!(sim.count(esme, &rest, CommandStatus::ROK), 2);
+    sim.end();
+    assert_eq!((sim.seen_by(0), sim.seen_by(1)), (first, rest));
 }
