@@ -232,8 +232,12 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
     }
     let all: Vec<_> = (0..carriers).map(|at| format!("c{at}")).collect();
     let weighted: Vec<_> = all.iter().map(|name| format!("{{ carrier: {name}, weight: 1 }}")).collect();
-    let to = if rng.chance(500) { all.join(", ") } else { weighted.join(", ") };
-    let _ = writeln!(text, "routes:\n  - to: [{to}]");
+    let (to, choose) = if rng.chance(500) {
+        (all.join(", "), own.pick(&["order", "least_loaded"]))
+    } else {
+        (weighted.join(", "), "weight")
+    };
+    let _ = writeln!(text, "routes:\n  - to: [{to}]\n    choose: {choose}");
     text.push_str(&mo_routes(accounts));
     text.push_str(ODD_PROFILE);
     text.push_str(VARIED_PROFILE);
