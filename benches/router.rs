@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use trunkline::config::{AccountId, Config};
 use trunkline::engine::loads::Loads;
-use trunkline::engine::router::{Pick, Query, RouteTable};
+use trunkline::engine::router::{Query, RouteTable};
 use trunkline::engine::time::Instant;
 
 #[path = "common/configuration.rs"]
@@ -43,7 +43,7 @@ fn choose(effort: Effort, name: &str, config: &Config, table: &RouteTable, numbe
         for _ in 0..passes {
             for number in numbers {
                 let query = Query { account: AccountId(0), destination: number, source: b"ACME", data_coding: 0 };
-                let mut choice = table.choose(&query, Pick::Any(7));
+                let mut choice = table.choose(&query, 7);
                 tried += choice
                     .as_mut()
                     .and_then(|choice| table.next_carrier(choice, &loads, Instant::ZERO))

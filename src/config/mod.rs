@@ -32,12 +32,13 @@ pub use network::Network;
 pub use numbers::{MobileNetwork, Numbers};
 pub use pattern::Pattern;
 pub use profile::{
-    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Rewriting,
-    SourceRules, StatusTable, SubmitHabits, Then,
+    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Reconnect,
+    Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
 };
 pub use reader::{Problem, Surroundings};
+pub use scalars::duration_or_zero as parse_duration;
 pub use secret::{Password, Secret};
-pub use summary::{conditions, summary};
+pub use summary::{route_in_words, summary};
 pub use validate::{Parsed, parse};
 
 use std::net::SocketAddr;

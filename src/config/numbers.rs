@@ -10,6 +10,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::pattern::significant;
@@ -30,6 +31,16 @@ pub struct MobileNetwork {
     /// `None`: the table only knows the country.
     pub mnc: Option<u16>,
     pub name: String,
+}
+
+impl fmt::Display for MobileNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mcc {:03}", self.mcc)?;
+        if let Some(mnc) = self.mnc {
+            write!(f, " mnc {mnc:02}")?;
+        }
+        if self.name.is_empty() { Ok(()) } else { write!(f, " {}", self.name) }
+    }
 }
 
 /// Ranges of numbers and whose they are.

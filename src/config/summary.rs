@@ -24,7 +24,7 @@ pub fn summary(config: &Config) -> String {
         lines.push(format!("numbers: {} of {networks}", counted(numbers.ranges() as u32, "range")));
     }
     lines.push(format!("routes: {}, the first that matches decides", config.routes.len()));
-    lines.extend(config.routes.iter().map(|entry| route(config, entry)));
+    lines.extend(config.routes.iter().map(|route| format!("  {}", route_in_words(config, route))));
     lines.push(format!(
         "mobile originated: {}; otherwise {}",
         config.mo.len(),
@@ -125,7 +125,9 @@ fn carrier(carrier: &Carrier) -> String {
     line
 }
 
-fn route(config: &Config, route: &Route) -> String {
+/// What a route asks for, and its carriers.
+#[must_use]
+pub fn route_in_words(config: &Config, route: &Route) -> String {
     let target = |target: &RouteTarget| {
         let name = &config.carrier(target.carrier).name;
         match target.weight {
@@ -139,12 +141,10 @@ fn route(config: &Config, route: &Route) -> String {
         Choose::Weight => ("", " or "),
         Choose::LeastLoaded => ("the least loaded of ", ", "),
     };
-    format!("  {} -> {first}{}", conditions(config, &route.when), joined(route.to.iter().map(target), between))
+    format!("{} -> {first}{}", conditions(config, &route.when), joined(route.to.iter().map(target), between))
 }
 
-/// What a route asks for, in words.
-#[must_use]
-pub fn conditions(config: &Config, when: &Conditions) -> String {
+fn conditions(config: &Config, when: &Conditions) -> String {
     let who = match &when.accounts {
         Accounts::All => None,
         Accounts::Named(ids) => Some(format!("from {}", joined(ids.iter().map(|id| &config.account(*id).name), "|"))),

@@ -1,5 +1,6 @@
 //! Every rule of the configuration file, told by what an operator would write.
 
+mod links;
 mod refused;
 mod routing;
 mod secrets;
@@ -298,6 +299,20 @@ fn the_files_in_config_have_neither_problems_nor_warnings() {
     assert_eq!(minimal.config.accounts[0].name, "acme");
     let homes = (example.config.accounts[0].shard, example.config.carriers[0].shard);
     assert_eq!(homes, (ShardPin::Shard(1), ShardPin::Shard(0)));
+}
+
+#[test]
+fn the_profile_that_the_example_shows_is_one() {
+    let example = include_str!("../../config/example.yaml");
+    let mut is_shown = false;
+    let mut text = String::new();
+    for line in example.lines() {
+        is_shown = line == "# profiles:" || is_shown && !line.is_empty();
+        text += if is_shown { line.strip_prefix("# ").unwrap() } else { line };
+        text += "\n";
+    }
+    assert!(text.contains("\n  odd:"), "{text}");
+    assert_eq!(parse_text(&text).map(|parsed| parsed.warnings), Ok(vec![]));
 }
 
 #[test]

@@ -78,11 +78,6 @@ impl Loads {
             share: u64::from(counted.outstanding) * 1_000_000 / u64::from(counted.capacity),
         })
     }
-
-    #[must_use]
-    pub fn capacity(&self, carrier: CarrierId) -> u64 {
-        self.carriers.get(carrier.index()).map_or(0, |counted| counted.capacity.into())
-    }
 }
 
 impl Counted {

@@ -5,6 +5,7 @@
 //! and those of every account are looked at. What else a rule asks is looked at last, and the number's network is found once
 //! at most, when a rule asks for it. How a rule chooses among its carriers is in `rule`.
 
+mod explain;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use super::loads::Loads;
 use super::time::Instant;
 use crate::config::{AccountId, Accounts, CarrierId, Config, MobileNetwork, Numbers, Pattern, Route};
+pub use explain::{Explanation, explain};
+pub use rule::RouteChoice;
 use rule::Rule;
-pub use rule::{Pick, RouteChoice};
 
 /// What a route may ask of a submit.
 #[derive(Clone, Copy, Debug)]
@@ -86,9 +88,8 @@ impl RouteTable {
             groups: HashMap::new(),
             group_of: Vec::new(),
         };
-        let loads = Loads::new(config);
         for route in &config.routes {
-            table.add(route, &loads);
+            table.add(route);
         }
         if !table.groups.is_empty() {
             let group = |name: &Option<String>| name.as_ref().and_then(|name| table.groups.get(name).copied());
@@ -97,9 +98,9 @@ impl RouteTable {
         table
     }
 
-    /// The carriers for a submit; `pick` draws among them, alike for parts that must stay together.
+    /// The carriers for a submit; `pick` draws among them, and is equal for parts that must stay together.
     #[must_use]
-    pub fn choose(&self, query: &Query<'_>, pick: Pick) -> Option<RouteChoice> {
+    pub fn choose(&self, query: &Query<'_>, pick: u64) -> Option<RouteChoice> {
         let at = self.decide(query);
         let rule = self.rules.get(at as usize)?;
         Some(rule.choose(at, pick))
@@ -149,9 +150,9 @@ impl RouteTable {
         search.best
     }
 
-    fn add(&mut self, route: &Route, loads: &Loads) {
+    fn add(&mut self, route: &Route) {
         let rule = u32::try_from(self.rules.len()).expect("a file of 1 MiB holds fewer routes");
-        self.rules.push(Rule::new(route, loads));
+        self.rules.push(Rule::new(route));
         let owners: Vec<Owner> = match &route.when.accounts {
             Accounts::All => Vec::new(),
             Accounts::Named(ids) => ids.iter().map(|id| Owner::Account(*id)).collect(),

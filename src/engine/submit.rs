@@ -8,7 +8,7 @@ use super::context::Context;
 use super::event::{EndReason, SubmitError};
 use super::message::SubmitInfo;
 use super::parts::Part;
-use super::router::{Pick, Query, significant};
+use super::router::{Query, significant};
 use super::session::SessionState;
 use super::slab::Key;
 use crate::config::{self, UnrequestedReceipts};
@@ -110,7 +110,7 @@ impl Account {
         self.counts.segments += u64::from(segments);
         let part = Part::read(&view);
         let affinity = part.as_ref().map_or(0, Part::affinity);
-        let pick = if affinity == 0 { Pick::Any(cx.random.draw()) } else { Pick::Part(affinity) };
+        let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
         let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };

@@ -192,8 +192,10 @@ fn a_submit_without_a_required_tlv_goes_to_a_carrier_that_needs_none_or_is_refus
 
     let mut stage = Stage::with("dlt", "dlt");
     stage.acme.refused(&with_receipt("unregistered"), RMISSINGOPTPARAM);
-    for link in &mut stage.links {
+    for (link, carrier) in stage.links.iter_mut().zip(["north", "south"]) {
         link.expect_quiet();
+        let series = format!("trunkline_carrier_unfit_total{{carrier=\"{carrier}\"}}");
+        stage.gateway.wait_for_metric(&series, |count| count == 1.0);
     }
     assert_eq!(stage.accepted(&registered, "1").0, registered);
 }

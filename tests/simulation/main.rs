@@ -88,6 +88,7 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         (Plant::AddressesForgotten, "not what its customer knows"),
         (Plant::JournalIgnored, "never delivered"),
         (Plant::EarlyNotJoined, "never delivered"),
+        (Plant::UnroutedLost, "never delivered"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {

@@ -7,15 +7,6 @@ use crate::config::{CarrierId, Choose, MobileNetwork, NetworkCondition, Pattern,
 use crate::engine::loads::Loads;
 use crate::engine::time::Instant;
 
-/// What draws among the carriers of a rule.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Pick {
-    /// A random number.
-    Any(u64),
-    /// What the parts of one message have in common: all are given the same carrier, whatever its load.
-    Part(u32),
-}
-
 /// Which rule decided and which of its carriers have been tried; kept with the submit until it is settled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RouteChoice {
@@ -23,7 +14,6 @@ pub struct RouteChoice {
     /// The first to try is one of these two, the less loaded one.
     first: u8,
     or_first: u8,
-    by_load: bool,
     /// One of them has been tried.
     is_begun: bool,
     /// A bit for each carrier of the rule that is not to be tried, or not again.
@@ -39,8 +29,8 @@ pub(super) struct Rule {
     carriers: Vec<CarrierId>,
     /// A bit for each that takes no new message; never all of them.
     draining: u64,
-    /// Running sums of the weights, or of the capacities; empty when the order is fixed.
-    sums: Vec<u64>,
+    /// Running sums of the weights; empty when nothing is weighed.
+    weights: Vec<u64>,
 }
 
 /// What few rules ask for.
@@ -51,21 +41,17 @@ struct Further {
 }
 
 impl Rule {
-    pub(super) fn new(route: &Route, loads: &Loads) -> Self {
+    pub(super) fn new(route: &Route) -> Self {
         let mut targets = route.to.clone();
         if route.choose == Choose::Weight {
             targets.sort_by_key(|target| std::cmp::Reverse(target.weight));
         }
         let mut sum = 0;
-        let sums = targets.iter().map(|target| {
-            sum += match target.weight {
-                Some(0) => 0,
-                Some(weight) => u64::from(weight),
-                None => loads.capacity(target.carrier),
-            };
+        let weights = targets.iter().filter_map(|target| target.weight).map(|weight| {
+            sum += u64::from(weight);
             sum
         });
-        let sums = if route.choose == Choose::Order { Vec::new() } else { sums.collect() };
+        let weights = if route.choose == Choose::Weight { weights.collect() } else { Vec::new() };
         let bit = |(at, is_draining): (usize, bool)| u64::from(is_draining) << at;
         let draining = targets.iter().map(|target| target.is_draining()).enumerate().map(bit).sum();
         let (data_coding, network) = (route.when.data_coding.clone(), route.when.network.clone());
@@ -75,7 +61,7 @@ impl Rule {
             choose: route.choose,
             carriers: targets.iter().map(|target| target.carrier).collect(),
             draining,
-            sums,
+            weights,
         }
     }
 
@@ -94,39 +80,20 @@ impl Rule {
             && further.network.as_ref().is_none_or(|network| network.is_met_by(network_of_destination()))
     }
 
-    pub(super) fn choose(&self, rule: u32, pick: Pick) -> RouteChoice {
-        let same = |at| (at, at);
-        let (first, or_first) = match (self.choose, pick) {
-            (Choose::Order, Pick::Any(_) | Pick::Part(_)) => same((!self.draining).trailing_zeros() as usize),
-            (Choose::LeastLoaded, Pick::Any(pick)) => self.two_of(pick),
-            (Choose::Weight, Pick::Any(pick)) => same(self.by_sums(pick)),
-            (Choose::Weight | Choose::LeastLoaded, Pick::Part(pick)) => same(self.by_sums(pick.into())),
+    pub(super) fn choose(&self, rule: u32, pick: u64) -> RouteChoice {
+        let (first, or_first) = match self.choose {
+            Choose::Order => {
+                let first = (!self.draining).trailing_zeros() as usize;
+                (first, first)
+            }
+            Choose::Weight => {
+                let pick = self.weights.last().and_then(|total| pick.checked_rem(*total)).unwrap_or(0);
+                let first = self.weights.iter().position(|sum| pick < *sum).unwrap_or(0);
+                (first, first)
+            }
+            Choose::LeastLoaded => self.two_of(pick),
         };
-        let by_load = self.choose == Choose::LeastLoaded && matches!(pick, Pick::Any(_));
-        RouteChoice {
-            rule,
-            first: first as u8,
-            or_first: or_first as u8,
-            by_load,
-            is_begun: false,
-            tried: self.draining,
-        }
-    }
-
-    pub(super) fn next_carrier(&self, choice: &mut RouteChoice, loads: &Loads, now: Instant) -> Option<CarrierId> {
-        let untried = (0..self.carriers.len()).filter(|at| choice.tried & 1 << at == 0);
-        let load = |at: &usize| loads.of(self.carriers[*at], now);
-        let at = if !choice.is_begun {
-            let (first, other) = (usize::from(choice.first), usize::from(choice.or_first));
-            if first != other && load(&other) < load(&first) { other } else { first }
-        } else if choice.by_load {
-            untried.min_by_key(load)?
-        } else {
-            untried.min()?
-        };
-        choice.is_begun = true;
-        choice.tried |= 1 << at;
-        self.carriers.get(at).copied()
+        RouteChoice { rule, first: first as u8, or_first: or_first as u8, is_begun: false, tried: self.draining }
     }
 
     pub(super) fn begin_with(&self, choice: &mut RouteChoice, carrier: CarrierId) {
@@ -143,22 +110,33 @@ impl Rule {
         is_untried
     }
 
-    fn position(&self, carrier: CarrierId) -> Option<usize> {
-        self.carriers.iter().position(|at| *at == carrier)
+    pub(super) fn next_carrier(&self, choice: &mut RouteChoice, loads: &Loads, now: Instant) -> Option<CarrierId> {
+        let load = |at: &usize| loads.of(self.carriers[*at], now);
+        let mut untried = (0..self.carriers.len()).filter(|at| choice.tried & 1 << at == 0);
+        let at = if !choice.is_begun {
+            let (first, other) = (usize::from(choice.first), usize::from(choice.or_first));
+            if first != other && load(&other) < load(&first) { other } else { first }
+        } else if self.choose == Choose::LeastLoaded {
+            untried.min_by_key(load)?
+        } else {
+            untried.next()?
+        };
+        choice.is_begun = true;
+        choice.tried |= 1 << at;
+        self.carriers.get(at).copied()
     }
 
-    fn by_sums(&self, pick: u64) -> usize {
-        let pick = self.sums.last().and_then(|total| pick.checked_rem(*total)).unwrap_or(0);
-        self.sums.iter().position(|sum| pick < *sum).unwrap_or(0)
+    fn position(&self, carrier: CarrierId) -> Option<usize> {
+        self.carriers.iter().position(|at| *at == carrier)
     }
 
     /// Two different ones that are not draining, when there are two.
     fn two_of(&self, pick: u64) -> (usize, usize) {
         let count = (self.carriers.len() - self.draining.count_ones() as usize).max(1);
-        let first = pick as u32 as usize % count;
+        let first = pick as usize % count;
         let other = match count {
             1 => first,
-            _ => (first + 1 + (pick >> 32) as usize % (count - 1)) % count,
+            _ => (first + 1 + pick as usize / count % (count - 1)) % count,
         };
         let open = |nth| (0..self.carriers.len()).filter(|at| self.draining & 1 << at == 0).nth(nth).unwrap_or(0);
         (open(first), open(other))

@@ -48,23 +48,23 @@ impl Stage {
     }
 
     /// The carriers that would be tried, one after the other.
-    fn order(&self, query: &Query<'_>, pick: Pick) -> Vec<u16> {
+    fn order(&self, query: &Query<'_>, pick: u64) -> Vec<u16> {
         let Some(mut choice) = self.table.choose(query, pick) else { return Vec::new() };
         std::iter::from_fn(|| self.table.next_carrier(&mut choice, &self.loads, self.now)).map(|id| id.0).collect()
     }
 
     fn carriers(&self, account: &str, destination: &str) -> Vec<u16> {
-        self.order(&self.query(account, destination, "ACME", 0), Pick::Any(0))
+        self.order(&self.query(account, destination, "ACME", 0), 0)
     }
 
     /// The position of the rule that decides for `acme`.
     fn rule(&self, destination: &str, source: &str, data_coding: u8) -> Option<u32> {
         let query = self.query("acme", destination, source, data_coding);
-        self.table.choose(&query, Pick::Any(0)).map(|choice| choice.rule)
+        self.table.choose(&query, 0).map(|choice| choice.rule)
     }
 
     fn order_of(&self, pick: u64) -> Vec<u16> {
-        self.order(&self.query("acme", "1", "", 0), Pick::Any(pick))
+        self.order(&self.query("acme", "1", "", 0), pick)
     }
 
     fn send(&mut self, carrier: u16, count: usize) {
@@ -161,6 +161,64 @@ fn a_rule_for_a_country_decides_in_its_place_among_the_others() {
 }
 
 #[test]
+fn an_explanation_says_what_the_table_does() {
+    let stage = stage(
+        "  - { when: { destination: [4917*, 44], account: [zeta, bulk], source: [x*, 1] }, to: c0 }\n  \
+         - { when: { mcc: 262, mnc: [1, 3], data_coding: 0..3 }, to: c1 }\n  \
+         - { when: { group: retail, network: [vodafone, ee] }, to: c2 }\n  - { when: { mcc: [234, 262], group: retail }, to: c3 }\n  \
+         - { when: { destination: \"49*\", mcc: 262 }, to: c4 }\n  - { when: { account: bulk, destination: [\"*\", 44] }, to: c0 }\n",
+    );
+    let mut decided = std::collections::BTreeMap::new();
+    for account in ["acme", "zeta", "bulk"] {
+        for destination in ["4917012", "+4917012", "004917", "4915999", "49151", "49", "44", "447700900", "1", "x", ""]
+        {
+            for source in ["xy", "1", "", "+1"] {
+                for data_coding in [0, 3, 4, 255] {
+                    let query = stage.query(account, destination, source, data_coding);
+                    let route = stage.table.choose(&query, 0).map(|choice| choice.rule as usize);
+                    assert_eq!(explain(&stage.config, &query).route, route, "{query:?}");
+                    *decided.entry(route).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+    let seen: Vec<_> = decided.keys().copied().collect();
+    assert_eq!(seen, [None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5)]);
+}
+
+#[test]
+fn an_explanation_names_what_was_missed_and_the_carriers_in_order() {
+    let stage = stage(
+        "  - { when: { group: retail }, to: c0 }\n  - { when: { account: acme }, to: c0 }\n  - { when: { destination: 44 }, to: c0 }\n  \
+         - { when: { source: 1 }, to: c0 }\n  - { when: { data_coding: 8 }, to: c0 }\n  - { when: { mcc: 234 }, to: c0 }\n  \
+         - { when: { data_coding: 0 }, to: [{ carrier: c1, weight: 1 }, { carrier: c2, weight: 0 }, { carrier: c3, weight: 3 }] }\n  \
+         - { when: { data_coding: 1 }, to: [c1, c2], choose: least_loaded }\n  \
+         - { when: { data_coding: 2 }, to: [c2, { carrier: c3, weight: 0 }] }\n  - { when: { data_coding: 3 }, to: [c2, c3] }\n",
+    );
+    let text = |coding| explain(&stage.config, &stage.query("bulk", "+4915100", "ACME", coding)).text;
+    let expected = "\
+network: mcc 262 mnc 01 Telekom Deutschland
+routes[0] is for another group: from group retail -> c0
+routes[1] is for another account: from acme -> c0
+routes[2] is for another destination: to 44 -> c0
+routes[3] is for another source: sent as 1 -> c0
+routes[4] is for another data_coding: data_coding 0x08 -> c0
+routes[5] is for another network: to mcc 234 -> c0
+routes[6] decides: data_coding 0x00 -> c1 (1) or c2 (draining) or c3 (3)
+first one drawn with these chances, then the others in this order: c3 75.0 %, c1 25.0 %
+";
+    assert_eq!(text(0), expected);
+    for (coding, last) in [
+        (1, "first the less loaded of two drawn from these, then the others by load: c1, c2"),
+        (2, "only one carrier: c2"),
+        (3, "tried in this order: c2, c3"),
+        (4, "no route matches: refused with ESME_RINVDSTADR"),
+    ] {
+        assert_eq!(text(coding).lines().last(), Some(last));
+    }
+}
+
+#[test]
 fn weights_choose_the_first_try_and_the_rest_follow_by_weight() {
     let stage =
         stage("  - to: [{ carrier: c0, weight: 20 }, { carrier: c1, weight: 70 }, { carrier: c2, weight: 10 }]\n");
@@ -180,11 +238,9 @@ fn a_weight_of_0_takes_nothing_however_the_others_are_chosen() {
     ] {
         let stage = stage(&format!("  - {{ to: {to}, choose: {choose} }}\n"));
         for pick in 0..100 {
-            for pick in [Pick::Any(pick << 31 | pick), Pick::Part(pick as u32)] {
-                let mut tried = stage.order(&stage.query("acme", "1", "", 0), pick);
-                tried.sort_unstable();
-                assert_eq!(tried, [1, 2], "{choose}");
-            }
+            let mut tried = stage.order_of(pick);
+            tried.sort_unstable();
+            assert_eq!(tried, [1, 2], "{choose}");
         }
     }
     let alone = stage("  - { to: [c3, { carrier: c0, weight: 0 }], choose: least_loaded }\n");
@@ -194,7 +250,7 @@ fn a_weight_of_0_takes_nothing_however_the_others_are_chosen() {
 #[test]
 fn what_was_begun_at_a_carrier_goes_on_there_whatever_its_weight_and_is_offered_it_once() {
     let stage = stage("  - { to: [{ carrier: c0, weight: 0 }, c1, c2] }\n");
-    let choose = || stage.table.choose(&stage.query("acme", "1", "", 0), Pick::Any(0)).unwrap();
+    let choose = || stage.table.choose(&stage.query("acme", "1", "", 0), 0).unwrap();
     let rest = |choice: &mut RouteChoice| -> Vec<u16> {
         std::iter::from_fn(|| stage.table.next_carrier(choice, &stage.loads, stage.now)).map(|id| id.0).collect()
     };
@@ -265,16 +321,34 @@ fn a_carrier_without_a_link_is_not_the_least_loaded_for_a_second() {
 }
 
 #[test]
-fn parts_of_one_message_go_the_same_way_whatever_the_load() {
-    let mut stage = stage("  - { to: [c0, c1, c3], choose: least_loaded }\n");
-    let query = |stage: &Stage, part| stage.order(&stage.query("acme", "1", "", 0), Pick::Part(part));
-    let before: Vec<_> = (0..4200).map(|part| query(&stage, part)).collect();
-    stage.send(0, 150);
-    stage.send(3, 19);
-    let after: Vec<_> = (0..4200).map(|part| query(&stage, part)).collect();
-    assert_eq!(before, after);
-    // In proportion to what each may have out: 200, 200 and 20.
-    for (carrier, share) in [(0, 2000), (1, 2000), (3, 200)] {
-        assert_eq!(before.iter().filter(|order| order[0] == carrier).count(), share);
+fn a_part_begins_where_the_others_went_also_with_weight_0() {
+    for (choose, begun, expected) in [
+        ("order", 0, &[0, 1, 2, 3][..]),
+        ("order", 1, &[1, 2, 3]),
+        ("order", 3, &[3, 1, 2]),
+        ("least_loaded", 0, &[0, 1, 3, 2]),
+        ("least_loaded", 1, &[1, 3, 2]),
+        ("least_loaded", 2, &[2, 1, 3]),
+        ("order", 4, &[1, 2, 3]),
+    ] {
+        let mut stage = stage(&format!("  - {{ to: [{{ carrier: c0, weight: 0 }}, c1, c2, c3], choose: {choose} }}\n"));
+        stage.send(2, 150);
+        let mut choice = stage.table.choose(&stage.query("acme", "1", "", 0), 1).unwrap();
+        stage.table.begin_with(&mut choice, CarrierId(begun));
+        let next = || stage.table.next_carrier(&mut choice, &stage.loads, stage.now);
+        let tried: Vec<u16> = std::iter::from_fn(next).map(|id| id.0).collect();
+        assert_eq!(tried, expected, "{choose} {begun}");
     }
+}
+
+#[test]
+fn parts_of_one_message_draw_the_same_two() {
+    let stage = stage("  - { to: [c0, c1, c2, c3], choose: least_loaded }\n");
+    let mut pairs = std::collections::BTreeMap::new();
+    for part in 1..=4800_u32 {
+        let draw = || stage.table.choose(&stage.query("acme", "1", "", 0), part.into());
+        assert_eq!(draw(), draw());
+        *pairs.entry(stage.order_of(part.into())[0]).or_insert(0) += 1;
+    }
+    assert_eq!(pairs.into_values().collect::<Vec<_>>(), [1200; 4]);
 }

@@ -2,6 +2,8 @@
 
 mod crashes;
 mod lies;
+mod mo;
+mod orders;
 mod parts;
 mod receipts;
 mod replay;
