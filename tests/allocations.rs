@@ -98,6 +98,15 @@ fn a_cycle_whose_submit_is_rewritten_allocates_nothing_once_warm() {
 }
 
 #[test]
+fn a_cycle_of_a_part_whose_reference_is_remapped_allocates_nothing_once_warm() {
+    let mut stage = Stage::new(1, 0, 1, "default");
+    stage.submit.extend_from_slice(b"\x02\x0C\0\x02\0\x07\x02\x0E\0\x01\x02\x02\x0F\0\x01\x01");
+    let length = stage.submit.len() as u32;
+    stage.submit[..4].copy_from_slice(&length.to_be_bytes());
+    expect_none_with(stage);
+}
+
+#[test]
 fn the_allocator_does_count() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(1)))), 1);
 }
@@ -379,7 +388,7 @@ smpp: {{ listen: "127.0.0.1:1" }}
 accounts: {{ acme: {{ password: secret, shard: {account_home}, delivery_window: 100 }} }}
 carriers:
   north: {{ connect: "127.0.0.1:2", system_id: us, password: secret, links: 1, window: 100, shard: {carrier_home},
-           profile: {profile} }}
+           remap_references: true, profile: {profile} }}
 profiles:
   odd: {{ submits: {{ service_type: CMT, data_coding: {{ 0: 1 }}, tlvs: {{ drop: 0x1500, add: {{ 0x1402: text }} }} }} }}
 routes: [{{ to: north }}]
