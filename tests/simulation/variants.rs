@@ -61,8 +61,16 @@ pub(crate) fn draw_variant(text: &str, base: &Config, rng: &mut Rng) -> String {
 
 /// Nobody is named for any MO.
 pub(crate) fn without_mo_rules(text: &str) -> String {
-    let rules = text.split_once("\nmo:\n").map_or(text, |(before, _)| before);
-    format!("{rules}\nmo:\n")
+    let mut is_rule = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        is_rule = line.starts_with(' ') && (is_rule || kept.ends_with("\nmo:\n"));
+        if !is_rule {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 fn pinned(line: &str, pin: Option<usize>) -> String {
