@@ -205,6 +205,7 @@ family! {
         in_doubt = "trunkline_carrier_in_doubt_total", "Submits whose outcome was never learnt.";
         retried_in_doubt = "trunkline_carrier_retried_in_doubt_total", "Submits put back to be sent again although the carrier may have accepted them.";
         rerouted = "trunkline_carrier_rerouted_total", "Submits that moved on to the next carrier.";
+        unfit = "trunkline_carrier_unfit_total", "Submits not sent, for the profile could not make them what the carrier takes.";
         late_answers = "trunkline_carrier_late_answers_total", "Answers that came after our timeout.";
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
@@ -222,6 +223,7 @@ family! {
     gauges {
         links_bound = "trunkline_links_bound", "Links bound.";
         links_configured = "trunkline_links_configured", "Links there should be.";
+        links_withheld = "trunkline_links_withheld", "Links nothing is submitted on by order: paused, draining or stopped.";
         queued = "trunkline_carrier_queued", "Submits that wait for the carrier's rate or window.";
         outstanding = "trunkline_carrier_outstanding", "Submits sent and not yet answered.";
         correlations = "trunkline_correlations", "Submits whose receipt may still come.";

@@ -133,6 +133,14 @@ impl Correlations {
         found
     }
 
+    /// The only entry under this fingerprint of which that holds.
+    pub fn find_only(&self, fingerprint: u64, holds: impl Fn(&Correlation) -> bool) -> Option<Correlation> {
+        let table = &self.tables[self.table_index(fingerprint)];
+        let mut all =
+            table.iter_hash(fingerprint).filter(|entry| entry.fingerprint == fingerprint && holds(entry)).copied();
+        all.next().filter(|_| all.next().is_none())
+    }
+
     /// The entry with this id of ours, when its record lies in this segment: it is to lie elsewhere.
     pub fn find_in(&mut self, fingerprint: u64, id: MessageId, segment: u16) -> Option<&mut Correlation> {
         let same = |entry: &Correlation| entry.fingerprint == fingerprint && entry.id == id && entry.segment == segment;

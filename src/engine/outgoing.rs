@@ -7,6 +7,7 @@ use ahash::AHashMap;
 
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
+use super::correlation::Correlation;
 use super::message::SubmitInfo;
 use super::router::significant;
 use super::submit::hash_digits;
@@ -62,6 +63,15 @@ impl Carrier {
         let mut octets = self.spare.pop().unwrap_or_default();
         edit::write(body, &view, &edits, &mut octets);
         Ok(Outgoing { body: octets, is_readdressed })
+    }
+
+    /// Which of several submits under one id the customer sent to this handset. Receipts may bring the number as it was before it
+    /// was rewritten to the carrier's taste.
+    pub(super) fn sent_to(&self, handset: &[u8], any: &Correlation) -> Option<Correlation> {
+        self.correlations.find_only(any.fingerprint, |entry| {
+            let destination = edit::destination(self.readdressed.addresses(entry.id));
+            destination.is_some_and(|destination| significant(destination) == significant(handset))
+        })
     }
 }
 
@@ -125,7 +135,8 @@ fn readdress(rules: &AddressRules, came: Address<'_>) -> Option<FittedAddress> {
     let (ton, npi) = match shape {
         Shape::Alphanumeric => mark(rules.alphanumeric),
         Shape::Short => mark(rules.short),
-        Shape::National | Shape::International => mark(rules.number),
+        Shape::National => mark(rules.national),
+        Shape::International => mark(rules.number),
     };
     let (prefix, number) = match rules.format {
         _ if shape != Shape::International => (&b""[..], digits),
@@ -141,7 +152,7 @@ fn readdress(rules: &AddressRules, came: Address<'_>) -> Option<FittedAddress> {
 enum Shape {
     Alphanumeric,
     Short,
-    /// Begins with a 0 that is no part of `00`: no country's code does.
+    /// Begins with a 0 that is no part of `00`.
     National,
     International,
 }

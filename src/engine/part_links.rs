@@ -1,7 +1,8 @@
 //! The parts of one message, at their carrier's home: they leave on one link.
 //!
 //! The first part that leaves takes any link, the others its own: when that has no room they wait for it, aside, so that nothing
-//! behind them waits too. When the connection is gone, what is left of the message goes by another.
+//! behind them waits too. When the connection is gone, or has had no room for `queue_wait`, what is left of the message goes by
+//! another.
 
 use std::time::Duration;
 
@@ -55,6 +56,12 @@ impl Carrier {
             }
         }
         self.link_with_room().map_or(Way::None, Way::Link)
+    }
+
+    /// Another link for a part that waited too long for its own: a message over two links is better than over two carriers.
+    pub(super) fn way_out(&mut self, info: &SubmitInfo, now: Instant) -> Option<usize> {
+        let link = if info.affinity == 0 { None } else { self.link_with_room() }?;
+        self.pace.take(info.segments.into(), now).is_ok().then_some(link)
     }
 
     /// A part leaves on a link: the others of its message follow.

@@ -5,8 +5,8 @@
 //! would not go to any more. What happens when the carrier cannot take one of them:
 //!
 //! - **Nothing of the message was accepted there.** Without a link bound, the message moves: what comes back follows the first
-//!   that did. When one part is refused, or found no room, and others are still under way there, it goes on alone: they may
-//!   be accepted yet.
+//!   that did. A part that found no room while others are under way there is offered once more: they may have been let in
+//!   because of it. One that is refused goes on alone: the others may be accepted yet.
 //! - **A part was accepted there** (or may have been). For want of a link or of room the rest waits there for `queue_wait`,
 //!   which bridges a reconnect. A part that the carrier refuses is not offered again: more of the same rarely helps.
 //! - **Then it goes elsewhere rather than be refused.** A refusal costs the customer the message: he sends all of it again,
@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::message::{Outcome, ReturnReason};
 use super::recent::Recent;
-use super::router::{RouteChoice, RouteTable};
+use super::router::RouteChoice;
 use super::submit::hash_octets;
 use super::time::Instant;
 use crate::config::CarrierId;
@@ -169,11 +169,11 @@ impl Messages {
         let next = self.returned(part, reason, cx.now);
         let carrier = match next {
             Next::Waits => from,
-            Next::Follows(carrier) => follow(cx.routes, choice, carrier)?,
-            Next::Moves | Next::Alone => cx.routes.next_carrier(choice)?,
+            Next::Follows(carrier) => follow(choice, carrier, cx)?,
+            Next::Moves | Next::Alone => cx.routes.next_carrier(choice, cx.loads, cx.now)?,
             Next::Leaves => {
                 let keeps = |carrier: &CarrierId| !cx.config.carrier(*carrier).remap_references;
-                cx.routes.next_carrier(choice).filter(|next| keeps(next) && keeps(&from))?
+                cx.routes.next_carrier(choice, cx.loads, cx.now).filter(|next| keeps(next) && keeps(&from))?
             }
         };
         Some((carrier, self.go(part, carrier, next == Next::Moves, cx.now)))
@@ -209,10 +209,20 @@ impl Messages {
         }
         message.at_carrier -= u8::from(part.is_counted).min(message.at_carrier);
         part.is_counted = false;
+        let has_others = message.at_carrier > 0;
+        let may_wait = match reason {
+            ReturnReason::NotBound => message.is_held,
+            // What came behind it may have been let in because of it.
+            ReturnReason::QueueFull => message.is_held || has_others,
+            ReturnReason::Refused(_) => false,
+        };
         match reason {
-            ReturnReason::NotBound | ReturnReason::QueueFull if message.is_held && !part.has_waited => Next::Waits,
+            _ if may_wait && !part.has_waited => {
+                part.has_waited = true;
+                Next::Waits
+            }
             _ if message.is_held => Next::Leaves,
-            ReturnReason::QueueFull | ReturnReason::Refused(_) if message.at_carrier > 0 => Next::Alone,
+            ReturnReason::QueueFull | ReturnReason::Refused(_) if has_others => Next::Alone,
             ReturnReason::NotBound | ReturnReason::QueueFull | ReturnReason::Refused(_) => Next::Moves,
         }
     }
@@ -268,15 +278,8 @@ impl Message {
 }
 
 /// The rest of the part's way begins with this carrier, when it has not been there.
-fn follow(routes: &RouteTable, choice: &mut RouteChoice, carrier: CarrierId) -> Option<CarrierId> {
-    let mut ahead = *choice;
-    while let Some(next) = routes.next_carrier(&mut ahead) {
-        if next == carrier {
-            *choice = ahead;
-            return Some(carrier);
-        }
-    }
-    routes.next_carrier(choice)
+fn follow(choice: &mut RouteChoice, carrier: CarrierId, cx: &Context<'_>) -> Option<CarrierId> {
+    if cx.routes.take(choice, carrier) { Some(carrier) } else { cx.routes.next_carrier(choice, cx.loads, cx.now) }
 }
 
 #[cfg(test)]

@@ -15,12 +15,11 @@ use super::submit::hash_digits;
 use super::time::Instant;
 use crate::metrics::ReceiptOutcome;
 use crate::smpp::command::{CommandId, CommandStatus};
-use crate::smpp::edit;
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id::{CarrierIdFormat, NormalizedId, normalize};
 use crate::smpp::receipt::{self, Receipt};
 use crate::smpp::view::SmView;
-use crate::smpp::{data_sm, pdu};
+use crate::smpp::{data_sm, edit, pdu};
 
 /// A receipt or MO handed to its account's home.
 #[derive(Debug)]
@@ -29,6 +28,14 @@ pub struct InHand {
     /// The entry it matched; put back when the account has no room. `None` for MO.
     pub(super) entry: Option<Correlation>,
     pub(super) is_final: bool,
+}
+
+impl InHand {
+    /// Whether it came on this connection, where its answer is awaited.
+    #[must_use]
+    pub fn came_on(&self, link: Option<Key>) -> bool {
+        matches!(self.from, From::Link(request) if Some(request.connection) == link)
+    }
 }
 
 /// Whom to tell when it is durable.
@@ -161,7 +168,8 @@ impl Carrier {
     /// Offers acknowledged receipts again whose account had no room.
     pub(super) fn retry_refused(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
-        if self.refused.iter().all(|refused| refused.retry_at > now) {
+        // In the order of their times.
+        if self.refused.first().is_none_or(|refused| refused.retry_at > now) {
             return;
         }
         for refused in std::mem::take(&mut self.refused) {
@@ -202,9 +210,9 @@ impl Carrier {
         let entry = match found {
             Found::None => return self.handle_unmatched(from, body, fingerprints, receipt, cx),
             Found::One(entry) => entry,
-            Found::Ambiguous(entry) => {
+            Found::Ambiguous(newest) => {
                 self.counts.duplicate_ids += 1;
-                entry
+                self.sent_to(view.source.digits, &newest).unwrap_or(newest)
             }
         };
         let is_final = cx.config.carrier(self.id).profile.receipts.is_final(receipt.state);
@@ -253,15 +261,8 @@ impl Carrier {
         let (carrier, key, born, before) = (self.id, cx.issue_key(), cx.unix_seconds(), self.unanswered.next());
         let octets = cx.out.record_bytes.add(body);
         let place = cx.out.append(Record::Early { carrier, key, born, before, body: octets });
-        self.early.park(Early {
-            key,
-            born,
-            place,
-            fingerprints,
-            before,
-            body: body.to_vec(),
-            addresses: Box::default(),
-        });
+        let (body, addresses) = (body.to_vec(), Box::default());
+        self.early.park(Early { key, born, place, fingerprints, before, body, addresses });
         let acknowledge = ShardMessage::Acknowledge { carrier: self.id, request };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(acknowledge);

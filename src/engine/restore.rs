@@ -162,7 +162,8 @@ impl Carrier {
             let fingerprint = self.correlations.fingerprint(normalize(id, format));
             match self.correlations.find(fingerprint, destination) {
                 Found::None => None,
-                Found::One(entry) | Found::Ambiguous(entry) => Some(entry),
+                Found::One(entry) => Some(entry),
+                Found::Ambiguous(newest) => Some(self.sent_to(view.source.digits, &newest).unwrap_or(newest)),
             }
         })
     }

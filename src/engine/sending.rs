@@ -14,7 +14,7 @@ use super::parts::Claim;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
-use crate::config::{AccountId, CarrierState};
+use crate::config::AccountId;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::{self, HEADER_LEN};
 
@@ -26,7 +26,7 @@ impl Carrier {
     pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
-        if config.state != CarrierState::Active || !is_bound && claim != Claim::Held {
+        if !is_bound && claim != Claim::Held {
             return self.give_back(&info, (ReturnReason::NotBound, is_doubtful), body, cx);
         }
         if !cx.has_room {
@@ -34,8 +34,11 @@ impl Carrier {
         }
         let outgoing = match self.outgoing(body, &mut info, cx) {
             Ok(outgoing) => outgoing,
-            // Another carrier may take it as it is.
-            Err(status) => return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx),
+            Err(status) => {
+                // Another carrier may take it as it is.
+                self.counts.unfit += 1;
+                return self.give_back(&info, (ReturnReason::Refused(status), is_doubtful), body, cx);
+            }
         };
         if self.queue.is_empty()
             && let Way::Link(link) = self.way(&info, cx.now)
@@ -146,6 +149,8 @@ impl Carrier {
         for pending in self.queue.take(|pending| pending.give_up_at() <= cx.now) {
             if pending.info.deadline <= cx.now {
                 self.settle(pending, Outcome::Failed(SubmitError::Expired), cx);
+            } else if let Some(link) = self.way_out(&pending.info, cx.now) {
+                self.forward(link, pending, cx);
             } else {
                 self.return_pending(pending, ReturnReason::QueueFull, cx);
             }

@@ -135,6 +135,13 @@ pub fn addresses<'a>(body: &'a [u8], view: &SmView<'_>) -> &'a [u8] {
     &body[fields.source_at..fields.behind_addresses]
 }
 
+/// The destination's digits in what `addresses` returned.
+#[must_use]
+pub fn destination(addresses: &[u8]) -> Option<&[u8]> {
+    let (_, destination) = addresses.split_at_checked(address_len(addresses)?)?;
+    destination.get(KIND..)?.strip_suffix(&[0])
+}
+
 /// Gives a receipt, whose body begins at `at`, the addresses of the submit it tells of, which are turned around there. What is
 /// no body with two addresses stays as it is.
 pub fn give_back(addresses: &[u8], out: &mut Vec<u8>, at: usize) {

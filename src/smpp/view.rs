@@ -118,6 +118,16 @@ impl<'a> SmView<'a> {
         }
     }
 
+    /// The text without its user data header.
+    #[must_use]
+    pub fn text_behind_header(&self) -> &'a [u8] {
+        let text = self.text();
+        match text.split_first() {
+            Some((len, rest)) if self.has_udh() => rest.get(usize::from(*len)..).unwrap_or_default(),
+            _ => text,
+        }
+    }
+
     /// Where `text` starts in the body.
     #[must_use]
     pub fn text_at(&self) -> Option<usize> {

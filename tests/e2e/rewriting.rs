@@ -88,7 +88,7 @@ fn odd_pair() -> (Vec<u8>, Vec<u8>) {
         [&b"\0\x01\x011000\0\x01\x014915100000001\0\0\0\0\0\0"[..], &tail(0), b"\x15\x42\x00\x01d\x00\x05\x00\x00"]
             .concat();
     let sent = [
-        &b"CMT\0\x05\x00ACME\0\x01\x01+4915100000001\0\0\0\0\0000001000000000R\0"[..],
+        &b"CMT\0\x05\x00ACME\0\x01\x01+4915100000001\0\0\0\0\x00000001000000000R\0"[..],
         &tail(1),
         b"\x00\x05\x00\x00\x14\x02\x00\x02\x00\xFF",
     ]
@@ -192,8 +192,10 @@ fn a_submit_without_a_required_tlv_goes_to_a_carrier_that_needs_none_or_is_refus
 
     let mut stage = Stage::with("dlt", "dlt");
     stage.acme.refused(&with_receipt("unregistered"), RMISSINGOPTPARAM);
-    for link in &mut stage.links {
+    for (link, carrier) in stage.links.iter_mut().zip(["north", "south"]) {
         link.expect_quiet();
+        let series = format!("trunkline_carrier_unfit_total{{carrier=\"{carrier}\"}}");
+        stage.gateway.wait_for_metric(&series, |count| count == 1.0);
     }
     assert_eq!(stage.accepted(&registered, "1").0, registered);
 }

@@ -53,6 +53,21 @@ fn is_whole(smsc_flags: &[&str], north: &str, load_flags: &[&str]) {
 }
 
 #[test]
+fn the_parts_of_a_long_message_come_on_one_connection() {
+    for concat in ["udh8", "udh16", "sar"] {
+        let flags = ["--parts", "3", "--concat", concat];
+        let (load, smsc) = load_through(&[], "window: 10", &flags);
+        assert_eq!(load["accepted"], COUNT, "{load:#}");
+        let long = [("parts", COUNT), ("messages", COUNT.div_ceil(3)), ("messages_split", 0)];
+        for (what, count) in long {
+            assert_eq!(smsc["long"][what], count, "{concat}: {smsc:#}");
+        }
+        // The last message is cut short by the count.
+        assert_eq!(smsc["long"]["messages_incomplete"], 1, "{concat}: {smsc:#}");
+    }
+}
+
+#[test]
 fn receipts_before_their_answers_all_come_back() {
     is_whole(&["--receipts", "before"], "", &[]);
 }
@@ -60,6 +75,11 @@ fn receipts_before_their_answers_all_come_back() {
 #[test]
 fn receipts_on_another_link_all_come_back() {
     is_whole(&["--receipt-link", "other"], "", &["--mode", "split"]);
+}
+
+#[test]
+fn receipts_as_data_sm_all_come_back() {
+    is_whole(&["--receipts-as", "data_sm", "--receipts", "0..20ms"], "", &[]);
 }
 
 #[test]

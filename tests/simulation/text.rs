@@ -4,6 +4,7 @@ use trunkline::smpp::command::SequenceNumber;
 use trunkline::smpp::frame::HEADER_LEN;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::receipt::{MessageState, StandardText, write_standard};
+use trunkline::smpp::segment::Mark;
 use trunkline::smpp::view::{Address, SmView, esm_class, tag};
 
 const DIGITS: usize = 8;
@@ -24,22 +25,44 @@ fn number_behind(mark: u8, body: &[u8]) -> Option<u32> {
     })
 }
 
-/// The body of a submit_sm. `part` is the reference, total and number of a part of a long message.
+/// Which part of which long message a submit is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) mark: Mark,
+    pub(crate) reference: u16,
+    pub(crate) total: u8,
+    pub(crate) number: u8,
+}
+
+impl Part {
+    /// The user data header; empty for the TLVs.
+    fn header(self) -> Vec<u8> {
+        let [high, low] = self.reference.to_be_bytes();
+        match self.mark {
+            Mark::Udh8 => vec![5, 0, 3, low, self.total, self.number],
+            Mark::Udh16 => vec![6, 8, 4, high, low, self.total, self.number],
+            Mark::Sar => Vec::new(),
+        }
+    }
+}
+
+/// The body of a submit_sm.
 pub(crate) fn submit_body(
     number: u32,
     destination: &str,
     wants_receipt: bool,
     priority: u8,
     padding: usize,
-    part: Option<(u16, u8, u8)>,
+    part: Option<Part>,
 ) -> Vec<u8> {
-    let text = format!("T{number:0DIGITS$} {}", "x".repeat(padding));
+    let header = part.map_or_else(Vec::new, Part::header);
+    let text = [&header[..], format!("T{number:0DIGITS$} {}", "x".repeat(padding)).as_bytes()].concat();
     let source = Address { ton: 5, npi: 0, digits: b"ACME" };
     let destination = Address { ton: 1, npi: 1, digits: destination.as_bytes() };
     let (reference, total, at);
     let mut tlvs: Vec<(u16, &[u8])> = Vec::new();
-    if let Some(part) = part {
-        (reference, total, at) = (part.0.to_be_bytes(), [part.1], [part.2]);
+    if let Some(part) = part.filter(|part| part.mark == Mark::Sar) {
+        (reference, total, at) = (part.reference.to_be_bytes(), [part.total], [part.number]);
         tlvs.extend([
             (tag::SAR_MSG_REF_NUM, &reference[..]),
             (tag::SAR_TOTAL_SEGMENTS, &total[..]),
@@ -49,8 +72,9 @@ pub(crate) fn submit_body(
     let message = ShortMessage {
         priority,
         registered_delivery: u8::from(wants_receipt),
+        esm_class: if header.is_empty() { 0 } else { esm_class::UDHI },
         tlvs: &tlvs,
-        ..ShortMessage::new(source, destination, text.as_bytes())
+        ..ShortMessage::new(source, destination, &text)
     };
     let mut out = Vec::new();
     pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);

@@ -61,16 +61,9 @@ pub(crate) fn draw_variant(text: &str, base: &Config, rng: &mut Rng) -> String {
 
 /// Nobody is named for any MO.
 pub(crate) fn without_mo_rules(text: &str) -> String {
-    let mut is_rule = false;
-    let mut kept = String::new();
-    for line in text.lines() {
-        is_rule = line.starts_with(' ') && (is_rule || kept.ends_with("\nmo:\n"));
-        if !is_rule {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-    }
-    kept
+    let (before, rules) = text.split_once("\nmo:\n").unwrap_or((text, ""));
+    let behind = rules.find("profiles:\n").map_or("", |at| &rules[at..]);
+    format!("{before}\nmo:\n{behind}")
 }
 
 fn pinned(line: &str, pin: Option<usize>) -> String {

@@ -82,10 +82,18 @@ fn international_numbers_begin_as_the_carrier_wants_and_others_stay() {
 
 #[test]
 fn ton_and_npi_follow_the_kind_of_address() {
-    let rules = "number: { ton: 1, npi: 1 }, alphanumeric: { ton: 5, npi: 0 }, short: { ton: 3 }, short_digits: 5";
-    for (came, ton, npi) in
-        [("491701234567", 1, 1), ("+12345", 1, 1), ("0170", 3, 7), ("12345", 3, 7), ("123456", 1, 1), ("Ab", 5, 0)]
-    {
+    let rules =
+        "number: { ton: 1, npi: 1 }, national: { ton: 2, npi: 8 }, alphanumeric: { ton: 5, npi: 0 }, short: { ton: 3 },
+                 short_digits: 5";
+    for (came, ton, npi) in [
+        ("491701234567", 1, 1),
+        ("+12345", 1, 1),
+        ("01701234567", 2, 8),
+        ("0170", 3, 7),
+        ("12345", 3, 7),
+        ("123456", 1, 1),
+        ("Ab", 5, 0),
+    ] {
         assert_eq!(destination(rules, came), (ton, npi, came.to_owned()));
     }
     assert_eq!(destination(rules, ""), (7, 7, String::new()));

@@ -163,6 +163,18 @@ fn a_part_refused_while_others_are_under_way_goes_on_alone_and_the_last_takes_th
 }
 
 #[test]
+fn a_part_without_room_is_offered_once_more_where_others_of_its_message_are() {
+    let mut messages = Messages::default();
+    let [mut first, second, mut third] = sent(&mut messages);
+    assert_eq!(messages.returned(&mut first, ReturnReason::QueueFull, at(0)), Next::Waits);
+    assert_eq!(messages.go(&mut first, NORTH, false, at(0)), Claim::Begun);
+    assert_eq!(messages.returned(&mut first, ReturnReason::QueueFull, at(5)), Next::Alone);
+    messages.settled(&second, REFUSED, at(5));
+    // It is the last there.
+    assert_eq!(messages.returned(&mut third, ReturnReason::QueueFull, at(5)), Next::Moves);
+}
+
+#[test]
 fn once_a_part_was_accepted_the_others_wait_there_once_and_then_leave() {
     for outcome in [Outcome::Accepted, Outcome::InDoubt] {
         let mut messages = Messages::default();

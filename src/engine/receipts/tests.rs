@@ -160,6 +160,34 @@ fn a_receipt_sent_again_is_not_acknowledged_while_the_first_of_it_is_not_durable
 }
 
 #[test]
+fn an_id_used_twice_is_told_apart_by_the_handset_as_the_customer_wrote_it() {
+    // Both were sent to other numbers than these, and the receipts say these.
+    for (handset, whose) in [(&b"491700"[..], 1), (b"+491700", 1), (b"491799", 2), (b"0170", 2)] {
+        let mut world = World::new();
+        for (id, destination, sent_to) in [(1, 11, b"491700"), (2, 12, b"491799")] {
+            let addresses = [b"\x05\0ACME\0\x01\x01", &sent_to[..], b"\0"].concat();
+            let entry = Restored::Correlation {
+                carrier: CarrierId(0),
+                account: AccountId(0),
+                id: MessageId::new(id),
+                destination,
+                born: id as u32,
+                is_muted: false,
+                carrier_id: b"abc",
+                addresses: &addresses,
+            };
+            world.shard.restore(&entry, None, Instant::ZERO, &mut world.out);
+        }
+        world.commit();
+        let body = [&b"\0\x01\x01"[..], handset, b"\0\x05\0ACME\0", &receipt()[17..]].concat();
+        world.says(CommandId::DELIVER_SM, 1, &body);
+        let mut accounts = world.shard.accounts();
+        let delivery = accounts.next().unwrap().deliveries.at_mut(0).unwrap();
+        assert_eq!(delivery.id, MessageId::new(whose), "{}", String::from_utf8_lossy(handset));
+    }
+}
+
+#[test]
 fn what_an_earlier_process_left_ends_with_retention_though_nothing_else_happens() {
     let (mut shard, mut out) = shard("");
     let place = Some(crate::engine::event::Place { segment: 0, octets: 24 });

@@ -161,6 +161,7 @@ proptest! {
         let view = SmView::submit(&sent).unwrap();
         let mut out = [b"before", &came[..]].concat();
         give_back(addresses(&sent, &view), &mut out, 6);
+        prop_assert_eq!(destination(addresses(&sent, &view)), Some(view.destination.digits));
         let expected = Submit { source: submit.destination, destination: submit.source, ..receipt };
         prop_assert_eq!(&out[6..], &expected.octets()[..]);
         prop_assert_eq!(&out[..6], b"before");
@@ -171,6 +172,7 @@ proptest! {
         mut out in prop::collection::vec(any::<u8>(), 0..60), addresses in prop::collection::vec(any::<u8>(), 0..60),
     ) {
         give_back(&addresses, &mut out, 0);
+        let _ = destination(&addresses);
     }
 }
 

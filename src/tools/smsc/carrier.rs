@@ -6,6 +6,7 @@ use super::answers::Said;
 use super::bucket::Bucket;
 use super::entries::Entries;
 use super::originate::Source;
+use super::parts::Parts;
 use super::peer::{GroupId, Kind, Parcel, Peer, PeerKey, Peers};
 use super::rate::Rates;
 use super::receipt::{Date, Receipt, State};
@@ -51,6 +52,7 @@ pub(super) struct Carrier {
     next_id: u64,
     bucket: Bucket,
     rates: Rates,
+    parts: Parts,
     spare: Vec<Vec<u8>>,
     id_text: Vec<u8>,
     /// Final receipts owed.
@@ -74,6 +76,7 @@ impl Carrier {
             next_id: args.id_start,
             bucket: Bucket::new(&args, now),
             rates: Rates::default(),
+            parts: Parts::default(),
             spare: Vec::new(),
             id_text: Vec::new(),
             finals: 0,
@@ -108,6 +111,7 @@ impl Carrier {
             return self.answer(peer, frame.sequence, Said::Nacked(status), answer_at, now);
         }
         self.counts.accepted += 1;
+        self.parts.add(peer.key.serial, &view);
         let number = self.next_id;
         self.next_id += 1;
         let owed = self.receipt_wanted(&view);
@@ -235,6 +239,7 @@ impl Carrier {
     pub(super) fn report(&self) -> SmscReport {
         let mut report = self.counts.clone();
         report.rate = self.rates.report();
+        report.long = self.parts.report();
         report.receipts_unacknowledged = self.finals - report.receipts_acknowledged - self.refused_for_good;
         report
     }

@@ -6,6 +6,7 @@ mod carrier;
 mod entries;
 mod lies;
 mod originate;
+mod parts;
 mod peer;
 mod rate;
 mod receipt;
@@ -41,6 +42,7 @@ use crate::tools::ledger::LedgerFile;
 use carrier::Carrier;
 use entries::Entries;
 pub use lies::Lies;
+pub use parts::PartsReport;
 pub use rate::{ConnectionRate, Rate, RateReport};
 use receipt::State;
 pub use receipt::{IdPlace, ReceiptCommand};
@@ -219,6 +221,7 @@ pub struct SmscReport {
     pub stray_receipts_sent: u64,
     pub stray_receipts_answered: StatusCounts,
     pub rate: RateReport,
+    pub long: PartsReport,
     pub enquire_links: u64,
     pub protocol_errors: u64,
     pub cpu_seconds: f64,
@@ -250,6 +253,7 @@ impl SmscReport {
         table.row_unless_zero("stray receipts", self.stray_receipts_sent);
         table.statuses("stray receipts answered", &self.stray_receipts_answered);
         self.rate.rows(&mut table);
+        self.long.rows(&mut table);
         table.row_unless_zero("protocol errors", self.protocol_errors);
         table.row("cpu seconds", format!("{:.3}", self.cpu_seconds));
         table

@@ -129,8 +129,8 @@ impl Receipt<'_> {
         out.extend_from_slice(b" err:");
         out.extend_from_slice(err);
         out.extend_from_slice(b" text:");
-        if submit.data_coding == 0 && !submit.has_udh() {
-            let text = submit.text();
+        if submit.data_coding == 0 {
+            let text = submit.text_behind_header();
             out.extend_from_slice(&text[..text.len().min(20)]);
         }
     }

@@ -1,7 +1,10 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod crashes;
+mod lies;
 mod mo;
+mod orders;
+mod parts;
 mod receipts;
 mod replay;
 mod retries;

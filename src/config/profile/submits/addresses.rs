@@ -21,7 +21,10 @@ pub struct AddressRules {
     /// The first that matches decides.
     pub rewrite: Vec<PrefixRule>,
     pub format: NumberFormat,
+    /// Of an international number.
     pub number: AddressKind,
+    /// Of one that begins with a 0 of its own: no country's code does.
+    pub national: AddressKind,
     pub alphanumeric: AddressKind,
     pub short: AddressKind,
     /// A number of so many digits, without `+` or `00`, is a short code.
@@ -34,6 +37,7 @@ impl Default for AddressRules {
             rewrite: Vec::new(),
             format: NumberFormat::AsIs,
             number: AddressKind::default(),
+            national: AddressKind::default(),
             alphanumeric: AddressKind::default(),
             short: AddressKind::default(),
             short_digits: 6,
@@ -100,6 +104,7 @@ pub(super) fn read(fields: &mut Fields<'_>, base: &AddressRules) -> AddressRules
         rewrite: rewrite.unwrap_or_else(|| base.rewrite.clone()),
         format: fields.parse_or("format", base.format, choice(&FORMATS)),
         number: fields.section("number", |fields| read_kind(fields, base.number)),
+        national: fields.section("national", |fields| read_kind(fields, base.national)),
         alphanumeric: fields.section("alphanumeric", |fields| read_kind(fields, base.alphanumeric)),
         short: fields.section("short", |fields| read_kind(fields, base.short)),
         short_digits: fields.parse_or("short_digits", base.short_digits, whole(0..=20)),

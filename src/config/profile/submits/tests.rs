@@ -34,7 +34,7 @@ fn a_profile_that_changes_nothing_is_no_rewriting() {
 fn every_key_of_submits_is_read() {
     let read = rewriting(
         "source: { force: ACME, default: \"4477\", long_sender: cut, format: zeros, short_digits: 5,
-                   number: { ton: 1, npi: 1 }, alphanumeric: { ton: 5 }, short: { npi: 9 } },
+                   number: { ton: 1, npi: 1 }, national: { ton: 2 }, alphanumeric: { ton: 5 }, short: { npi: 9 } },
          destination: { rewrite: [{ from: \"0*\", to: \"49*\" }, { from: \"112\", to: \"+4930112\" }, { from: \"9*\", to: \"*\" }] },
          data_coding: { 0: 1, 0x08: 0x18 }, service_type: CMT, validity: 26h,
          tlvs: { require: [0x1400, user_message_reference], drop: [516, 0x1500..0x15FF, dest_subaddress],
@@ -46,6 +46,7 @@ fn every_key_of_submits_is_read() {
     assert_eq!((source.long_sender, source.address.format), (LongSender::Cut, NumberFormat::Zeros));
     let address = &source.address;
     assert_eq!((address.number, address.alphanumeric), (kind(Some(1), Some(1)), kind(Some(5), None)));
+    assert_eq!(address.national, kind(Some(2), None));
     assert_eq!((address.short, address.short_digits), (kind(None, Some(9)), 5));
     let rule = |from: &str, to: &str, keeps_rest| PrefixRule {
         from: Pattern { text: from.trim_end_matches('*').to_owned(), is_prefix: from.ends_with('*') },
