@@ -230,8 +230,8 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize) -> (String, Vec<bool
     let weighted: Vec<_> = all.iter().map(|name| format!("{{ carrier: {name}, weight: 1 }}")).collect();
     let to = if rng.chance(500) { all.join(", ") } else { weighted.join(", ") };
     let _ = writeln!(text, "routes:\n  - to: [{to}]");
-    text.push_str(&mo_routes(accounts));
     text.push_str(ODD_PROFILE);
+    text.push_str(&mo_routes(accounts));
     (text, formats)
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn planted_config(plant: Plant) -> String {
          carriers:\n  c0: {{ connect: \"c0:1\", system_id: us, password: secret, shard: 1, in_doubt: {in_doubt}, profile: {profile} }}\n\
          routes:\n  - to: [c0]\n"
     );
-    text.push_str(&mo_routes(2));
     text.push_str(ODD_PROFILE);
+    text.push_str(&mo_routes(2));
     text
 }

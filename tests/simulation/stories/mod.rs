@@ -35,8 +35,8 @@ fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
         config.push_str(&format!("  {name}: {{ {connect}{carrier} }}\n"));
     }
     config.push_str(&format!("routes:\n{routes}\n"));
-    config.push_str(&mo_routes(2));
     config.push_str(ODD_PROFILE);
+    config.push_str(&mo_routes(2));
     let mut sim = Sim::new(seed, 2, &config);
     // The links bind.
     sim.run_for(Duration::from_millis(200));
