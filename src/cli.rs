@@ -1,5 +1,7 @@
 //! The command line: which command, and the exit code it ends with.
 
+mod route;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ enum Command {
     Serve(ConfigArgs),
     /// Say every problem of a configuration file, or what it would do
     Check(ConfigArgs),
+    /// Say which route decides for a message, why those before it do not, and which carriers are tried
+    Route(route::RouteArgs),
     /// Simulate a carrier (SMSC)
     Smsc(Box<SmscArgs>),
     /// Generate load: ESMEs that bind, submit, and match every receipt
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args).map_err(failed),
         Command::Serve(args) => serve_command(&args),
         Command::Check(args) => check_command(&args),
+        Command::Route(args) => route::run(&args),
         Command::Smsc(args) => smsc::run(&args).map_err(failed),
         Command::Load(args) => load::run(&args).map_err(failed),
         Command::Store(command) => store::run(&command),

@@ -223,6 +223,7 @@ family! {
     gauges {
         links_bound = "trunkline_links_bound", "Links bound.";
         links_configured = "trunkline_links_configured", "Links there should be.";
+        links_withheld = "trunkline_links_withheld", "Links nothing is submitted on by order: paused, draining or stopped.";
         queued = "trunkline_carrier_queued", "Submits that wait for the carrier's rate or window.";
         outstanding = "trunkline_carrier_outstanding", "Submits sent and not yet answered.";
         correlations = "trunkline_correlations", "Submits whose receipt may still come.";

@@ -119,8 +119,8 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
         system_id: carrier.required("system_id").and_then(|value| value.parse(printable(1..=15))).unwrap_or_default(),
         password: read_password(carrier),
         system_type: carrier.parse_or("system_type", String::new(), printable(0..=12)),
-        links: carrier.parse_or("links", at_least_one(2), |text| whole(1..=MAX_LINKS)(text).map(at_least_one)),
-        window: carrier.parse_or("window", at_least_one(100), positive_u16),
+        links: carrier.parse_or("links", profile.links.count.unwrap_or(at_least_one(2)), link_count),
+        window: carrier.parse_or("window", profile.links.window.unwrap_or(at_least_one(100)), positive_u16),
         rate: read_rate(carrier),
         source_rate: read_rate_as(carrier, "source_rate", "source_burst"),
         queue: carrier.parse_or("queue", 10_000, whole(0..=u64::from(u32::MAX))),
@@ -204,6 +204,10 @@ pub(super) fn read_id_formats(carrier: &mut Fields<'_>, base: CarrierIdFormats) 
         value.problem("never matches: as_is on one side needs as_is on the other");
     }
     CarrierIdFormats { response, receipt }
+}
+
+pub(super) fn link_count(text: &str) -> Result<NonZeroU16, String> {
+    whole::<u16>(1..=MAX_LINKS)(text).map(|number| NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN))
 }
 
 fn server_name(text: &str) -> Result<String, String> {

@@ -1,5 +1,7 @@
 //! Patterns of addresses, for routes and for what an account may send from and to.
 
+use std::fmt;
+
 /// Exact, or a prefix when written with a trailing `*`. Letters compare without case; a leading `+` or `00` of a number is not looked at.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern {
@@ -52,8 +54,14 @@ impl Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.text, if self.is_prefix { "*" } else { "" })
+    }
+}
+
 /// The address without a number's leading `+` or `00`. A name that begins so ("+friends") has no digit next and stays.
-fn significant(address: &[u8]) -> &[u8] {
+pub(super) fn significant(address: &[u8]) -> &[u8] {
     match address {
         [b'+', rest @ ..] | [b'0', b'0', rest @ ..] if rest.first().is_some_and(u8::is_ascii_digit) => rest,
         _ => address,

@@ -1,6 +1,8 @@
 //! Every rule of the configuration file, told by what an operator would write.
 
+mod links;
 mod refused;
+mod routing;
 mod secrets;
 mod statuses;
 mod warned;
@@ -21,6 +23,9 @@ fn parse_text(text: &str) -> Result<Parsed, Vec<Problem>> {
     let file = |path: &Path| match path.to_str() {
         Some("/etc/trunkline/secret") => Ok(b"from-file\n".to_vec()),
         Some("/etc/trunkline/windows") => Ok(b"from-file\r\n".to_vec()),
+        Some("/etc/trunkline/numbers.csv") => {
+            Ok(b"49151,262,01,Telekom\n49152,262,2,Vodafone\n49176,262,3,O2\n".to_vec())
+        }
         Some("/run/two-lines") => Ok(b"one\ntwo\n\n".to_vec()),
         Some("/run/empty") => Ok(b"\n".to_vec()),
         Some("/run/nul") => Ok(b"a\0b".to_vec()),
@@ -236,9 +241,9 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
     let names: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
     assert_eq!(names, ["z", "a"]);
     let [first, second] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
-    assert_eq!(first.account, Some(AccountId(1)));
-    assert_eq!((&first.destination, &first.source), (&patterns(&["49*"]), &patterns(&["1", "x*"])));
-    let target = |id, weight| RouteTarget { carrier: CarrierId(id), weight: NonZeroU32::new(weight) };
+    assert_eq!(first.when.accounts, Accounts::Named(vec![AccountId(1)]));
+    assert_eq!((&first.when.destination, &first.when.source), (&patterns(&["49*"]), &patterns(&["1", "x*"])));
+    let target = |id, weight: u32| RouteTarget { carrier: CarrierId(id), weight: (weight > 0).then_some(weight) };
     assert_eq!(first.to, [target(1, 0), target(0, 0)]);
     assert_eq!(second.to, [target(0, 80), target(1, 20)]);
     let [first, second] = config.mo.as_slice() else { panic!("{:?}", config.mo) };

@@ -16,7 +16,7 @@ use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::Armed;
 use super::window::Window;
-use crate::config::{self, AccountId};
+use crate::config::{self, AccountId, CarrierId};
 use crate::metrics::{AccountCounts, BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::pdu::{self, BindMode};
@@ -48,6 +48,8 @@ pub struct Submit {
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
     pub part: Option<Part>,
+    /// Which of them has it.
+    pub carrier: CarrierId,
     pub info: SubmitInfo,
     /// A carrier gave it back that may have accepted it before (`in_doubt: retry`).
     pub is_doubtful: bool,
@@ -140,6 +142,12 @@ impl Account {
 
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(entry) = self.submits.get(submit) else { return };
+        cx.loads.settled(entry.carrier, outcome);
+        self.answer_submit(submit, outcome, cx);
+    }
+
+    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
             self.messages.settled(part, outcome, cx.now);
@@ -183,14 +191,17 @@ impl Account {
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
         entry.is_doubtful |= is_doubtful;
+        cx.loads.returned(entry.carrier, reason, cx.now);
         let has_session = self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
             _ if !has_session || deadline <= cx.now || cx.is_draining => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
-            None => cx.routes.next_carrier(&mut entry.choice).map(|carrier| (carrier, Claim::None)),
+            None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };
         if let Some((carrier, claim)) = next {
             let (info, is_doubtful) = (entry.info, entry.is_doubtful);
+            entry.carrier = carrier;
+            cx.loads.sent(carrier);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, claim, is_doubtful, body });
@@ -202,14 +213,16 @@ impl Account {
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.submit_done(submit, outcome.given(is_doubtful), cx);
+        self.answer_submit(submit, outcome.given(is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        let carrier = cx.routes.next_carrier(&mut submit.choice).ok_or(SubmitError::NoRoute)?;
+        let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
         let part = submit.part.as_mut();
         let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        submit.carrier = carrier;
+        cx.loads.sent(carrier);
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 
+use super::backoff::Access;
 use super::context::Context;
 use super::correlation::Correlations;
 use super::early::{Early, EarlyReceipts, Unanswered};
-use super::event::{Action, EndReason, SubmitError};
-use super::link::{Link, LinkState};
+use super::link::Link;
 use super::message::{Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::mo::PartOwners;
+use super::orders::Standing;
 use super::outgoing::{Outgoing, Readdressed};
 use super::pace::Pace;
 use super::part_links::{PartLinks, part_links};
@@ -32,6 +33,7 @@ use crate::metrics::CarrierCounts;
 pub struct Carrier {
     pub id: CarrierId,
     pub links: Vec<Link>,
+    pub(super) access: Access,
     pub queue: SubmitQueue,
     pub part_links: PartLinks,
     /// With `remap_references`.
@@ -105,6 +107,7 @@ impl Carrier {
         Self {
             id,
             links,
+            access: Access::default(),
             queue: SubmitQueue::default(),
             part_links: part_links(),
             references: config.remap_references.then(|| Box::new(References::new(keys))),
@@ -163,6 +166,7 @@ impl Carrier {
         for link in 0..self.links.len() {
             self.link_timeout(link, cx);
         }
+        self.go_on_draining_links(cx);
         let now = cx.now;
         if self.look_at <= now {
             self.give_up_overdue(cx);
@@ -190,9 +194,10 @@ impl Carrier {
 
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub fn arm(&mut self, cx: &mut Context<'_>) {
-        let mut at = self.next_sweep;
-        for link in &mut self.links {
-            at = at.min(link.next_timeout(&cx.config.smpp.timers, cx.out));
+        let mut at = self.next_sweep.min(self.look_at_drain(cx));
+        let (timers, is_held) = (self.timers(cx), self.is_trying());
+        for link in &self.links {
+            at = at.min(link.next_timeout(&timers, is_held, cx.out));
         }
         if let Some(refused) = self.refused.first() {
             at = at.min(refused.retry_at);
@@ -201,33 +206,11 @@ impl Carrier {
         cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at));
     }
 
-    /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
-    pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        for pending in self.queue.take(|_| true) {
-            self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
-        }
-        for link in 0..self.links.len() {
-            match &self.links[link].state {
-                LinkState::Bound(bound) if bound.window.outstanding() == 0 && self.in_hand.is_empty() => {
-                    self.unbind_link(link, cx);
-                }
-                LinkState::Backoff { .. } => self.links[link].state = LinkState::Off,
-                // A dial may take long to fail, and nothing depends on how it ends.
-                LinkState::Connecting { connection } => {
-                    cx.out.act(Action::Close { connection: *connection });
-                    self.links[link].state = LinkState::Off;
-                }
-                LinkState::Binding { .. } => self.close_link(link, EndReason::Drained, cx),
-                LinkState::Bound(_) | LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
-            }
-        }
-        // What came behind our unbind is still on its way to its account.
-        self.in_hand.is_empty() && self.links.iter().all(|link| matches!(link.state, LinkState::Off))
-    }
-
     /// Copies what is a level rather than a count into the counts.
     pub fn measure(&mut self) {
         self.counts.links_bound = self.links.iter().filter(|link| link.is_bound()).count() as u64;
+        let is_submitting = |link: &&Link| link.standing == Standing::Active;
+        self.counts.links_withheld = (self.links.len() - self.links.iter().filter(is_submitting).count()) as u64;
         self.counts.queued = self.queue.len() as u64;
         self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();
         self.counts.correlations = self.correlations.len() as u64;

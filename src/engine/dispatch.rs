@@ -66,6 +66,39 @@ impl Shard {
         out.release(connection);
     }
 
+    pub(super) fn handle_blocked(&mut self, connection: Key, now: Instant, out: &mut Effects) {
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, session }) => {
+                let session = *session;
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.session_blocked(session, context!(self, now, out));
+                }
+            }
+            Some(Connection::Link { carrier, .. }) => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.arm(context!(self, now, out));
+                }
+            }
+            Some(Connection::Unbound(_)) => {
+                self.with_unbound(connection, now, out, |unbound, cx| unbound.blocked(connection, cx));
+            }
+            Some(Connection::Moving { .. }) | None => {}
+        }
+    }
+
+    pub(super) fn handle_unblocked(&mut self, connection: Key, now: Instant, out: &mut Effects) {
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, .. }) => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.pump_deliveries(context!(self, now, out));
+                }
+            }
+            // It may have been read no further while too much waited for it.
+            Some(Connection::Link { .. } | Connection::Unbound(_)) => out.act(Action::Resume { connection }),
+            Some(Connection::Moving { .. }) | None => {}
+        }
+    }
+
     pub(super) fn handle_batch(&mut self, batch: &Batch, now: Instant, out: &mut Effects) {
         for message in &batch.messages {
             self.handle_message(message, batch, now, out);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::message::{Batch, DeliveryKind, Octets, ShardId};
+use super::orders::Order;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::metrics::{BindRefusal, RefusedReason};
@@ -35,6 +36,8 @@ pub enum Input<'a> {
     Blocked { connection: Key },
     /// The kernel has taken everything again.
     Unblocked { connection: Key },
+    /// An operator's order to one link of a carrier at home here, or to all of them.
+    Order { carrier: CarrierId, link: Option<u16>, order: Order },
     /// A deadline may have come.
     Timeout,
     /// End in order: no new binds or submits; links say goodbye once their windows are empty.

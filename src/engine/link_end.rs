@@ -8,6 +8,7 @@ use super::context::Context;
 use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
 use super::message::Outcome;
+use super::orders::Standing;
 use super::sending::must_not_leave;
 use super::slab::Key;
 use crate::config::InDoubt;
@@ -16,32 +17,43 @@ use crate::smpp::frame::HEADER_LEN;
 impl Carrier {
     /// Closes a link by our decision; it is dialled again unless we are done with it.
     pub fn close_link(&mut self, at: usize, why: EndReason, cx: &mut Context<'_>) {
-        let wait = (why != EndReason::Drained).then(|| self.links[at].backoff.after_failure(cx.random.draw()));
+        if let LinkState::Bound(bound) = &self.links[at].state {
+            let lasted = cx.now.since(bound.since);
+            self.links[at].backoff.lasted(lasted);
+        }
+        let wait = (why != EndReason::Drained).then(|| self.wait_after_failure(at, cx));
         self.close_link_for(at, wait, why, cx);
     }
 
     /// The connection is no more, or never came to be.
     pub fn link_closed(&mut self, at: usize, connection: Key, cx: &mut Context<'_>) {
+        if self.links[at].connection() != Some(connection) {
+            // It was given up while it was dialled; the link may be on its next one.
+            return;
+        }
         let written = cx.out.outbox(connection.slot).total_written();
         let state = std::mem::replace(&mut self.links[at].state, LinkState::Off);
         let wait = match state {
             LinkState::Closing { retry_after, .. } => retry_after,
             LinkState::Bound(bound) => {
-                let wait = self.links[at].backoff.after_failure(cx.random.draw());
+                self.links[at].backoff.lasted(cx.now.since(bound.since));
+                let wait = self.wait_after_failure(at, cx);
                 self.counts.link_failures += 1;
                 self.lose(at, *bound, written, EndReason::PeerClosed, Some(wait), cx);
                 Some(wait)
             }
             LinkState::Connecting { .. } | LinkState::Binding { .. } => {
                 self.counts.link_failures += 1;
-                let wait = self.links[at].backoff.after_failure(cx.random.draw());
+                let wait = self.wait_after_failure(at, cx);
                 self.notice_down(at, EndReason::PeerClosed, 0, Some(wait), cx);
                 Some(wait)
             }
             LinkState::Unbinding { .. } | LinkState::Backoff { .. } | LinkState::Off => None,
         };
-        if let Some(wait) = wait.filter(|_| !cx.is_draining) {
-            self.links[at].state = LinkState::Backoff { retry_at: cx.now + wait };
+        if !cx.is_draining && self.links[at].standing != Standing::Stopped {
+            // One that we closed for good is wanted again.
+            let wait = wait.unwrap_or_default();
+            self.links[at].state = LinkState::Backoff { retry_at: (cx.now + wait).max(self.access.not_before) };
         }
         self.return_queue(cx);
         self.arm(cx);

@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::message::{Outcome, ReturnReason};
 use super::recent::Recent;
-use super::router::{RouteChoice, RouteTable};
+use super::router::RouteChoice;
 use super::submit::hash_octets;
 use super::time::Instant;
 use crate::config::CarrierId;
@@ -169,11 +169,11 @@ impl Messages {
         let next = self.returned(part, reason, cx.now);
         let carrier = match next {
             Next::Waits => from,
-            Next::Follows(carrier) => follow(cx.routes, choice, carrier)?,
-            Next::Moves | Next::Alone => cx.routes.next_carrier(choice)?,
+            Next::Follows(carrier) => follow(choice, carrier, cx)?,
+            Next::Moves | Next::Alone => cx.routes.next_carrier(choice, cx.loads, cx.now)?,
             Next::Leaves => {
                 let keeps = |carrier: &CarrierId| !cx.config.carrier(*carrier).remap_references;
-                cx.routes.next_carrier(choice).filter(|next| keeps(next) && keeps(&from))?
+                cx.routes.next_carrier(choice, cx.loads, cx.now).filter(|next| keeps(next) && keeps(&from))?
             }
         };
         Some((carrier, self.go(part, carrier, next == Next::Moves, cx.now)))
@@ -268,15 +268,8 @@ impl Message {
 }
 
 /// The rest of the part's way begins with this carrier, when it has not been there.
-fn follow(routes: &RouteTable, choice: &mut RouteChoice, carrier: CarrierId) -> Option<CarrierId> {
-    let mut ahead = *choice;
-    while let Some(next) = routes.next_carrier(&mut ahead) {
-        if next == carrier {
-            *choice = ahead;
-            return Some(carrier);
-        }
-    }
-    routes.next_carrier(choice)
+fn follow(choice: &mut RouteChoice, carrier: CarrierId, cx: &Context<'_>) -> Option<CarrierId> {
+    if cx.routes.take(choice, carrier) { Some(carrier) } else { cx.routes.next_carrier(choice, cx.loads, cx.now) }
 }
 
 #[cfg(test)]

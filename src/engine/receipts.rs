@@ -30,6 +30,14 @@ pub struct InHand {
     pub(super) is_final: bool,
 }
 
+impl InHand {
+    /// Whether it came on this connection, where its answer is awaited.
+    #[must_use]
+    pub fn came_on(&self, link: Option<Key>) -> bool {
+        matches!(self.from, From::Link(request) if Some(request.connection) == link)
+    }
+}
+
 /// Whom to tell when it is durable.
 #[derive(Debug)]
 pub(super) enum From {
@@ -160,7 +168,8 @@ impl Carrier {
     /// Offers acknowledged receipts again whose account had no room.
     pub(super) fn retry_refused(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
-        if self.refused.iter().all(|refused| refused.retry_at > now) {
+        // In the order of their times.
+        if self.refused.first().is_none_or(|refused| refused.retry_at > now) {
             return;
         }
         for refused in std::mem::take(&mut self.refused) {
@@ -351,4 +360,4 @@ impl Carrier {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -14,7 +14,7 @@ use super::parts::Claim;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
-use crate::config::{AccountId, CarrierState};
+use crate::config::AccountId;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::{self, HEADER_LEN};
 
@@ -26,7 +26,7 @@ impl Carrier {
     pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, is_doubtful: bool, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
-        if config.state != CarrierState::Active || !is_bound && claim != Claim::Held {
+        if !is_bound && claim != Claim::Held {
             return self.give_back(&info, (ReturnReason::NotBound, is_doubtful), body, cx);
         }
         if !cx.has_room {

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::event::{EndReason, SubmitError};
 use super::message::SubmitInfo;
 use super::parts::Part;
-use super::router::significant;
+use super::router::{Query, significant};
 use super::session::SessionState;
 use super::slab::Key;
 use crate::config::{self, UnrequestedReceipts};
@@ -112,8 +112,9 @@ impl Account {
         let affinity = part.as_ref().map_or(0, Part::affinity);
         let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
-        let mut choice =
-            cx.routes.choose(self.id, view.destination.digits, source, pick).ok_or(SubmitError::NoRoute)?;
+        let (destination, data_coding) = (view.destination.digits, view.data_coding);
+        let query = Query { account: self.id, destination, source, data_coding };
+        let mut choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
         if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
             cx.routes.begin_with(&mut choice, carrier);
         }
@@ -134,7 +135,9 @@ impl Account {
             // What is to be passed on although nobody asked for it needs to be known as well.
             wants_receipt: view.wants_receipt() || config.unrequested_receipts == UnrequestedReceipts::Pass,
         };
-        let submit = Submit { sequence: frame.sequence, choice, part, info, is_doubtful: false };
+        // Its first carrier is known once it leaves.
+        let carrier = config::CarrierId(0);
+        let submit = Submit { sequence: frame.sequence, choice, carrier, part, info, is_doubtful: false };
         match &config.force_sender {
             None => self.dispatch(submit, frame.body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(frame.body, &view, forced), cx),

@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 use crate::config::Config;
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
+use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::tls::TlsClient;
 
 pub struct Shared {
@@ -16,6 +17,7 @@ pub struct Shared {
     /// By carrier.
     pub tls: Vec<Option<TlsClient>>,
     pub control: Control,
+    pub mailboxes: Arc<Mailboxes>,
 }
 
 /// Why the process ends.

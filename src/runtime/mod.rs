@@ -3,6 +3,7 @@
 //! It turns bytes and timers into the engine's inputs and the engine's effects into writes; it decides nothing itself.
 
 pub mod admin;
+pub mod admin_carriers;
 pub mod clock;
 pub mod connection;
 pub mod control;
@@ -16,6 +17,7 @@ pub mod hyper_io;
 pub mod ids;
 pub mod listener;
 pub mod logging;
+pub mod mailbox;
 pub mod mesh;
 pub mod notice;
 pub mod opening;

@@ -11,6 +11,7 @@ use crate::runtime::handover::{Handover, on_a_thread};
 /// What was found, or why nothing was.
 type Found = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
+/// How a name is looked up; it may block.
 type Lookup = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
 /// The lookups of one shard.
@@ -26,7 +27,8 @@ impl Default for Resolver {
 }
 
 impl Resolver {
-    fn with(lookup: Lookup) -> Self {
+    #[must_use]
+    pub fn with(lookup: Lookup) -> Self {
         Self { lookup, under_way: RefCell::default() }
     }
 

@@ -14,11 +14,13 @@ use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
 use crate::metrics;
+use crate::runtime::admin_carriers::Carriers;
 use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
 use crate::runtime::listener::Dealer;
+use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mesh::{self, Ends};
 use crate::runtime::opening::{self, Opened};
 use crate::runtime::publish::Publisher;
@@ -81,12 +83,14 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         ids: Arc::new(ids),
         tls,
         control: Control::new(shards, end),
+        mailboxes: Arc::new(Mailboxes::new(shards)),
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&shared.config));
     let token = shared.config.admin.token.clone();
-    let admin_thread = admin::start(admin_listener, health, prometheus, token)
+    let carriers = Carriers::new(Arc::clone(&shared.config), Arc::clone(&shared.mailboxes));
+    let admin_thread = admin::start(admin_listener, health, prometheus, token, carriers)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     start_shards(&shared, shards, cores, listeners)?;
     shared.health.enter(Phase::Ready);
@@ -273,6 +277,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
         shard.send_backlog();
         shard.commit_idle();
+        shard.read_mail();
         let asked = shard.shared.control.stage();
         if asked > stage {
             // One stage at a time, so that none is skipped when both were asked for since the last look.

@@ -185,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn each_address_of_a_name_is_tried() {
+        let nobody = loopback().local_addr().unwrap();
+        let listener = loopback();
+        let target = format!("{nobody},{}", listener.local_addr().unwrap());
+        on_executor(async move {
+            let resolver = Resolver::with(|target| Ok(target.split(',').map(|at| at.parse().unwrap()).collect()));
+            let stream = connect(&resolver, &target, None, PATIENCE).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+        });
+    }
+
+    #[test]
     fn a_connection_comes_from_the_address_it_is_told_to() {
         let listener = loopback();
         let address = listener.local_addr().unwrap().to_string();

@@ -19,6 +19,8 @@ struct Stage {
     proxy: Proxy,
     directory: Directory,
     loads: Vec<String>,
+    /// Open when it had just started.
+    descriptors: usize,
 }
 
 /// Submits for each customer in a phase, and how many of them a second.
@@ -33,6 +35,9 @@ const BIND_RESP_OCTETS: u64 = 16 + 5 + 5;
 
 /// What memory may differ by after two equal phases: buffers grow to what was once needed, and the allocator keeps pages.
 const SLACK_KIB: u64 = 24 << 10;
+
+/// North's links, segments of the store, and what is just being closed.
+const DESCRIPTORS_MORE: usize = 12;
 
 impl Stage {
     /// With a short response deadline: what north does not answer is in doubt soon.
@@ -62,7 +67,9 @@ routes:
             proxy.address, south.address
         ));
         gateway.wait_for_metric("trunkline_links_bound{carrier=\"south\"}", |bound| bound == 2.0);
-        Self { gateway, north, south, proxy, directory, loads: Vec::new() }
+        let mut stage = Self { gateway, north, south, proxy, directory, loads: Vec::new(), descriptors: 0 };
+        stage.descriptors = stage.descriptors();
+        stage
     }
 
     fn wait_for_north(&self) {
@@ -105,6 +112,12 @@ routes:
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// Files and sockets the gateway has open.
+    fn descriptors(&self) -> usize {
+        let id = self.gateway.child.as_ref().unwrap().id();
+        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
     /// Two equal phases, of which the second needs no more memory than the first; both reports of acme.
     fn two_phases(&mut self, mut meanwhile: impl FnMut(&mut Self)) -> [Value; 2] {
         let first = self.phase(&mut meanwhile);
@@ -135,6 +148,8 @@ routes:
     /// Ends it all; the ledgers must agree. The reports of north and south.
     fn reconcile(mut self) -> (Value, Value) {
         self.settle();
+        let open = self.descriptors();
+        assert!(open <= self.descriptors + DESCRIPTORS_MORE, "{} descriptors, and {open} at the end", self.descriptors);
         let (north, south) = (self.north.end(), self.south.end());
         let smsc = ["north", "south"].map(|name| self.directory.0.join(name).display().to_string());
         let args: ReconcileArgs =

@@ -63,6 +63,11 @@ fn receipts_on_another_link_all_come_back() {
 }
 
 #[test]
+fn receipts_as_data_sm_all_come_back() {
+    is_whole(&["--receipts-as", "data_sm", "--receipts", "0..20ms"], "", &[]);
+}
+
+#[test]
 fn hex_answers_and_decimal_receipts_all_meet() {
     let formats = ["--id-format", "hex", "--receipt-id-format", "counter-decimal"];
     is_whole(&formats, "message_id: { response: hex, receipt: decimal }", &[]);

@@ -44,6 +44,7 @@ const NEIGHBOURS: usize = 3;
 #[test]
 fn no_seed_breaks_an_invariant() {
     for seed in seeds() {
+        let _told = Told(seed);
         soak::run(seed);
     }
 }
@@ -54,6 +55,7 @@ fn a_good_carrier_keeps_its_rate_beside_any_bad_one() {
     let are_asked_for = ["SEED", "SEEDS"].iter().any(|name| std::env::var(name).is_ok());
     let count = if are_asked_for { usize::MAX } else { NEIGHBOURS };
     for seed in seeds().into_iter().take(count) {
+        let _told = Told(seed);
         neighbour::run(seed);
     }
 }
@@ -86,6 +88,7 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         (Plant::AddressesForgotten, "not what its customer knows"),
         (Plant::JournalIgnored, "never delivered"),
         (Plant::EarlyNotJoined, "never delivered"),
+        (Plant::UnroutedLost, "never delivered"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {
@@ -93,6 +96,17 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         let Some(panic) = caught else { panic!("{plant:?} went unseen") };
         let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         assert!(said.contains("SEED=") && said.contains(expected), "{plant:?}: {said}");
+    }
+}
+
+/// Says which seed it was that panicked, wherever it did.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("SEED={}", self.0);
+        }
     }
 }
 

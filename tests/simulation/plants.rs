@@ -29,6 +29,8 @@ pub(crate) enum Plant {
     JournalIgnored,
     /// A start loses the early receipts whose answers were recorded.
     EarlyNotJoined,
+    /// A start loses the MO that nobody was named for.
+    UnroutedLost,
     /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
     RetriedUnasked,
 }
@@ -48,6 +50,7 @@ impl Sim {
             | Plant::AddressesForgotten
             | Plant::JournalIgnored
             | Plant::EarlyNotJoined
+            | Plant::UnroutedLost
             | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {

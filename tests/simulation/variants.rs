@@ -61,8 +61,9 @@ pub(crate) fn draw_variant(text: &str, base: &Config, rng: &mut Rng) -> String {
 
 /// Nobody is named for any MO. Their rules stand last.
 pub(crate) fn without_mo_rules(text: &str) -> String {
-    let rules = text.split_once("\nmo:\n").map_or(text, |(before, _)| before);
-    format!("{rules}\nmo:\n")
+    let (before, rules) = text.split_once("\nmo:\n").unwrap_or((text, ""));
+    let behind = rules.find("profiles:\n").map_or("", |at| &rules[at..]);
+    format!("{before}\nmo:\n{behind}")
 }
 
 fn pinned(line: &str, pin: Option<usize>) -> String {

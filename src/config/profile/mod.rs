@@ -13,7 +13,7 @@ mod submits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use links::LinkHabits;
+pub use links::{LinkHabits, Reconnect};
 pub use receipts::ReceiptHabits;
 pub use statuses::{StatusTable, Then};
 pub use submits::{

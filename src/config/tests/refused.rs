@@ -48,7 +48,7 @@ fn problems_say_what_was_expected() {
         (
             "\"a b\\n\": 1",
             "\"a b\\n\": is no known key here; known are node, shards, drain, store, smpp, limits, http, admin, \
-                          log, cdr, profiles, accounts, carriers, routes, mo, unrouted_mo",
+                          log, cdr, profiles, accounts, carriers, numbers, routes, mo, unrouted_mo",
         ),
         ("a: [", "line 2 column 1: is not YAML: did not find expected node content, while parsing a flow node"),
     ];
@@ -182,6 +182,8 @@ fn an_account_is_checked_key_by_key() {
         ("submit: off", "submit"),
         ("shard: first", "shard"),
         ("colour: red", "colour"),
+        ("group: [a, b]", "group"),
+        ("group: \"\"", "group"),
     ] {
         refused(&account(fields), &[&format!("accounts.a.{path}")]);
     }
@@ -278,7 +280,7 @@ fn routes_name_what_exists_and_can_match() {
         ("routes: [{ to: e }]", "routes[0].to"),
         ("routes: [{ to: [c, c] }]", "routes[0].to[1]"),
         ("routes: [{ to: [{ carrier: c, weight: 1 }, d] }]", "routes[0].to"),
-        ("routes: [{ to: [{ carrier: c, weight: 0 }, d] }]", "routes[0].to[0].weight"),
+        ("routes: [{ to: [{ carrier: c, weight: -1 }, d] }]", "routes[0].to[0].weight"),
         ("routes: [{ to: [{ weight: 1 }] }]", "routes[0].to[0].carrier"),
         ("routes: [{ to: [{ carrier: c, share: 1 }] }]", "routes[0].to[0].share"),
         ("routes: [{ to: c, when: }]", "routes[0].when"),

@@ -16,13 +16,13 @@ use crate::smpp::frame;
 use crate::smpp::message_id::MessageId;
 
 /// A shard with a bound link of one carrier, whose every submit was answered.
-struct World {
-    shard: Shard,
-    out: Effects,
+pub(in crate::engine) struct World {
+    pub(in crate::engine) shard: Shard,
+    pub(in crate::engine) out: Effects,
     link: Key,
 }
 
-fn shard(carriers: &str) -> (Shard, Effects) {
+pub(in crate::engine) fn shard(carriers: &str) -> (Shard, Effects) {
     let text = format!("accounts: {{ acme: {{ password: secret }} }}\n{carriers}");
     let file = |_: &Path| Err("no files".to_owned());
     let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
@@ -37,7 +37,7 @@ fn receipt() -> Vec<u8> {
     deliver(0x04, b"id:abc sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:")
 }
 
-fn deliver(esm_class: u8, text: &[u8]) -> Vec<u8> {
+pub(in crate::engine) fn deliver(esm_class: u8, text: &[u8]) -> Vec<u8> {
     let mut body = b"\0\0\x00491700\0\0\0ACME\0".to_vec();
     body.extend_from_slice(&[esm_class, 0, 0, 0, 0, 0, 0, 0, 0, text.len() as u8]);
     body.extend_from_slice(text);
@@ -51,6 +51,10 @@ fn data_sm(esm_class: u8, text: &[u8]) -> Vec<u8> {
     body
 }
 
+/// A carrier of one link.
+pub(in crate::engine) const CARRIER: &str =
+    "carriers: { c: { connect: 'c:1', system_id: x, password: x, links: 1, profile: odd } }\n";
+
 impl World {
     fn new() -> Self {
         Self::with_receipts("{}")
@@ -58,10 +62,16 @@ impl World {
 
     /// Of a carrier whose profile says this of receipts.
     fn with_receipts(section: &str) -> Self {
-        let carrier = "c: { connect: 'c:1', system_id: x, password: x, links: 1, profile: odd }";
-        let text =
-            format!("profiles: {{ odd: {{ receipts: {section} }} }}\ncarriers: {{ {carrier} }}\nmo: {{ to: acme }}");
-        let (mut shard, mut out) = shard(&text);
+        Self::of(&format!("profiles: {{ odd: {{ receipts: {section} }} }}\n{CARRIER}mo: {{ to: acme }}"))
+    }
+
+    pub(in crate::engine) fn of(config: &str) -> Self {
+        let (shard, out) = shard(config);
+        Self::around(shard, out)
+    }
+
+    /// Starts the shard, whose carrier then has a link.
+    pub(in crate::engine) fn around(mut shard: Shard, mut out: Effects) -> Self {
         shard.start(Instant::ZERO, &mut out);
         shard.handle(Input::Timeout, Instant::ZERO, &mut out);
         let Some(Action::Connect { connection: link, .. }) = out.actions.pop() else { panic!("it dials") };
@@ -82,7 +92,7 @@ impl World {
     }
 
     /// Everything recorded becomes durable.
-    fn commit(&mut self) {
+    pub(in crate::engine) fn commit(&mut self) {
         let through = self.out.start_commit().unwrap();
         self.out.records.clear();
         self.out.record_bytes.clear();
@@ -90,7 +100,7 @@ impl World {
         self.shard.settle(Instant::ZERO, &mut self.out);
     }
 
-    fn says(&mut self, command: CommandId, sequence: u32, body: &[u8]) {
+    pub(in crate::engine) fn says(&mut self, command: CommandId, sequence: u32, body: &[u8]) {
         let mut octets = Vec::new();
         frame::write_header(&mut octets, command, CommandStatus::ROK, SequenceNumber(sequence), body.len());
         octets.extend_from_slice(body);
@@ -103,16 +113,16 @@ impl World {
     }
 
     /// The status and number of each answer to the carrier since the last look.
-    fn answers(&mut self) -> Vec<(CommandStatus, u32)> {
+    pub(in crate::engine) fn answers(&mut self) -> Vec<(CommandStatus, u32)> {
         self.whole_answers().into_iter().map(|(_, status, number)| (status, number)).collect()
     }
 
-    fn counts(&mut self) -> crate::metrics::CarrierCounts {
+    pub(in crate::engine) fn counts(&mut self) -> crate::metrics::CarrierCounts {
         self.shard.carriers().next().unwrap().counts.clone()
     }
 
     /// The texts that wait for the account.
-    fn delivered(&mut self) -> Vec<String> {
+    pub(in crate::engine) fn delivered(&mut self) -> Vec<String> {
         let account = self.shard.accounts().next().unwrap();
         let slots = 0..account.deliveries.slots();
         let bodies = slots.filter_map(|slot| account.deliveries.at_mut(slot).map(|delivery| delivery.body.clone()));

@@ -1,6 +1,9 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod crashes;
+mod lies;
+mod mo;
+mod orders;
 mod receipts;
 mod replay;
 mod retries;
