@@ -264,7 +264,7 @@ pub(crate) fn planted_config(plant: Plant) -> String {
          carriers:\n  c0: {{ connect: \"c0:1\", system_id: us, password: secret, shard: 1, in_doubt: {in_doubt}, profile: {profile} }}\n\
          routes:\n  - to: [c0]\n"
     );
-    text.push_str(&mo_routes(2));
     text.push_str(ODD_PROFILE);
+    text.push_str(&mo_routes(2));
     text
 }
