@@ -59,7 +59,7 @@ pub(crate) fn draw_variant(text: &str, base: &Config, rng: &mut Rng) -> String {
     if rng.chance(300) { without_mo_rules(&varied) } else { varied }
 }
 
-/// Nobody is named for any MO. Their rules stand last.
+/// Nobody is named for any MO.
 pub(crate) fn without_mo_rules(text: &str) -> String {
     let (before, rules) = text.split_once("\nmo:\n").unwrap_or((text, ""));
     let behind = rules.find("profiles:\n").map_or("", |at| &rules[at..]);
