@@ -11,6 +11,10 @@ check:
 sim seed="":
     {{ if seed == "" { "" } else if seed =~ '\.\.' { "SEEDS=" + quote(seed) } else { "SEED=" + quote(seed) } }} cargo test --locked --test simulation -- --nocapture
 
+# So many mutations of the corpus of receipts.
+mutations count="1000000":
+    MUTATIONS={{ count }} cargo test --locked --test receipts mutations -- --nocapture
+
 # The built program, driven through its sockets.
 e2e:
     cargo test --locked --test e2e
@@ -49,6 +53,11 @@ floor runs="5":
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 4x100 --runs {{ runs }}
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 64x10 --runs {{ runs }}
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 4x1000 --runs {{ runs }}
+
+# A carrier's rate while more is offered, as the carrier measured it: `just pace 1000 50 8000 30s`.
+pace rate="200" burst="20" offered="5000" time="20s" *smsc:
+    cargo build --release --locked
+    benches/pace.sh target/release/trunkline {{ rate }} {{ burst }} {{ offered }} {{ time }} {{ smsc }}
 
 # What a start takes with 1 and 10 million live correlations in the store.
 recovery:

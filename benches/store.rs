@@ -100,6 +100,7 @@ fn append(journal: &mut Journal, number: u64) {
         born: 1_800_000_000,
         is_muted: false,
         carrier_id: &digits,
+        addresses: b"",
     }));
 }
 

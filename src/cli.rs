@@ -1,5 +1,7 @@
 //! The command line: which command, and the exit code it ends with.
 
+mod route;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,15 +10,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Parsed, Surroundings};
 use crate::runtime::serve::{self, Failure};
-use crate::runtime::{files, logging};
+use crate::runtime::{files, logging, tls};
 use crate::tools::demo::{self, DemoArgs};
 use crate::tools::load::{self, LoadArgs};
 use crate::tools::reconcile::{self, ReconcileArgs};
 use crate::tools::smsc::{self, SmscArgs};
 use crate::tools::store::{self, StoreCommand};
-
-/// Bad configuration (DESIGN section 5).
-const EXIT_CONFIG: i32 = 78;
 
 #[derive(Parser)]
 #[command(version, about = "A sharded SMPP proxy and aggregator, and the tools to try it with")]
@@ -33,6 +32,8 @@ enum Command {
     Serve(ConfigArgs),
     /// Say every problem of a configuration file, or what it would do
     Check(ConfigArgs),
+    /// Say which route decides for a message, why those before it do not, and which carriers are tried
+    Route(route::RouteArgs),
     /// Simulate a carrier (SMSC)
     Smsc(Box<SmscArgs>),
     /// Generate load: ESMEs that bind, submit, and match every receipt
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args).map_err(failed),
         Command::Serve(args) => serve_command(&args),
         Command::Check(args) => check_command(&args),
+        Command::Route(args) => route::run(&args),
         Command::Smsc(args) => smsc::run(&args).map_err(failed),
         Command::Load(args) => load::run(&args).map_err(failed),
         Command::Store(command) => store::run(&command),
@@ -75,7 +77,7 @@ pub fn main() -> ExitCode {
 
 fn serve_command(args: &ConfigArgs) -> Result<(), Failure> {
     let Parsed { config, warnings } = read(&args.config)?;
-    logging::start(&config.log).map_err(|message| Failure { exit_code: EXIT_CONFIG, message })?;
+    logging::start(&config.log).map_err(|message| Failure { exit_code: serve::EXIT_CONFIG, message })?;
     if holds_secrets(&config) && files::is_readable_by_others(&args.config) {
         tracing::warn!(file = %args.config.display(), "others may read this file, and it holds secrets: chmod 640");
     }
@@ -96,14 +98,18 @@ fn check_command(args: &ConfigArgs) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<Parsed, Failure> {
-    let bad = |message: String| Failure { exit_code: EXIT_CONFIG, message };
+    let bad = |message: String| Failure { exit_code: serve::EXIT_CONFIG, message };
     let text = files::read_text(path).map_err(|error| bad(format!("{}: {error}", path.display())))?;
     let base = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let surroundings = Surroundings { base, env: &|name| std::env::var(name).ok(), file: &|path| files::read(path) };
-    config::parse(&text, &surroundings).map_err(|problems| {
+    let lines = |problems: Vec<String>| {
         let lines: Vec<_> = problems.iter().map(|problem| format!("{}: {problem}", path.display())).collect();
         bad(lines.join("\n"))
-    })
+    };
+    let parsed = config::parse(&text, &surroundings);
+    let parsed = parsed.map_err(|problems| lines(problems.iter().map(ToString::to_string).collect()))?;
+    tls::clients(&parsed.config).map_err(lines)?;
+    Ok(parsed)
 }
 
 fn holds_secrets(config: &Config) -> bool {

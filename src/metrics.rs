@@ -205,10 +205,13 @@ family! {
         in_doubt = "trunkline_carrier_in_doubt_total", "Submits whose outcome was never learnt.";
         retried_in_doubt = "trunkline_carrier_retried_in_doubt_total", "Submits put back to be sent again although the carrier may have accepted them.";
         rerouted = "trunkline_carrier_rerouted_total", "Submits that moved on to the next carrier.";
+        unfit = "trunkline_carrier_unfit_total", "Submits not sent, for the profile could not make them what the carrier takes.";
         late_answers = "trunkline_carrier_late_answers_total", "Answers that came after our timeout.";
         duplicate_ids = "trunkline_carrier_duplicate_ids_total", "Answers with an id that another live submit has.";
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
         mo_unrouted = "trunkline_carrier_mo_unrouted_total", "Mobile originated messages no rule sends to an account.";
+        mo_expired = "trunkline_carrier_mo_expired_total", "Mobile originated messages no rule sent to an account within the retention.";
+        unknown_states = "trunkline_carrier_unknown_states_total", "Receipts without a state we know; their submits wait for another.";
         correlations_expired = "trunkline_correlations_expired_total", "Submits whose receipt did not come within the retention.";
         link_ups = "trunkline_link_binds_total", "Binds the carrier accepted.";
         link_failures = "trunkline_link_failures_total", "Connections or binds to the carrier that failed, and links that broke.";
@@ -220,10 +223,12 @@ family! {
     gauges {
         links_bound = "trunkline_links_bound", "Links bound.";
         links_configured = "trunkline_links_configured", "Links there should be.";
+        links_withheld = "trunkline_links_withheld", "Links nothing is submitted on by order: paused, draining or stopped.";
         queued = "trunkline_carrier_queued", "Submits that wait for the carrier's rate or window.";
         outstanding = "trunkline_carrier_outstanding", "Submits sent and not yet answered.";
         correlations = "trunkline_correlations", "Submits whose receipt may still come.";
         early_receipts = "trunkline_early_receipts", "Receipts parked until their submit is answered.";
+        mo_kept = "trunkline_carrier_mo_kept", "Mobile originated messages kept until a rule sends them to an account.";
         rate = "trunkline_carrier_rate", "Segments per second in force after the carrier's throttling; 0 is unlimited.";
     }
 }

@@ -84,12 +84,17 @@ fn allocations(work: impl FnOnce()) -> u64 {
 
 #[test]
 fn a_cycle_on_one_shard_allocates_nothing_once_warm() {
-    expect_none(0, 0);
+    expect_none(0, 0, "default");
 }
 
 #[test]
 fn a_cycle_across_two_shards_allocates_nothing_once_warm() {
-    expect_none(1, 0);
+    expect_none(1, 0, "default");
+}
+
+#[test]
+fn a_cycle_whose_submit_is_rewritten_allocates_nothing_once_warm() {
+    expect_none(1, 0, "odd");
 }
 
 #[test]
@@ -97,10 +102,10 @@ fn the_allocator_does_count() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(1)))), 1);
 }
 
-fn expect_none(account_home: u16, carrier_home: u16) {
+fn expect_none(account_home: u16, carrier_home: u16, profile: &str) {
     // With more than one session a fresh receipt waits for the turn after its answer's.
     for sessions in [1, 2] {
-        expect_none_with(Stage::new(account_home, carrier_home, sessions));
+        expect_none_with(Stage::new(account_home, carrier_home, sessions, profile));
     }
 }
 
@@ -144,8 +149,8 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(account_home: u16, carrier_home: u16, sessions: usize) -> Self {
-        let config = Arc::new(configuration(account_home, carrier_home));
+    fn new(account_home: u16, carrier_home: u16, sessions: usize, profile: &str) -> Self {
+        let config = Arc::new(configuration(account_home, carrier_home, profile));
         let placement = Placement::new(&config, 2);
         let node = |index: u16| {
             let ids = (u64::from(index) << 40, u64::from(index + 1) << 40);
@@ -366,14 +371,17 @@ fn id_text(mut number: u64) -> [u8; ID_LEN] {
     digits
 }
 
-fn configuration(account_home: u16, carrier_home: u16) -> Config {
+fn configuration(account_home: u16, carrier_home: u16, profile: &str) -> Config {
     let yaml = format!(
         r#"
 shards: 2
 smpp: {{ listen: "127.0.0.1:1" }}
 accounts: {{ acme: {{ password: secret, shard: {account_home}, delivery_window: 100 }} }}
 carriers:
-  north: {{ connect: "127.0.0.1:2", system_id: us, password: secret, links: 1, window: 100, shard: {carrier_home} }}
+  north: {{ connect: "127.0.0.1:2", system_id: us, password: secret, links: 1, window: 100, shard: {carrier_home},
+           profile: {profile} }}
+profiles:
+  odd: {{ submits: {{ service_type: CMT, data_coding: {{ 0: 1 }}, tlvs: {{ drop: 0x1500, add: {{ 0x1402: text }} }} }} }}
 routes: [{{ to: north }}]
 "#
     );

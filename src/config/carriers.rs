@@ -1,5 +1,6 @@
 //! The `carriers` section: where each SMSC is, as whom we bind, and how much it takes.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::smpp::message_id::CarrierIdFormat;
 pub struct Carrier {
     pub name: String,
     pub connect: Connect,
+    /// Where our side of the connection begins; `None`: as the host's routes say.
+    pub source_address: Option<IpAddr>,
     pub tls: CarrierTls,
     pub system_id: String,
     pub password: Secret,
@@ -34,6 +37,8 @@ pub struct Carrier {
     pub queue: u32,
     pub queue_wait: Duration,
     pub in_doubt: InDoubt,
+    /// Parts of long messages get references that are unique for this carrier.
+    pub remap_references: bool,
     pub profile: Arc<Profile>,
     pub message_id: CarrierIdFormats,
     pub state: CarrierState,
@@ -109,12 +114,13 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
     Carrier {
         name: name.to_owned(),
         connect: read_connect(carrier),
+        source_address: carrier.parse("source_address", ip_address),
         tls: carrier.take("tls").map_or(CarrierTls::Off, |value| read_tls(&value)),
         system_id: carrier.required("system_id").and_then(|value| value.parse(printable(1..=15))).unwrap_or_default(),
         password: read_password(carrier),
         system_type: carrier.parse_or("system_type", String::new(), printable(0..=12)),
-        links: carrier.parse_or("links", at_least_one(2), |text| whole(1..=MAX_LINKS)(text).map(at_least_one)),
-        window: carrier.parse_or("window", at_least_one(100), positive_u16),
+        links: carrier.parse_or("links", profile.links.count.unwrap_or(at_least_one(2)), link_count),
+        window: carrier.parse_or("window", profile.links.window.unwrap_or(at_least_one(100)), positive_u16),
         rate: read_rate(carrier),
         source_rate: read_rate_as(carrier, "source_rate", "source_burst"),
         queue: carrier.parse_or("queue", 10_000, whole(0..=u64::from(u32::MAX))),
@@ -124,6 +130,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
             InDoubt::Fail,
             choice(&[("fail", InDoubt::Fail), ("retry", InDoubt::Retry)]),
         ),
+        remap_references: carrier.parse_or("remap_references", false, choice(&[("false", false), ("true", true)])),
         message_id: read_id_formats(carrier, profile.message_id),
         profile,
         state: carrier.parse_or("state", CarrierState::Active, choice(&states)),
@@ -199,6 +206,15 @@ pub(super) fn read_id_formats(carrier: &mut Fields<'_>, base: CarrierIdFormats) 
     CarrierIdFormats { response, receipt }
 }
 
+pub(super) fn link_count(text: &str) -> Result<NonZeroU16, String> {
+    whole::<u16>(1..=MAX_LINKS)(text).map(|number| NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN))
+}
+
 fn server_name(text: &str) -> Result<String, String> {
-    if is_host_name(text) { Ok(text.to_owned()) } else { Err("must be a host name".to_owned()) }
+    let is_name = is_host_name(text) || text.parse::<IpAddr>().is_ok();
+    if is_name { Ok(text.to_owned()) } else { Err("must be a host name or an IP address".to_owned()) }
+}
+
+fn ip_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "must be an IP address of this host, such as 192.0.2.7".to_owned())
 }

@@ -7,8 +7,11 @@
 
 mod accounts;
 mod carriers;
+mod conditions;
+mod keyword;
 mod listeners;
 mod network;
+mod numbers;
 mod pattern;
 mod profile;
 mod raw;
@@ -23,17 +26,25 @@ mod unbuilt;
 mod validate;
 
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
+pub use conditions::{Accounts, Conditions, NetworkCondition};
+pub use keyword::Keyword;
 pub use network::Network;
+pub use numbers::{MobileNetwork, Numbers};
 pub use pattern::Pattern;
-pub use profile::{LinkHabits, Profile, ReceiptHabits, StatusTable, SubmitHabits, Then};
+pub use profile::{
+    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Reconnect,
+    Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
+};
 pub use reader::{Problem, Surroundings};
+pub use scalars::duration_or_zero as parse_duration;
 pub use secret::{Password, Secret};
-pub use summary::summary;
+pub use summary::{route_in_words, summary};
 pub use validate::{Parsed, parse};
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::smpp::command::CommandStatus;
@@ -78,6 +89,8 @@ pub struct Config {
     pub cdr: Option<Cdr>,
     pub accounts: Vec<Account>,
     pub carriers: Vec<Carrier>,
+    /// Which networks numbers belong to; `None` when no route may ask.
+    pub numbers: Option<Arc<Numbers>>,
     pub routes: Vec<Route>,
     pub mo: Vec<MoRoute>,
     pub unrouted_mo: UnroutedMo,
@@ -206,6 +219,8 @@ pub struct Rate {
 pub struct Account {
     /// The system_id.
     pub name: String,
+    /// What routes may name it by, with others of the same.
+    pub group: Option<String>,
     /// Any of these opens a bind; at least one.
     pub passwords: Vec<Password>,
     /// SHA-256 of HTTP bearer tokens.
@@ -311,19 +326,35 @@ pub enum DeliverMo {
 
 #[derive(Clone, Debug)]
 pub struct Route {
-    pub account: Option<AccountId>,
-    /// Any of these; `None`: any destination.
-    pub destination: Option<Vec<Pattern>>,
-    pub source: Option<Vec<Pattern>>,
-    /// In order of preference; never empty.
+    pub when: Conditions,
+    pub choose: Choose,
+    /// In order of preference; at least one that is not draining.
     pub to: Vec<RouteTarget>,
+}
+
+/// How a route finds the first carrier to try.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Choose {
+    /// The first that is named; the rest follow in their order.
+    Order,
+    /// By chance, in proportion to the weights; the rest follow by weight.
+    Weight,
+    /// The less loaded of two drawn at random; the rest follow by load.
+    LeastLoaded,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RouteTarget {
     pub carrier: CarrierId,
-    /// `None` on all targets of a route, or on none: weights choose the first try, the rest follow by weight.
-    pub weight: Option<NonZeroU32>,
+    /// 0: draining, never tried for a new message. Without `Choose::Weight` it is 0 or not given; with it all have one.
+    pub weight: Option<u32>,
+}
+
+impl RouteTarget {
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.weight == Some(0)
+    }
 }
 
 /// Where a deliver_sm that is no receipt goes.
@@ -332,6 +363,8 @@ pub struct MoRoute {
     pub carrier: Option<CarrierId>,
     pub destination: Option<Vec<Pattern>>,
     pub source: Option<Vec<Pattern>>,
+    /// The first word of its text.
+    pub keyword: Option<Vec<Keyword>>,
     pub to: AccountId,
 }
 

@@ -1,5 +1,7 @@
 //! Patterns of addresses, for routes and for what an account may send from and to.
 
+use std::fmt;
+
 /// Exact, or a prefix when written with a trailing `*`. Letters compare without case; a leading `+` or `00` of a number is not looked at.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern {
@@ -34,12 +36,15 @@ impl Pattern {
     /// Whether this pattern speaks of `address`, written in any case, with or without `+` or `00`.
     #[must_use]
     pub fn matches(&self, address: &[u8]) -> bool {
-        let address = significant(address);
-        let text = self.text.as_bytes();
-        match address.get(..text.len()) {
-            Some(head) => (self.is_prefix || address.len() == text.len()) && head.eq_ignore_ascii_case(text),
-            None => false,
-        }
+        self.rest(address).is_some()
+    }
+
+    /// What stands behind the pattern's text in an `address` that matches; `None` when it does not match.
+    #[must_use]
+    pub fn rest<'a>(&self, address: &'a [u8]) -> Option<&'a [u8]> {
+        let (head, rest) = significant(address).split_at_checked(self.text.len())?;
+        let is_match = (self.is_prefix || rest.is_empty()) && head.eq_ignore_ascii_case(self.text.as_bytes());
+        is_match.then_some(rest)
     }
 
     /// Whether every address matches.
@@ -49,8 +54,14 @@ impl Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.text, if self.is_prefix { "*" } else { "" })
+    }
+}
+
 /// The address without a number's leading `+` or `00`. A name that begins so ("+friends") has no digit next and stays.
-fn significant(address: &[u8]) -> &[u8] {
+pub(super) fn significant(address: &[u8]) -> &[u8] {
     match address {
         [b'+', rest @ ..] | [b'0', b'0', rest @ ..] if rest.first().is_some_and(u8::is_ascii_digit) => rest,
         _ => address,

@@ -1,25 +1,33 @@
 //! The `routes` and `mo` sections: which carrier takes a submit, and whose a mobile originated message is.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use super::numbers::Numbers;
 use super::raw::Node;
 use super::reader::{Fields, Reading, Value, shown_key};
-use super::scalars::positive_u32;
+use super::scalars::{choice, whole};
 use super::validate::Names;
-use super::{AccountId, CarrierId, Config, MoRoute, Pattern, Route, RouteTarget};
+use super::{
+    AccountId, Accounts, CarrierId, Choose, Config, Keyword, MoRoute, Pattern, Route, RouteTarget, conditions,
+};
 
-pub(super) fn read(value: &Value<'_>, names: &Names<'_>) -> Vec<Route> {
+/// No message is offered to more carriers than this, and what was tried fits one word.
+const MOST_CARRIERS: usize = 64;
+
+pub(super) fn read(value: &Value<'_>, names: &Names<'_>, numbers: Option<&Arc<Numbers>>) -> Vec<Route> {
     let mut routes = Vec::new();
     let mut unreachable = Unreachable::default();
     for element in list(value) {
         let route = element.fields(|fields| {
-            let when = fields.optional("when", |when| When::read(when, "account", |name| names.account(name)));
-            let (account, destination, source) = when.unwrap_or_default().into_parts();
-            let to = fields.required("to").map(|to| read_targets(&to, names)).unwrap_or_default();
-            Route { account, destination, source, to }
+            let when = fields.optional("when", |when| conditions::read(when, names, numbers)).unwrap_or_default();
+            let to = fields.required("to");
+            let targets = to.as_ref().map(|to| read_targets(to, names)).unwrap_or_default();
+            let choose = read_choose(fields, to.as_ref(), &targets);
+            Route { when, choose, to: targets }
         });
         let Some(route) = route else { continue };
-        unreachable.look(&element, route.account.is_none(), &route.destination, &route.source);
+        unreachable.look(&element, route.when.is_any());
         routes.push(route);
     }
     routes
@@ -30,13 +38,18 @@ pub(super) fn read_mo(value: &Value<'_>, names: &Names<'_>) -> Vec<MoRoute> {
     let mut unreachable = Unreachable::default();
     for element in list(value) {
         let route = element.fields(|fields| {
-            let when = fields.optional("when", |when| When::read(when, "carrier", |name| names.carrier(name)));
-            let (carrier, destination, source) = when.unwrap_or_default().into_parts();
+            let when = fields.optional("when", |when| {
+                (When::read(when, "carrier", |name| names.carrier(name)), read_keywords(when))
+            });
+            let (when, keyword) = when.unwrap_or_default();
+            let (carrier, destination, source) = when.into_parts();
             let to = fields.required("to")?.parse(|name| names.account(name))?;
-            Some(MoRoute { carrier, destination, source, to })
+            Some(MoRoute { carrier, destination, source, keyword, to })
         });
         let Some(Some(route)) = route else { continue };
-        unreachable.look(&element, route.carrier.is_none(), &route.destination, &route.source);
+        let is_any = |list: &Option<Vec<Pattern>>| list.as_ref().is_none_or(|list| list.iter().any(Pattern::is_any));
+        let is_anyones = route.carrier.is_none() && route.keyword.is_none();
+        unreachable.look(&element, is_anyones && is_any(&route.destination) && is_any(&route.source));
         routes.push(route);
     }
     routes
@@ -52,13 +65,18 @@ pub(super) fn warn_of_idle(config: &Config, reading: &Reading<'_>) {
         reading.warn("routes", "there are none: every submit is refused with ESME_RINVDSTADR");
         return;
     }
-    if config.routes.iter().any(|route| route.account.is_none()) {
-        return;
+    let (mut named, mut groups) = (HashSet::new(), HashSet::new());
+    for route in &config.routes {
+        match &route.when.accounts {
+            Accounts::All => return,
+            Accounts::Named(ids) => named.extend(ids.iter().map(|id| id.index())),
+            Accounts::Groups(names) => groups.extend(names),
+        }
     }
     // By index: an id names nothing when its account could not be read.
-    let routed: HashSet<usize> = config.routes.iter().filter_map(|route| route.account).map(AccountId::index).collect();
     for (i, account) in config.accounts.iter().enumerate() {
-        if account.submit && !routed.contains(&i) {
+        let is_routed = named.contains(&i) || account.group.as_ref().is_some_and(|group| groups.contains(group));
+        if account.submit && !is_routed {
             let path = format!("accounts.{}", shown_key(&account.name));
             reading.warn(path, "no route takes its submits: they are refused with ESME_RINVDSTADR");
         }
@@ -66,8 +84,13 @@ pub(super) fn warn_of_idle(config: &Config, reading: &Reading<'_>) {
 }
 
 impl Names<'_> {
-    fn account(&self, name: &str) -> Result<AccountId, String> {
+    pub(super) fn account(&self, name: &str) -> Result<AccountId, String> {
         self.accounts.get(name).copied().ok_or_else(|| "names no account".to_owned())
+    }
+
+    pub(super) fn group(&self, name: &str) -> Result<String, String> {
+        let known = self.groups.contains_key(name).then(|| name.to_owned());
+        known.ok_or_else(|| "names a group that no account is in".to_owned())
     }
 
     fn carrier(&self, name: &str) -> Result<CarrierId, String> {
@@ -75,7 +98,7 @@ impl Names<'_> {
     }
 }
 
-/// What a route asks for; `Who` is an account, or for MO a carrier.
+/// What a route of MO asks for; `Who` is a carrier.
 struct When<Who> {
     who: Option<Who>,
     destination: Option<Vec<Pattern>>,
@@ -111,6 +134,14 @@ fn read_patterns(when: &mut Fields<'_>, key: &'static str) -> Option<Vec<Pattern
     Some(elements.iter().filter_map(|element| element.parse(Pattern::parse)).collect())
 }
 
+fn read_keywords(when: &mut Fields<'_>) -> Option<Vec<Keyword>> {
+    let value = when.take("keyword")?;
+    if value.is_empty_list() {
+        value.problem("is empty, so this route never matches; remove the key for any text");
+    }
+    Some(value.elements().iter().filter_map(|element| element.parse(Keyword::parse)).collect())
+}
+
 fn read_targets(value: &Value<'_>, names: &Names<'_>) -> Vec<RouteTarget> {
     let elements = value.elements();
     if value.is_empty_list() {
@@ -124,11 +155,34 @@ fn read_targets(value: &Value<'_>, names: &Names<'_>) -> Vec<RouteTarget> {
         }
         targets.push(target);
     }
-    let weighted = targets.iter().filter(|target| target.weight.is_some()).count();
-    if weighted != 0 && weighted != targets.len() {
-        value.problem("has a weight on some carriers only: give all of them one, or none");
+    if targets.len() > MOST_CARRIERS {
+        value.problem(format!("names more than {MOST_CARRIERS} carriers"));
+    }
+    if !targets.is_empty() && targets.iter().all(RouteTarget::is_draining) {
+        value.problem(
+            "has only weights of 0: a carrier that is draining is never tried, so this route would take nothing",
+        );
     }
     targets
+}
+
+fn read_choose(fields: &mut Fields<'_>, to: Option<&Value<'_>>, targets: &[RouteTarget]) -> Choose {
+    let words = [("order", Choose::Order), ("weight", Choose::Weight), ("least_loaded", Choose::LeastLoaded)];
+    let written = fields.parse("choose", choice(&words));
+    // A weight of 0 says "draining" however the others are chosen.
+    let is_weighed = targets.iter().any(|target| target.weight.is_some_and(|weight| weight > 0));
+    let choose = written.unwrap_or(if is_weighed { Choose::Weight } else { Choose::Order });
+    let Some(to) = to else { return choose };
+    match choose {
+        Choose::Weight if targets.iter().any(|target| target.weight.is_none()) => {
+            to.problem("has a weight on some carriers only: give all of them one, or none");
+        }
+        Choose::Order | Choose::LeastLoaded if is_weighed => {
+            to.problem("has weights, which only `choose: weight` looks at; 0 alone may stand with another");
+        }
+        Choose::Order | Choose::Weight | Choose::LeastLoaded => {}
+    }
+    choose
 }
 
 fn read_target(value: &Value<'_>, names: &Names<'_>) -> Option<RouteTarget> {
@@ -137,7 +191,7 @@ fn read_target(value: &Value<'_>, names: &Names<'_>) -> Option<RouteTarget> {
         return Some(RouteTarget { carrier, weight: None });
     }
     value.fields(|fields| {
-        let weight = fields.parse("weight", positive_u32);
+        let weight = fields.parse("weight", whole(0..=u64::from(u32::MAX)));
         let carrier = fields.required("carrier")?.parse(|name| names.carrier(name))?;
         Some(RouteTarget { carrier, weight })
     })?
@@ -156,21 +210,14 @@ struct Unreachable {
 }
 
 impl Unreachable {
-    fn look(
-        &mut self,
-        element: &Value<'_>,
-        anyone: bool,
-        destination: &Option<Vec<Pattern>>,
-        source: &Option<Vec<Pattern>>,
-    ) {
-        let is_any = |list: &Option<Vec<Pattern>>| list.as_ref().is_none_or(|list| list.iter().any(Pattern::is_any));
+    fn look(&mut self, element: &Value<'_>, takes_everything: bool) {
         match &self.catch_all {
             Some(catch_all) if !self.is_told => {
                 element.warn(format!("is never reached, nor is any after it: {catch_all} matches everything"));
                 self.is_told = true;
             }
             Some(_) => {}
-            None if anyone && is_any(destination) && is_any(source) => self.catch_all = Some(element.path.clone()),
+            None if takes_everything => self.catch_all = Some(element.path.clone()),
             None => {}
         }
     }

@@ -50,7 +50,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(super) fn duration_or_zero(text: &str) -> Result<Duration, String> {
+/// A duration as the file has them, such as `250ms` or `72h`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
     let (number, unit) = number_and_unit(text);
     let millis_per_unit = match unit {
         "ms" => 1,

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use super::{
-    Account, Carrier, CarrierState, CarrierTls, Config, Connect, MoRoute, Pattern, Rate, Route, ShardPin, TlsListener,
-    UnroutedMo,
+    Account, Accounts, Carrier, CarrierState, CarrierTls, Choose, Conditions, Config, Connect, MoRoute, Pattern, Rate,
+    Route, RouteTarget, ShardPin, TlsListener, UnroutedMo,
 };
+
+const EVERYTHING: &str = "everything";
 
 /// Listeners, accounts, carriers and routes, a line each.
 #[must_use]
@@ -17,8 +19,12 @@ pub fn summary(config: &Config) -> String {
     lines.extend(config.accounts.iter().map(account));
     lines.push(format!("carriers: {}", config.carriers.len()));
     lines.extend(config.carriers.iter().map(carrier));
+    if let Some(numbers) = &config.numbers {
+        let networks = counted(numbers.networks().len() as u32, "network");
+        lines.push(format!("numbers: {} of {networks}", counted(numbers.ranges() as u32, "range")));
+    }
     lines.push(format!("routes: {}, the first that matches decides", config.routes.len()));
-    lines.extend(config.routes.iter().map(|entry| route(config, entry)));
+    lines.extend(config.routes.iter().map(|route| format!("  {}", route_in_words(config, route))));
     lines.push(format!(
         "mobile originated: {}; otherwise {}",
         config.mo.len(),
@@ -58,6 +64,9 @@ fn listeners(config: &Config) -> Vec<String> {
 fn account(account: &Account) -> String {
     let mut line =
         format!("  {}: up to {}, window {}", account.name, counted(account.max_binds, "bind"), account.window);
+    if let Some(group) = &account.group {
+        let _ = write!(line, ", of group {group}");
+    }
     push_rate(&mut line, account.rate);
     match account.allow_from.as_deref() {
         None => {}
@@ -116,30 +125,61 @@ fn carrier(carrier: &Carrier) -> String {
     line
 }
 
-fn route(config: &Config, route: &Route) -> String {
-    let who = route.account.map(|id| format!("from {}", config.account(id).name));
-    let carriers: Vec<String> = route
-        .to
-        .iter()
-        .map(|target| match target.weight {
-            None => config.carrier(target.carrier).name.clone(),
-            Some(weight) => format!("{} ({weight})", config.carrier(target.carrier).name),
-        })
-        .collect();
-    let between = if route.to.iter().any(|target| target.weight.is_some()) { " or " } else { ", then " };
-    format!("  {} -> {}", condition(who, &route.destination, &route.source), carriers.join(between))
+/// What a route asks for, and its carriers.
+#[must_use]
+pub fn route_in_words(config: &Config, route: &Route) -> String {
+    let target = |target: &RouteTarget| {
+        let name = &config.carrier(target.carrier).name;
+        match target.weight {
+            None => name.clone(),
+            Some(0) => format!("{name} (draining)"),
+            Some(weight) => format!("{name} ({weight})"),
+        }
+    };
+    let (first, between) = match route.choose {
+        Choose::Order => ("", ", then "),
+        Choose::Weight => ("", " or "),
+        Choose::LeastLoaded => ("the least loaded of ", ", "),
+    };
+    format!("{} -> {first}{}", conditions(config, &route.when), joined(route.to.iter().map(target), between))
+}
+
+fn conditions(config: &Config, when: &Conditions) -> String {
+    let who = match &when.accounts {
+        Accounts::All => None,
+        Accounts::Named(ids) => Some(format!("from {}", joined(ids.iter().map(|id| &config.account(*id).name), "|"))),
+        Accounts::Groups(names) => Some(format!("from group {}", names.join("|"))),
+    };
+    let mut text = condition(who, &when.destination, &when.source);
+    let codings = when.data_coding.as_ref().map(|codings| {
+        let shown = codings.iter().map(|range| match (range.start(), range.end()) {
+            (first, last) if first == last => format!("{first:#04x}"),
+            (first, last) => format!("{first:#04x}..{last:#04x}"),
+        });
+        format!("data_coding {}", joined(shown, "|"))
+    });
+    let network = when.network.as_ref().map(|network| format!("to {network}"));
+    for further in [codings, network].into_iter().flatten() {
+        text = if text == EVERYTHING { further } else { format!("{text} {further}") };
+    }
+    text
 }
 
 fn mo_route(config: &Config, route: &MoRoute) -> String {
     let who = route.carrier.map(|id| format!("from {}", config.carrier(id).name));
-    format!("  {} -> {}", condition(who, &route.destination, &route.source), config.account(route.to).name)
+    let mut when = condition(who, &route.destination, &route.source);
+    if let Some(keywords) = &route.keyword {
+        let keywords = keywords.iter().map(|word| format!("{}{}", word.text, if word.is_prefix { "*" } else { "" }));
+        when = format!("{when} that begins with {}", joined(keywords, "|"));
+    }
+    format!("  {when} -> {}", config.account(route.to).name)
 }
 
 fn condition(who: Option<String>, destination: &Option<Vec<Pattern>>, source: &Option<Vec<Pattern>>) -> String {
     let destination = destination.as_ref().map(|list| format!("to {}", patterns(list)));
     let source = source.as_ref().map(|list| format!("sent as {}", patterns(list)));
     let parts: Vec<String> = [who, destination, source].into_iter().flatten().collect();
-    if parts.is_empty() { "everything".to_owned() } else { parts.join(" ") }
+    if parts.is_empty() { EVERYTHING.to_owned() } else { parts.join(" ") }
 }
 
 fn push_rate(line: &mut String, rate: Option<Rate>) {
@@ -159,7 +199,7 @@ fn patterns(patterns: &[Pattern]) -> String {
     if patterns.is_empty() {
         return "nothing".to_owned();
     }
-    joined(patterns.iter().map(|pattern| format!("{}{}", pattern.text, if pattern.is_prefix { "*" } else { "" })), "|")
+    joined(patterns.iter(), "|")
 }
 
 fn counted(count: u32, noun: &str) -> String {

@@ -1,6 +1,8 @@
 //! Every rule of the configuration file, told by what an operator would write.
 
+mod links;
 mod refused;
+mod routing;
 mod secrets;
 mod statuses;
 mod warned;
@@ -21,6 +23,9 @@ fn parse_text(text: &str) -> Result<Parsed, Vec<Problem>> {
     let file = |path: &Path| match path.to_str() {
         Some("/etc/trunkline/secret") => Ok(b"from-file\n".to_vec()),
         Some("/etc/trunkline/windows") => Ok(b"from-file\r\n".to_vec()),
+        Some("/etc/trunkline/numbers.csv") => {
+            Ok(b"49151,262,01,Telekom\n49152,262,2,Vodafone\n49176,262,3,O2\n".to_vec())
+        }
         Some("/run/two-lines") => Ok(b"one\ntwo\n\n".to_vec()),
         Some("/run/empty") => Ok(b"\n".to_vec()),
         Some("/run/nul") => Ok(b"a\0b".to_vec()),
@@ -112,10 +117,11 @@ fn a_carrier_needs_only_where_and_who() {
     assert_eq!((carrier.name.as_str(), carrier.system_id.as_str()), ("7", "0123"));
     assert_eq!(carrier.password.expose(), b"1e3");
     assert_eq!(carrier.connect, Connect::Transceiver("h:1".to_owned()));
-    assert_eq!((&carrier.tls, carrier.system_type.as_str()), (&CarrierTls::Off, ""));
+    assert_eq!((&carrier.tls, carrier.source_address, carrier.system_type.as_str()), (&CarrierTls::Off, None, ""));
     assert_eq!((carrier.links.get(), carrier.window.get(), carrier.rate), (2, 100, None));
     assert_eq!((carrier.queue, carrier.queue_wait), (10_000, Duration::from_secs(5)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Fail, "default"));
+    assert!(!carrier.remap_references);
     let as_is = CarrierIdFormats { response: CarrierIdFormat::AsIs, receipt: CarrierIdFormat::AsIs };
     assert_eq!(carrier.message_id, as_is);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Active, ShardPin::Auto));
@@ -158,19 +164,21 @@ fn every_key_of_an_account_is_read() {
 #[test]
 fn every_key_of_a_carrier_is_read() {
     let text = carrier(
-        "tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
+        "source_address: 192.0.2.7, tls: { ca: ca.pem, server_name: smsc.example }, system_type: VMA, bind: transmitter_receiver, links: 3, window: 4,
          rate: 200, burst: 7, queue: 0, queue_wait: 250ms, in_doubt: retry, profile: odd,
-         message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
+         remap_references: true, message_id: { response: hex, receipt: decimal }, state: drain, shard: 1",
     ) + "profiles: { odd: { message_id: hex } }\n";
     let carrier = &config(&text).carriers[0];
     let ca = Some(PathBuf::from("/etc/trunkline/ca.pem"));
     assert_eq!(carrier.tls, CarrierTls::On { ca, server_name: Some("smsc.example".to_owned()) });
+    assert_eq!(carrier.source_address, Some("192.0.2.7".parse().unwrap()));
     let (transmitter, receiver) = ("h:1".to_owned(), "h:1".to_owned());
     assert_eq!(carrier.connect, Connect::TransmitterReceiver { transmitter, receiver });
     assert_eq!((carrier.system_type.as_str(), carrier.links.get(), carrier.window.get()), ("VMA", 3, 4));
     assert_eq!(carrier.rate.unwrap().burst.get(), 7);
     assert_eq!((carrier.queue, carrier.queue_wait), (0, Duration::from_millis(250)));
     assert_eq!((carrier.in_doubt, carrier.profile.name.as_str()), (InDoubt::Retry, "odd"));
+    assert!(carrier.remap_references);
     assert_eq!(carrier.message_id.response, CarrierIdFormat::Hex);
     assert_eq!(carrier.message_id.receipt, CarrierIdFormat::Decimal);
     assert_eq!((carrier.state, carrier.shard), (CarrierState::Drain, ShardPin::Shard(1)));
@@ -228,14 +236,14 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
          carriers:\n  y: { connect: \"h:1\", system_id: u, password: p }\n  b: { connect: \"h:2\", system_id: u, password: p }\n\
          routes:\n  - when: { account: a, destination: 49*, source: [1, \"x*\"] }\n    to: [b, y]\n\
          \x20 - to: [{ carrier: y, weight: 80 }, { carrier: b, weight: 20 }]\n\
-         mo:\n  - { when: { carrier: b, destination: 12345 }, to: z }\n  - to: a\n",
+         mo:\n  - { when: { carrier: b, destination: 12345, keyword: [Join, \"WIN*\"] }, to: z }\n  - to: a\n",
     );
     let names: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
     assert_eq!(names, ["z", "a"]);
     let [first, second] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
-    assert_eq!(first.account, Some(AccountId(1)));
-    assert_eq!((&first.destination, &first.source), (&patterns(&["49*"]), &patterns(&["1", "x*"])));
-    let target = |id, weight| RouteTarget { carrier: CarrierId(id), weight: NonZeroU32::new(weight) };
+    assert_eq!(first.when.accounts, Accounts::Named(vec![AccountId(1)]));
+    assert_eq!((&first.when.destination, &first.when.source), (&patterns(&["49*"]), &patterns(&["1", "x*"])));
+    let target = |id, weight: u32| RouteTarget { carrier: CarrierId(id), weight: (weight > 0).then_some(weight) };
     assert_eq!(first.to, [target(1, 0), target(0, 0)]);
     assert_eq!(second.to, [target(0, 80), target(1, 20)]);
     let [first, second] = config.mo.as_slice() else { panic!("{:?}", config.mo) };
@@ -244,6 +252,43 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
         (Some(CarrierId(1)), AccountId(0), None, AccountId(1))
     );
     assert_eq!((&first.destination, &second.destination), (&patterns(&["12345"]), &None));
+    let keyword = |text: &str, is_prefix| Keyword { text: text.to_owned(), is_prefix };
+    assert_eq!((&first.keyword, &second.keyword), (&Some(vec![keyword("join", false), keyword("win", true)]), &None));
+}
+
+#[test]
+fn a_profile_of_receipts_begins_as_another_and_says_what_differs() {
+    use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, StateName, StateSet};
+    let text = "profiles:
+  one: { receipts: { by: content, final: DELIVRD, states: { GONE: UNDELIV }, time_zone: \"-03:30\" } }
+  two: { like: one, receipts: { id_from: text, states: { gone: deleted, 9: EXPIRED } } }
+  three: { like: two, receipts: { by: flag, time_zone: as_is } }
+  four: { like: unflagged_receipts, receipts: { time_zone: UTC } }
+";
+    let receipts = |name: &str| {
+        let text = format!("{text}{}", carrier(&format!("profile: {name}")));
+        config(&text).carriers[0].profile.receipts.clone()
+    };
+    let name = |word: &str, state| StateName { word: word.into(), state };
+    let one = receipts("one");
+    assert_eq!((one.by, one.id_from, one.zone_minutes), (KnownBy::Content, IdFrom::Both, Some(-210)));
+    assert_eq!(one.finals, StateSet::of(&[MessageState::Delivered]));
+    let two = receipts("two");
+    assert_eq!((two.by, two.id_from, two.finals), (KnownBy::Content, IdFrom::Text, one.finals));
+    let states = [("gone", MessageState::Deleted), ("9", MessageState::Expired), ("GONE", MessageState::Undeliverable)];
+    assert_eq!(two.states, states.map(|(word, state)| name(word, state)));
+    assert_eq!(receipts("three"), ReceiptHabits { by: KnownBy::Flag, zone_minutes: None, ..two });
+    let four = ReceiptHabits { by: KnownBy::Content, zone_minutes: Some(0), ..ReceiptHabits::DEFAULT };
+    assert_eq!(receipts("four"), four);
+    assert_eq!(receipts("hex_then_decimal"), ReceiptHabits::DEFAULT);
+}
+
+#[test]
+fn the_presets_of_ids_say_how_each_side_writes_them() {
+    let formats = |name: &str| config(&carrier(&format!("profile: {name}"))).carriers[0].message_id;
+    let (hex, decimal) = (CarrierIdFormat::Hex, CarrierIdFormat::Decimal);
+    assert_eq!(formats("hex_then_decimal"), CarrierIdFormats { response: hex, receipt: decimal });
+    assert_eq!(formats("decimal_then_hex"), CarrierIdFormats { response: decimal, receipt: hex });
 }
 
 #[test]
@@ -254,6 +299,20 @@ fn the_files_in_config_have_neither_problems_nor_warnings() {
     assert_eq!(minimal.config.accounts[0].name, "acme");
     let homes = (example.config.accounts[0].shard, example.config.carriers[0].shard);
     assert_eq!(homes, (ShardPin::Shard(1), ShardPin::Shard(0)));
+}
+
+#[test]
+fn the_profile_that_the_example_shows_is_one() {
+    let example = include_str!("../../config/example.yaml");
+    let mut is_shown = false;
+    let mut text = String::new();
+    for line in example.lines() {
+        is_shown = line == "# profiles:" || is_shown && !line.is_empty();
+        text += if is_shown { line.strip_prefix("# ").unwrap() } else { line };
+        text += "\n";
+    }
+    assert!(text.contains("\n  odd:"), "{text}");
+    assert_eq!(parse_text(&text).map(|parsed| parsed.warnings), Ok(vec![]));
 }
 
 #[test]

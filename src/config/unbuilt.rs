@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 18] = [
+const UNBUILT: [(&str, Needs, &str); 17] = [
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
@@ -33,7 +33,6 @@ const UNBUILT: [(&str, Needs, &str); 18] = [
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
-    ("carriers.*.tls", Needs::AllBut("false"), "TLS is not built yet: this carrier cannot be reached"),
 ];
 
 const ARGON2ID: &str = "argon2id passwords are not built yet: this one opens no bind";

@@ -10,7 +10,7 @@ use super::reader::{Fields, Problem, Reading, Surroundings, Value};
 use super::scalars::{choice, duration, duration_or_zero, size, whole};
 use super::{
     AccountId, CarrierId, Cdr, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo, accounts,
-    carriers, listeners, profile, routes, unbuilt,
+    carriers, listeners, numbers, profile, routes, unbuilt,
 };
 
 /// A configuration that may be run, and what its operator should know.
@@ -41,6 +41,8 @@ pub fn parse(text: &str, surroundings: &Surroundings<'_>) -> Result<Parsed, Vec<
 pub(super) struct Names<'a> {
     pub(super) accounts: BTreeMap<&'a str, AccountId>,
     pub(super) carriers: BTreeMap<&'a str, CarrierId>,
+    /// The members of each group.
+    pub(super) groups: BTreeMap<String, Vec<AccountId>>,
 }
 
 fn read(tree: &Node, reading: &Reading<'_>) -> Option<Config> {
@@ -74,7 +76,11 @@ fn read_top(top: &mut Fields<'_>) -> Config {
     for (name, value) in entries(top, "accounts") {
         let id = u32::try_from(accounts.len()).map_or(AccountId(u32::MAX), AccountId);
         names.accounts.insert(name, id);
-        accounts.extend(accounts::read(name, &value, shards));
+        let account = accounts::read(name, &value, shards);
+        if let Some(group) = account.as_ref().and_then(|account| account.group.clone()) {
+            names.groups.entry(group).or_default().push(id);
+        }
+        accounts.extend(account);
     }
     let mut carriers = Vec::new();
     for (name, value) in entries(top, "carriers") {
@@ -85,7 +91,8 @@ fn read_top(top: &mut Fields<'_>) -> Config {
         names.carriers.insert(name, CarrierId(id));
         carriers.extend(carriers::read(name, &value, shards, &profiles));
     }
-    let routes = top.take("routes").map(|value| routes::read(&value, &names)).unwrap_or_default();
+    let numbers = numbers::read(top);
+    let routes = top.take("routes").map(|value| routes::read(&value, &names, numbers.as_ref())).unwrap_or_default();
     let mo = top.take("mo").map(|value| routes::read_mo(&value, &names)).unwrap_or_default();
     let words = [("keep", UnroutedMo::Keep), ("refuse", UnroutedMo::Refuse)];
     let unrouted_mo = top.parse_or("unrouted_mo", UnroutedMo::Keep, choice(&words));
@@ -102,6 +109,7 @@ fn read_top(top: &mut Fields<'_>) -> Config {
         cdr,
         accounts,
         carriers,
+        numbers,
         routes,
         mo,
         unrouted_mo,

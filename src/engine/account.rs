@@ -6,7 +6,8 @@
 use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
-use super::message::{Outcome, ReturnReason, ShardId, ShardMessage, Standing, SubmitInfo};
+use super::message::{Course, Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::parts::{Claim, Messages, Part};
 use super::replay::Replay;
 use super::router::RouteChoice;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
@@ -15,7 +16,7 @@ use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::Armed;
 use super::window::Window;
-use crate::config::{self, AccountId};
+use crate::config::{self, AccountId, CarrierId};
 use crate::metrics::{AccountCounts, BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::pdu::{self, BindMode};
@@ -25,6 +26,7 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub messages: Messages,
     pub throttle: Option<Throttle>,
     /// Sessions that are not read until the window has room.
     paused: Vec<Key>,
@@ -45,8 +47,11 @@ pub struct Submit {
     /// The ESME's own, echoed in the answer.
     pub sequence: SequenceNumber,
     pub choice: RouteChoice,
+    pub part: Option<Part>,
+    /// Which of them has it.
+    pub carrier: CarrierId,
     pub info: SubmitInfo,
-    pub standing: Standing,
+    pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
 }
@@ -58,6 +63,7 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            messages: Messages::default(),
             throttle: config.rate.map(Throttle::new),
             paused: Vec::new(),
             deliveries: Deliveries::new(Replay::new(config)),
@@ -137,7 +143,16 @@ impl Account {
 
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(entry) = self.submits.get(submit) else { return };
+        cx.loads.settled(entry.carrier, outcome);
+        self.answer_submit(submit, outcome, cx);
+    }
+
+    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
+        if let Some(part) = &submit.part {
+            self.messages.settled(part, outcome, cx.now);
+        }
         let config = cx.config.account(self.id);
         let outcome = outcome.after(submit.refused);
         let status = match outcome {
@@ -172,22 +187,29 @@ impl Account {
         &mut self,
         submit: Key,
         deadline: Instant,
-        (reason, standing): (ReturnReason, Standing),
+        (reason, course): (ReturnReason, Course),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
-        entry.standing = standing;
+        entry.course = course;
         if let ReturnReason::Refused(status) = reason {
             entry.refused = Some(status);
         }
-        let next = if standing.may_go_on() { cx.routes.next_carrier(&mut entry.choice) } else { None };
+        cx.loads.returned(entry.carrier, reason, cx.now);
         let has_session = self.sessions.get(entry.info.session).is_some();
-        if let Some(carrier) = next.filter(|_| has_session && deadline > cx.now && !cx.is_draining) {
+        let next = match &mut entry.part {
+            _ if !has_session || deadline <= cx.now || cx.is_draining || !course.may_go_on() => None,
+            Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
+            None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
+        };
+        if let Some((carrier, claim)) = next {
             let info = entry.info;
+            entry.carrier = carrier;
+            cx.loads.sent(carrier);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, standing, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
             return;
         }
         let outcome = match reason {
@@ -195,22 +217,26 @@ impl Account {
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.submit_done(submit, outcome.given(standing.is_doubtful), cx);
+        self.answer_submit(submit, outcome.given(course.is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        let carrier = cx.routes.next_carrier(&mut submit.choice).ok_or(SubmitError::NoRoute)?;
+        let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
+        let part = submit.part.as_mut();
+        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        submit.carrier = carrier;
+        cx.loads.sent(carrier);
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;
-        let (info, standing) = (entry.info, entry.standing);
+        let (info, course) = (entry.info, entry.course);
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, standing, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
         Ok(())
     }
 

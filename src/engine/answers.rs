@@ -14,10 +14,10 @@ use super::message::{Outcome, ReturnReason, SubmitInfo};
 use crate::config::Then;
 use crate::metrics::AnswerClass;
 use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::congestion::congestion_state;
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id;
 use crate::smpp::pdu;
-use crate::smpp::view::congestion_state;
 
 impl Carrier {
     /// Settles the submit this answers.
@@ -80,9 +80,9 @@ impl Carrier {
             return self.settle(pending, Outcome::Refused(told), cx);
         }
         self.counts.count_answer(AnswerClass::Temporary);
-        pending.standing.tries += 1;
+        pending.course.tries += 1;
         let back = match then {
-            Then::Again { after, times } if pending.agains < times && pending.standing.may_go_on() => {
+            Then::Again { after, times } if pending.agains < times && pending.course.may_go_on() => {
                 pending.agains += 1;
                 self.put_back_after(after, pending, cx)
             }
@@ -96,7 +96,7 @@ impl Carrier {
     /// Remembers whose receipt will come under this id; the customer is answered once that is durable.
     fn accept_with_receipt(&mut self, pending: Pending, id: &[u8], cx: &mut Context<'_>) {
         let (info, written) = (pending.info, pending.written);
-        let entry = self.correlate(&info, id, false, cx);
+        let entry = self.correlate(&info, id, pending.readdressed(), false, cx);
         self.settle(pending, Outcome::Accepted, cx);
         if !self.early.is_empty() {
             for early in self.early.take(entry.fingerprint, written) {
@@ -105,14 +105,31 @@ impl Carrier {
         }
     }
 
-    fn correlate(&mut self, info: &SubmitInfo, id: &[u8], is_muted: bool, cx: &mut Context<'_>) -> Correlation {
+    fn correlate(
+        &mut self,
+        info: &SubmitInfo,
+        id: &[u8],
+        addresses: &[u8],
+        is_muted: bool,
+        cx: &mut Context<'_>,
+    ) -> Correlation {
         let format = cx.config.carrier(self.id).message_id.response;
         let fingerprint = self.correlations.fingerprint(message_id::normalize(id, format));
         let carrier_id = cx.out.record_bytes.add(id);
+        self.readdressed.insert(info.id, addresses);
+        let addresses = cx.out.record_bytes.add(addresses);
         let (carrier, account, id, destination, born) =
             (self.id, info.account, info.id, info.destination, cx.unix_seconds());
-        let place =
-            cx.out.append(Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id });
+        let place = cx.out.append(Record::Correlation {
+            carrier,
+            account,
+            id,
+            destination,
+            born,
+            is_muted,
+            carrier_id,
+            addresses,
+        });
         let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted).at(place);
         self.correlations.insert(entry);
         entry
@@ -127,7 +144,8 @@ impl Carrier {
         let id = pdu::submit_sm_resp_id(frame.body);
         let is_accepted = frame.command == CommandId::SUBMIT_SM_RESP && frame.status.is_ok();
         if is_accepted && late.info.wants_receipt && !id.is_empty() {
-            self.correlate(&late.info, id, true, cx);
+            // Its receipts reach nobody.
+            self.correlate(&late.info, id, b"", true, cx);
         }
     }
 }

@@ -7,18 +7,26 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 
+use super::backoff::Access;
 use super::context::Context;
 use super::correlation::Correlations;
 use super::early::{Early, EarlyReceipts, Unanswered};
-use super::event::{Action, EndReason, SubmitError};
-use super::link::{Link, LinkState};
-use super::message::{Outcome, ReturnReason, ShardMessage, Standing, SubmitInfo};
+use super::event::SubmitError;
+use super::link::Link;
+use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::mo::PartOwners;
+use super::orders::Standing;
+use super::outgoing::{Outgoing, Readdressed};
 use super::pace::Pace;
+use super::part_links::{PartLinks, part_links};
+use super::parts::Claim;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
+use super::references::References;
 use super::slab::Slab;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
+use super::unrouted::UnroutedMo;
 use crate::config::{self, CarrierId};
 use crate::metrics::CarrierCounts;
 use crate::smpp::command::CommandStatus;
@@ -27,9 +35,14 @@ use crate::smpp::command::CommandStatus;
 pub struct Carrier {
     pub id: CarrierId,
     pub links: Vec<Link>,
+    pub(super) access: Access,
     pub queue: SubmitQueue,
+    pub part_links: PartLinks,
+    /// With `remap_references`.
+    pub references: Option<Box<References>>,
     pub pace: Pace,
     pub correlations: Correlations,
+    pub readdressed: Readdressed,
     pub early: EarlyReceipts,
     /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
     pub strangers: Vec<Early>,
@@ -41,6 +54,8 @@ pub struct Carrier {
     pub finals_in_hand: AHashSet<u64>,
     /// Receipts acknowledged to the carrier that their account had no room for.
     pub refused: Vec<Refused>,
+    pub unrouted: UnroutedMo,
+    pub mo_parts: PartOwners,
     pub has_hinted: bool,
     /// Which link is being filled, and with how many more before the next one's turn.
     pub(super) current_link: usize,
@@ -57,10 +72,14 @@ pub struct Carrier {
 #[derive(Debug)]
 pub struct Pending {
     pub info: SubmitInfo,
-    pub standing: Standing,
+    pub claim: Claim,
+    pub course: Course,
     /// Its session ended while it was outstanding: nobody waits for another sending.
     pub is_withdrawn: bool,
+    /// As the customer sent it, for the next carrier.
     pub body: Vec<u8>,
+    /// As this carrier is sent it.
+    pub outgoing: Outgoing,
     /// It waits no longer than this.
     pub queued_until: Instant,
     /// Where in the link's stream its first octet lies.
@@ -82,12 +101,14 @@ pub struct Pending {
 
 impl Pending {
     #[must_use]
-    pub fn new(info: SubmitInfo, standing: Standing, body: Vec<u8>) -> Self {
+    pub fn new(info: SubmitInfo, claim: Claim, course: Course, body: Vec<u8>, outgoing: Outgoing) -> Self {
         Self {
             info,
-            standing,
+            claim,
+            course,
             is_withdrawn: false,
             body,
+            outgoing,
             queued_until: Instant::ZERO,
             stream_at: 0,
             written: 0,
@@ -102,7 +123,7 @@ impl Pending {
 
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        self.refused.is_some() || self.standing.tries > 0
+        self.refused.is_some() || self.course.tries > 0
     }
 
     pub(super) fn give_up_at(&self) -> Instant {
@@ -132,9 +153,13 @@ impl Carrier {
         Self {
             id,
             links,
+            access: Access::default(),
             queue: SubmitQueue::new(config.source_rate, keys),
+            part_links: part_links(),
+            references: config.remap_references.then(|| Box::new(References::new(keys))),
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
+            readdressed: Readdressed::default(),
             early: EarlyReceipts::default(),
             strangers: Vec::new(),
             has_strangers: false,
@@ -142,6 +167,8 @@ impl Carrier {
             in_hand: Slab::default(),
             finals_in_hand: AHashSet::new(),
             refused: Vec::new(),
+            unrouted: UnroutedMo::default(),
+            mo_parts: PartOwners::default(),
             has_hinted: false,
             current_link: 0,
             stay: 0,
@@ -156,7 +183,7 @@ impl Carrier {
     /// Tells the account's home what became of a submit, behind whatever record its answer needs.
     pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
-        let outcome = outcome.given(pending.standing.is_doubtful);
+        let outcome = outcome.given(pending.course.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
         let done = ShardMessage::SubmitDone { account, submit, outcome };
@@ -167,6 +194,7 @@ impl Carrier {
             cx.out.tell(home, done);
         }
         self.recycle(pending.body);
+        self.recycle(pending.outgoing.body);
     }
 
     /// Hands a submit back unsent, or refused in a way that another carrier may mend.
@@ -176,8 +204,9 @@ impl Carrier {
             (ReturnReason::NotBound | ReturnReason::QueueFull, Some(status)) => ReturnReason::Refused(status),
             _ => reason,
         };
-        self.give_back(&pending.info, (reason, pending.standing), &pending.body, cx);
+        self.give_back(&pending.info, (reason, pending.course), &pending.body, cx);
         self.recycle(pending.body);
+        self.recycle(pending.outgoing.body);
     }
 
     pub fn on_timeout(&mut self, fired: Instant, cx: &mut Context<'_>) {
@@ -187,19 +216,26 @@ impl Carrier {
         for link in 0..self.links.len() {
             self.link_timeout(link, cx);
         }
+        self.go_on_draining_links(cx);
         let now = cx.now;
         if self.look_at <= now {
             self.give_up_overdue(cx);
         }
         self.retry_refused(cx);
+        self.retry_unrouted(cx);
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let left = &mut cx.out.left;
-                self.counts.correlations_expired += self.correlations.sweep(oldest, |place| left.push(place)) as u64;
+                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
+                let swept = self.correlations.sweep(oldest, |entry| {
+                    left.push(entry.place());
+                    readdressed.remove(entry.id);
+                });
+                self.counts.correlations_expired += swept as u64;
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
                     self.drop_early(early, cx);
                 }
+                self.expire_unrouted(oldest, cx);
             }
         }
         self.pump(cx);
@@ -208,52 +244,33 @@ impl Carrier {
 
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub fn arm(&mut self, cx: &mut Context<'_>) {
-        let mut at = self.next_sweep;
-        for link in &mut self.links {
-            at = at.min(link.next_timeout(&cx.config.smpp.timers, cx.out));
+        let mut at = self.next_sweep.min(self.look_at_drain(cx));
+        let (timers, is_held) = (self.timers(cx), self.is_trying());
+        for link in &self.links {
+            at = at.min(link.next_timeout(&timers, is_held, cx.out));
         }
         if let Some(refused) = self.refused.first() {
             at = at.min(refused.retry_at);
         }
-        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at).min(self.queue.next_release()));
-    }
-
-    /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
-    pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        for pending in self.queue.take_all(cx.now) {
-            self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
-        }
-        for link in 0..self.links.len() {
-            match &self.links[link].state {
-                LinkState::Bound(bound) if bound.window.outstanding() == 0 && self.in_hand.is_empty() => {
-                    self.unbind_link(link, cx);
-                }
-                LinkState::Backoff { .. } => self.links[link].state = LinkState::Off,
-                // A dial may take long to fail, and nothing depends on how it ends.
-                LinkState::Connecting { connection } => {
-                    cx.out.act(Action::Close { connection: *connection });
-                    self.links[link].state = LinkState::Off;
-                }
-                LinkState::Binding { .. } => self.close_link(link, EndReason::Drained, cx),
-                LinkState::Bound(_) | LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
-            }
-        }
-        // What came behind our unbind is still on its way to its account.
-        self.in_hand.is_empty() && self.links.iter().all(|link| matches!(link.state, LinkState::Off))
+        at = at.min(self.unrouted.next_retry()).min(self.queue.next_release());
+        cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at));
     }
 
     /// Copies what is a level rather than a count into the counts.
     pub fn measure(&mut self) {
         self.counts.links_bound = self.links.iter().filter(|link| link.is_bound()).count() as u64;
+        let is_submitting = |link: &&Link| link.standing == Standing::Active;
+        self.counts.links_withheld = (self.links.len() - self.links.iter().filter(is_submitting).count()) as u64;
         self.counts.queued = self.queue.len() as u64;
         self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();
         self.counts.correlations = self.correlations.len() as u64;
         self.counts.early_receipts = (self.early.len() + self.strangers.len()) as u64;
+        self.counts.mo_kept = self.unrouted.len() as u64;
         self.counts.rate = self.pace.current().unwrap_or(0.0) as u64;
     }
 
     pub fn recycle(&mut self, mut body: Vec<u8>) {
-        if self.spare.len() < Self::SPARE_BODIES {
+        if body.capacity() > 0 && self.spare.len() < Self::SPARE_BODIES {
             body.clear();
             self.spare.push(body);
         }
@@ -268,14 +285,14 @@ impl Carrier {
     pub(super) fn give_back(
         &mut self,
         info: &SubmitInfo,
-        why: (ReturnReason, Standing),
+        why: (ReturnReason, Course),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
-        let (reason, standing) = why;
+        let (reason, course) = why;
         let (account, submit, deadline) = (info.account, info.submit, info.deadline);
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, standing, body });
+        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body });
     }
 }

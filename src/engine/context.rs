@@ -3,6 +3,7 @@
 use super::bans::Bans;
 use super::effects::Effects;
 use super::id_source::IdSource;
+use super::loads::Loads;
 use super::placement::Placement;
 use super::random::Random;
 use super::router::RouteTable;
@@ -17,6 +18,7 @@ use crate::metrics::ShardCounts;
 pub struct Context<'a> {
     pub config: &'a Config,
     pub routes: &'a RouteTable,
+    pub loads: &'a mut Loads,
     pub placement: &'a Placement,
     pub now: Instant,
     pub wall: &'a Wall,

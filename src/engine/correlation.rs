@@ -133,6 +133,14 @@ impl Correlations {
         found
     }
 
+    /// The only entry under this fingerprint of which that holds.
+    pub fn find_only(&self, fingerprint: u64, holds: impl Fn(&Correlation) -> bool) -> Option<Correlation> {
+        let table = &self.tables[self.table_index(fingerprint)];
+        let mut all =
+            table.iter_hash(fingerprint).filter(|entry| entry.fingerprint == fingerprint && holds(entry)).copied();
+        all.next().filter(|_| all.next().is_none())
+    }
+
     /// The entry with this id of ours, when its record lies in this segment: it is to lie elsewhere.
     pub fn find_in(&mut self, fingerprint: u64, id: MessageId, segment: u16) -> Option<&mut Correlation> {
         let same = |entry: &Correlation| entry.fingerprint == fingerprint && entry.id == id && entry.segment == segment;
@@ -161,9 +169,9 @@ impl Correlations {
         Some(removed)
     }
 
-    /// Drops what was born before `oldest` from the next few sub-tables, and says where it lay. Called every `SWEEP_EVERY`, it
+    /// Drops what was born before `oldest` from the next few sub-tables, and says what it was. Called every `SWEEP_EVERY`, it
     /// sees everything within the hour.
-    pub fn sweep(&mut self, oldest: u32, mut left: impl FnMut(Place)) -> usize {
+    pub fn sweep(&mut self, oldest: u32, mut gone: impl FnMut(&Correlation)) -> usize {
         let before = self.live;
         for _ in 0..self.tables.len().div_ceil(Self::SWEEPS) {
             self.swept = (self.swept + 1) % self.tables.len();
@@ -172,7 +180,7 @@ impl Correlations {
             table.retain(|entry| {
                 let is_kept = entry.born >= oldest;
                 if !is_kept {
-                    left(entry.place());
+                    gone(entry);
                 }
                 is_kept
             });

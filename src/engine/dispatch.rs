@@ -11,6 +11,7 @@ use super::time::Instant;
 use super::timers::Owner;
 use super::unbound::{self, Unbound};
 use crate::config::CarrierId;
+use crate::smpp::command::CommandStatus;
 use crate::smpp::frame::Fault;
 
 impl Shard {
@@ -65,6 +66,39 @@ impl Shard {
         out.release(connection);
     }
 
+    pub(super) fn handle_blocked(&mut self, connection: Key, now: Instant, out: &mut Effects) {
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, session }) => {
+                let session = *session;
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.session_blocked(session, context!(self, now, out));
+                }
+            }
+            Some(Connection::Link { carrier, .. }) => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.arm(context!(self, now, out));
+                }
+            }
+            Some(Connection::Unbound(_)) => {
+                self.with_unbound(connection, now, out, |unbound, cx| unbound.blocked(connection, cx));
+            }
+            Some(Connection::Moving { .. }) | None => {}
+        }
+    }
+
+    pub(super) fn handle_unblocked(&mut self, connection: Key, now: Instant, out: &mut Effects) {
+        match self.connections.get(connection) {
+            Some(Connection::Session { account, .. }) => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.pump_deliveries(context!(self, now, out));
+                }
+            }
+            // It may have been read no further while too much waited for it.
+            Some(Connection::Link { .. } | Connection::Unbound(_)) => out.act(Action::Resume { connection }),
+            Some(Connection::Moving { .. }) | None => {}
+        }
+    }
+
     pub(super) fn handle_batch(&mut self, batch: &Batch, now: Instant, out: &mut Effects) {
         for message in &batch.messages {
             self.handle_message(message, batch, now, out);
@@ -73,9 +107,9 @@ impl Shard {
 
     pub(super) fn handle_message(&mut self, message: &ShardMessage, batch: &Batch, now: Instant, out: &mut Effects) {
         match *message {
-            ShardMessage::Submit { carrier, ref info, standing, body } => {
+            ShardMessage::Submit { carrier, ref info, claim, course, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.submit(*info, standing, batch.octets(body), context!(self, now, out));
+                    carrier.submit(*info, claim, course, batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::SubmitDone { account, submit, outcome } => {
@@ -83,10 +117,10 @@ impl Shard {
                     account.submit_done(submit, outcome, context!(self, now, out));
                 }
             }
-            ShardMessage::SubmitReturned { account, submit, deadline, reason, standing, body } => {
+            ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     let body = batch.octets(body);
-                    account.submit_returned(submit, deadline, (reason, standing), body, context!(self, now, out));
+                    account.submit_returned(submit, deadline, (reason, course), body, context!(self, now, out));
                 }
             }
             ShardMessage::Withdraw { carrier, account, session } => {
@@ -105,9 +139,9 @@ impl Shard {
                     carrier.deliver_done(in_hand, is_kept, context!(self, now, out));
                 }
             }
-            ShardMessage::Acknowledge { carrier, link, connection, sequence } => {
+            ShardMessage::Acknowledge { carrier, request } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.acknowledge(usize::from(link), connection, sequence, context!(self, now, out));
+                    carrier.answer(request, CommandStatus::ROK, context!(self, now, out));
                 }
             }
             ShardMessage::Bound { address } => self.gate.bound(address),

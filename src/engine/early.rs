@@ -23,15 +23,23 @@ pub struct Early {
     pub before: u64,
     /// The deliver_sm's body as it came.
     pub body: Vec<u8>,
+    /// Those of the submit it belongs to, once that is known and when they were rewritten: an intermediate receipt that its account
+    /// has no room for may wait longer than the correlation lives.
+    pub addresses: Box<[u8]>,
 }
 
 #[derive(Debug, Default)]
 pub struct EarlyReceipts {
     parked: Slab<Early>,
     by_fingerprint: AHashMap<u64, Vec<Key>>,
+    /// By `before`, rising: each answer asks for those that nobody can claim any more, and must not look at all the others.
+    /// Those that were taken stay in it until their turn.
+    order: VecDeque<(u64, Key)>,
 }
 
 impl EarlyReceipts {
+    const TAKEN_KEPT: usize = 1_024;
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parked.is_empty()
@@ -43,8 +51,15 @@ impl EarlyReceipts {
     }
 
     pub fn park(&mut self, early: Early) {
-        let fingerprints = early.fingerprints;
+        let (fingerprints, before) = (early.fingerprints, early.before);
         let key = self.parked.insert(early);
+        if self.order.len() > 2 * self.parked.len() + Self::TAKEN_KEPT {
+            let parked = &self.parked;
+            self.order.retain(|(_, key)| parked.get(*key).is_some());
+        }
+        // At the end, but for what is restored.
+        let at = self.order.iter().rposition(|(other, _)| *other <= before).map_or(0, |at| at + 1);
+        self.order.insert(at, (before, key));
         for fingerprint in fingerprints.into_iter().flatten() {
             self.by_fingerprint.entry(fingerprint).or_default().push(key);
         }
@@ -73,9 +88,14 @@ impl EarlyReceipts {
 
     /// Drops those that no submit can take any more: all written before them are answered.
     pub fn drop_unclaimed(&mut self, oldest_unanswered: Option<u64>) -> Vec<Early> {
-        let unclaimed = |early: &Early| oldest_unanswered.is_none_or(|oldest| oldest >= early.before);
-        let keys: Vec<_> = self.parked.iter().filter(|(_, early)| unclaimed(early)).map(|(key, _)| key).collect();
-        keys.into_iter().filter_map(|key| self.remove(key)).collect()
+        let is_unclaimed = |before: u64| oldest_unanswered.is_none_or(|oldest| oldest >= before);
+        let mut unclaimed = Vec::new();
+        while let Some((_, key)) = self.order.front().filter(|(before, _)| is_unclaimed(*before)) {
+            let key = *key;
+            self.order.pop_front();
+            unclaimed.extend(self.remove(key));
+        }
+        unclaimed
     }
 
     fn remove(&mut self, key: Key) -> Option<Early> {
@@ -138,7 +158,15 @@ mod tests {
 
     fn early(fingerprint: u64, before: u64) -> Early {
         let place = Place { segment: 0, octets: 24 };
-        Early { key: 0, born: 0, place, fingerprints: [Some(fingerprint), None], before, body: Vec::new() }
+        Early {
+            key: 0,
+            born: 0,
+            place,
+            fingerprints: [Some(fingerprint), None],
+            before,
+            body: Vec::new(),
+            addresses: Box::default(),
+        }
     }
 
     #[test]
@@ -149,6 +177,36 @@ mod tests {
         assert!(receipts.take(8, 1).is_empty());
         assert_eq!(receipts.take(7, 4).len(), 1);
         assert!(receipts.is_empty() && receipts.by_fingerprint.is_empty());
+    }
+
+    #[test]
+    fn they_are_dropped_in_order_whatever_was_taken_or_restored_meanwhile() {
+        let mut receipts = EarlyReceipts::default();
+        for before in [2, 2, 5, 0, 3] {
+            receipts.park(early(before, before));
+        }
+        assert_eq!(receipts.take(3, 1).len(), 1);
+        let dropped = |receipts: &mut EarlyReceipts, oldest| {
+            receipts.drop_unclaimed(oldest).iter().map(|early| early.before).collect::<Vec<_>>()
+        };
+        assert_eq!(dropped(&mut receipts, Some(1)), [0]);
+        assert_eq!(dropped(&mut receipts, Some(4)), [2, 2]);
+        assert_eq!(dropped(&mut receipts, Some(4)), [0; 0]);
+        assert_eq!(dropped(&mut receipts, None), [5]);
+        assert!(receipts.is_empty() && receipts.order.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_is_forgotten() {
+        let mut receipts = EarlyReceipts::default();
+        // The first stays, and all behind it are taken at once.
+        receipts.park(early(0, 1));
+        for number in 1..100_000 {
+            receipts.park(early(number, number + 1));
+            assert_eq!(receipts.take(number, number).len(), 1);
+        }
+        assert!(receipts.order.len() <= EarlyReceipts::TAKEN_KEPT + 4, "{}", receipts.order.len());
+        assert_eq!(receipts.len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::message::{Batch, DeliveryKind, Octets, ShardId};
+use super::orders::Order;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::metrics::{BindRefusal, RefusedReason};
@@ -35,6 +36,8 @@ pub enum Input<'a> {
     Blocked { connection: Key },
     /// The kernel has taken everything again.
     Unblocked { connection: Key },
+    /// An operator's order to one link of a carrier at home here, or to all of them.
+    Order { carrier: CarrierId, link: Option<u16>, order: Order },
     /// A deadline may have come.
     Timeout,
     /// End in order: no new binds or submits; links say goodbye once their windows are empty.
@@ -106,6 +109,8 @@ pub enum Action {
     /// Dial, then say `Connected` or `Closed`.
     Connect {
         connection: Key,
+        carrier: CarrierId,
+        link: u16,
         address: Arc<str>,
     },
     /// Write what is left, close, then say `Closed`.
@@ -248,6 +253,8 @@ pub enum Record {
         born: u32,
         is_muted: bool,
         carrier_id: Octets,
+        /// Both as the customer sent them, when the carrier was sent others; else nothing.
+        addresses: Octets,
     },
     CorrelationGone {
         carrier: CarrierId,
@@ -280,6 +287,18 @@ pub enum Record {
         key: u64,
         place: Place,
     },
+    /// An MO that no rule sends to an account; `body` is the deliver_sm's.
+    Unrouted {
+        carrier: CarrierId,
+        key: u64,
+        born: u32,
+        body: Octets,
+    },
+    UnroutedGone {
+        carrier: CarrierId,
+        key: u64,
+        place: Place,
+    },
 }
 
 /// Where an entry lies in its shard's journal: kept beside it, for the journal needs to be told when it lives there no more.
@@ -300,8 +319,8 @@ impl Place {
 
     /// The same for a correlation, whose table has an octet of room for it.
     #[must_use]
-    pub fn reckon_correlation(carrier_id: usize) -> u32 {
-        Self::reckon(carrier_id).min(u8::MAX.into())
+    pub fn reckon_correlation(octets: usize) -> u32 {
+        Self::reckon(octets).min(u8::MAX.into())
     }
 }
 
@@ -310,9 +329,14 @@ impl Record {
     #[must_use]
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Correlation { carrier_id, .. } => Place::reckon_correlation(carrier_id.len as usize),
-            Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len as usize),
+            Self::Correlation { carrier_id, addresses, .. } => {
+                Place::reckon_correlation((carrier_id.len + addresses.len) as usize)
+            }
+            Self::Early { body, .. } | Self::Delivery { body, .. } | Self::Unrouted { body, .. } => {
+                Place::reckon(body.len as usize)
+            }
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
+            Self::UnroutedGone { .. } => 0,
         }
     }
 }

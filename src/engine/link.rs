@@ -11,18 +11,18 @@ use super::backoff::Backoff;
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::effects::Effects;
-use super::event::{Action, EndReason, Notice};
+use super::event::EndReason;
 use super::message::SubmitInfo;
+use super::orders::Standing;
 use super::session::{Check, Liveness, Session};
-use super::shard::Connection;
 use super::slab::Key;
 use super::time::Instant;
 use super::window::Window;
-use crate::config::{self, CarrierState, CarrierTls, Connect, Timers};
+use crate::config::{self, Connect, Timers};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::congestion::congestion_state;
 use crate::smpp::frame::Frame;
-use crate::smpp::pdu::{self, Bind, BindMode};
-use crate::smpp::view::congestion_state;
+use crate::smpp::pdu::{self, BindMode};
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +32,7 @@ pub struct Link {
     pub mode: BindMode,
     pub address: Arc<str>,
     pub state: LinkState,
+    pub standing: Standing,
     pub backoff: Backoff,
     /// Submits the customer was told the outcome of is unknown, whose answer may still come.
     pub late: VecDeque<LateSubmit>,
@@ -67,8 +68,9 @@ pub enum LinkState {
 #[derive(Debug)]
 pub struct Bound {
     pub connection: Key,
+    pub since: Instant,
     pub window: Window<Pending>,
-    liveness: Liveness,
+    pub(super) liveness: Liveness,
     /// No deadline in the window is before this.
     pub look_at: Instant,
     /// Answers that stayed out, one after another.
@@ -95,13 +97,18 @@ impl Link {
                 vec![(BindMode::Transmitter, transmitter), (BindMode::Receiver, receiver)]
             }
         };
-        // Without TLS to speak, a carrier that wants it is not dialled: the password must not cross the network in clear.
-        let off = config.state == CarrierState::Off || config.tls != CarrierTls::Off;
-        let state = || if off { LinkState::Off } else { LinkState::Backoff { retry_at: Instant::ZERO } };
+        let standing = Standing::configured(config.state);
+        let state = || match standing {
+            Standing::Stopped => LinkState::Off,
+            Standing::Active | Standing::Paused | Standing::Draining { .. } => {
+                LinkState::Backoff { retry_at: Instant::ZERO }
+            }
+        };
         let link = |(mode, address): &(BindMode, &String)| Self {
             mode: *mode,
             address: Arc::from(address.as_str()),
             state: state(),
+            standing,
             backoff: Backoff::default(),
             late: VecDeque::new(),
         };
@@ -115,13 +122,15 @@ impl Link {
 
     #[must_use]
     pub fn may_submit(&self) -> bool {
-        self.mode.may_submit() && self.is_bound()
+        self.mode.may_submit() && self.standing == Standing::Active && self.is_bound()
     }
 
     #[must_use]
     pub fn has_room(&self) -> bool {
         match &self.state {
-            LinkState::Bound(bound) => self.mode.may_submit() && !bound.window.is_full(),
+            LinkState::Bound(bound) => {
+                self.mode.may_submit() && self.standing == Standing::Active && !bound.window.is_full()
+            }
             LinkState::Backoff { .. }
             | LinkState::Connecting { .. }
             | LinkState::Binding { .. }
@@ -157,8 +166,10 @@ impl Link {
         }
     }
 
-    pub(super) fn next_timeout(&mut self, timers: &Timers, out: &Effects) -> Instant {
-        match &mut self.state {
+    /// When it is to be looked at next. One that waits for another's dial is looked at when that has ended.
+    pub(super) fn next_timeout(&self, timers: &Timers, is_held: bool, out: &Effects) -> Instant {
+        match &self.state {
+            LinkState::Backoff { .. } if is_held => Instant::NEVER,
             LinkState::Backoff { retry_at } => *retry_at,
             LinkState::Binding { give_up_at, .. } | LinkState::Unbinding { give_up_at, .. } => *give_up_at,
             LinkState::Bound(bound) => {
@@ -188,28 +199,6 @@ impl Bound {
 }
 
 impl Carrier {
-    /// The dialled connection stands: bind.
-    pub fn link_connected(&mut self, at: usize, connection: Key, cx: &mut Context<'_>) {
-        if !matches!(self.links[at].state, LinkState::Connecting { .. }) {
-            return;
-        }
-        let config = cx.config.carrier(self.id);
-        let bind = Bind {
-            mode: self.links[at].mode,
-            system_id: config.system_id.clone().into_bytes(),
-            password: config.password.expose().to_vec(),
-            system_type: config.system_type.clone().into_bytes(),
-            interface_version: 0x34,
-            address_ton: 0,
-            address_npi: 0,
-            address_range: Vec::new(),
-        };
-        pdu::write_bind(&bind, SequenceNumber::FIRST, cx.out.write(connection));
-        let give_up_at = cx.now + cx.config.smpp.timers.response;
-        self.links[at].state = LinkState::Binding { connection, give_up_at };
-        self.arm(cx);
-    }
-
     /// Takes one PDU of a link.
     pub fn handle_frame(&mut self, at: usize, connection: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
         let bind_resp = self.links[at].mode.command().response();
@@ -233,7 +222,7 @@ impl Carrier {
         }
         match frame.command {
             CommandId::SUBMIT_SM_RESP | CommandId::GENERIC_NACK => self.handle_submit_resp(at, frame, cx),
-            CommandId::DELIVER_SM => self.handle_deliver(at, connection, frame, cx),
+            CommandId::DELIVER_SM | CommandId::DATA_SM => self.handle_deliver(at, connection, frame, cx),
             CommandId::ENQUIRE_LINK => {
                 let out = cx.out.write(connection);
                 pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);
@@ -264,21 +253,14 @@ impl Carrier {
         let LinkState::Bound(bound) = &mut self.links[at].state else { return };
         let (connection, sequence) = (bound.connection, bound.window.control_number());
         pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, cx.out.write(connection));
-        let give_up_at = cx.now + cx.config.smpp.timers.session_init;
+        let give_up_at = cx.now + self.timers(cx).session_init;
         self.links[at].state = LinkState::Unbinding { connection, give_up_at };
         self.arm(cx);
     }
 
     pub fn link_timeout(&mut self, at: usize, cx: &mut Context<'_>) {
         match &mut self.links[at].state {
-            LinkState::Backoff { retry_at } if *retry_at <= cx.now => {
-                let link = u16::try_from(at).unwrap_or(u16::MAX);
-                let connection = cx.connections.insert(Connection::Link { carrier: self.id, link });
-                cx.out.open(connection);
-                let address = self.links[at].address.clone();
-                cx.out.act(Action::Connect { connection, address });
-                self.links[at].state = LinkState::Connecting { connection };
-            }
+            LinkState::Backoff { retry_at } if *retry_at <= cx.now => self.dial(at, cx),
             LinkState::Binding { give_up_at, .. } if *give_up_at <= cx.now => {
                 self.close_link(at, EndReason::SessionInit, cx);
             }
@@ -295,34 +277,8 @@ impl Carrier {
         }
     }
 
-    fn handle_bind_resp(&mut self, at: usize, connection: Key, status: CommandStatus, cx: &mut Context<'_>) {
-        if status.is_ok() {
-            let window = usize::from(cx.config.carrier(self.id).window.get());
-            let mut window = Window::new(window);
-            // The bind took the first number.
-            window.control_number();
-            let liveness = Liveness::new(cx.now);
-            let look_at = Instant::NEVER;
-            let bound = Bound { connection, window, liveness, look_at, unanswered_in_a_row: 0 };
-            self.links[at].state = LinkState::Bound(Box::new(bound));
-            self.links[at].backoff.reset();
-            self.counts.link_ups += 1;
-            cx.out.notice(Notice::LinkBound { carrier: self.id, link: at });
-            self.pump(cx);
-            self.arm(cx);
-            return;
-        }
-        self.counts.link_failures += 1;
-        cx.out.notice(Notice::LinkBindRefused { carrier: self.id, link: at, status });
-        let random = cx.random.draw();
-        let wait = match status {
-            CommandStatus::RINVPASWD | CommandStatus::RINVSYSID => self.links[at].backoff.after_wrong_password(random),
-            _ => self.links[at].backoff.after_failure(random),
-        };
-        self.close_link_for(at, Some(wait), EndReason::BindRefused, cx);
-    }
-
     fn bound_timeout(&mut self, at: usize, cx: &mut Context<'_>) {
+        let timers = self.timers(cx);
         let link = &mut self.links[at];
         let LinkState::Bound(bound) = &mut link.state else { return };
         let overdue = if bound.look_at <= cx.now { bound.take_overdue(cx.now) } else { Vec::new() };
@@ -338,11 +294,10 @@ impl Carrier {
             // Not read by our choice: silence says nothing about the peer.
             bound.liveness.heard(cx.now);
         }
-        let mut check = bound.liveness.on_timeout(&cx.config.smpp.timers, cx.now);
+        let mut check = bound.liveness.on_timeout(&timers, cx.now);
         if bound.unanswered_in_a_row >= 3 && check == Check::Quiet {
             bound.unanswered_in_a_row = 0;
-            bound.liveness.ask(cx.now);
-            check = Check::Ask;
+            check = bound.liveness.ask(cx.now);
         }
         if cx
             .out

@@ -7,7 +7,8 @@ use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
-use super::message::{Outcome, Standing};
+use super::message::{Course, Outcome};
+use super::orders::Standing;
 use super::sending::must_not_leave;
 use super::slab::Key;
 use crate::config::InDoubt;
@@ -16,32 +17,43 @@ use crate::smpp::frame::HEADER_LEN;
 impl Carrier {
     /// Closes a link by our decision; it is dialled again unless we are done with it.
     pub fn close_link(&mut self, at: usize, why: EndReason, cx: &mut Context<'_>) {
-        let wait = (why != EndReason::Drained).then(|| self.links[at].backoff.after_failure(cx.random.draw()));
+        if let LinkState::Bound(bound) = &self.links[at].state {
+            let lasted = cx.now.since(bound.since);
+            self.links[at].backoff.lasted(lasted);
+        }
+        let wait = (why != EndReason::Drained).then(|| self.wait_after_failure(at, cx));
         self.close_link_for(at, wait, why, cx);
     }
 
     /// The connection is no more, or never came to be.
     pub fn link_closed(&mut self, at: usize, connection: Key, cx: &mut Context<'_>) {
+        if self.links[at].connection() != Some(connection) {
+            // It was given up while it was dialled; the link may be on its next one.
+            return;
+        }
         let written = cx.out.outbox(connection.slot).total_written();
         let state = std::mem::replace(&mut self.links[at].state, LinkState::Off);
         let wait = match state {
             LinkState::Closing { retry_after, .. } => retry_after,
             LinkState::Bound(bound) => {
-                let wait = self.links[at].backoff.after_failure(cx.random.draw());
+                self.links[at].backoff.lasted(cx.now.since(bound.since));
+                let wait = self.wait_after_failure(at, cx);
                 self.counts.link_failures += 1;
                 self.lose(at, *bound, written, EndReason::PeerClosed, Some(wait), cx);
                 Some(wait)
             }
             LinkState::Connecting { .. } | LinkState::Binding { .. } => {
                 self.counts.link_failures += 1;
-                let wait = self.links[at].backoff.after_failure(cx.random.draw());
+                let wait = self.wait_after_failure(at, cx);
                 self.notice_down(at, EndReason::PeerClosed, 0, Some(wait), cx);
                 Some(wait)
             }
             LinkState::Unbinding { .. } | LinkState::Backoff { .. } | LinkState::Off => None,
         };
-        if let Some(wait) = wait.filter(|_| !cx.is_draining) {
-            self.links[at].state = LinkState::Backoff { retry_at: cx.now + wait };
+        if !cx.is_draining && self.links[at].standing != Standing::Stopped {
+            // One that we closed for good is wanted again.
+            let wait = wait.unwrap_or_default();
+            self.links[at].state = LinkState::Backoff { retry_at: (cx.now + wait).max(self.access.not_before) };
         }
         self.return_queue(cx);
         self.arm(cx);
@@ -80,6 +92,8 @@ impl Carrier {
         self.notice_down(at, why, in_doubt.len(), wait, cx);
         // The next connection counts from 1 again: its answers are not theirs.
         self.links[at].late.clear();
+        // They were behind what was on its way.
+        self.queue.gather(at);
         let retries = cx.config.carrier(self.id).in_doubt == InDoubt::Retry;
         let (again, in_doubt): (Vec<_>, Vec<_>) = in_doubt.into_iter().partition(|pending| {
             retries && !pending.is_withdrawn && may_go_again(pending) && !must_not_leave(pending, cx)
@@ -92,7 +106,7 @@ impl Carrier {
             if is_still_written {
                 // What waits is written before the connection closes: a submit that goes elsewhere must not be.
                 let outbox = cx.out.outbox_mut(bound.connection.slot);
-                outbox.take_back(pending.stream_at, HEADER_LEN + pending.body.len());
+                outbox.take_back(pending.stream_at, HEADER_LEN + pending.sent().len());
             }
             if pending.info.wants_receipt {
                 self.unanswered.answered(pending.written);
@@ -112,7 +126,7 @@ impl Carrier {
     /// will never come, so an early receipt of it belongs to nobody, and must not wait for the other's answer.
     fn send_again(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
         self.counts.retried_in_doubt += 1;
-        pending.standing = in_doubt(pending.standing);
+        pending.course = in_doubt(pending.course);
         if pending.info.wants_receipt {
             self.unanswered.answered(pending.written);
         }
@@ -134,10 +148,10 @@ impl Carrier {
 
 /// Whether what was lost with its link may be sent once more: it may be what makes the carrier hang up.
 fn may_go_again(pending: &Pending) -> bool {
-    in_doubt(pending.standing).may_go_on()
+    in_doubt(pending.course).may_go_on()
 }
 
 /// How a submit stands after a sending that may have been accepted.
-fn in_doubt(standing: Standing) -> Standing {
-    Standing { is_doubtful: true, tries: standing.tries + 1, ..standing }
+fn in_doubt(course: Course) -> Course {
+    Course { is_doubtful: true, tries: course.tries + 1, ..course }
 }

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use super::bans::Pair;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
-use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
 
 use super::event::SubmitError;
+use super::parts::Claim;
 use super::time::Instant;
 
 /// Position of a shard, 0 first.
@@ -54,7 +55,7 @@ pub struct SubmitInfo {
 
 /// What earlier sendings of a submit came to, and what is to be known of the next.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Standing {
+pub struct Course {
     /// An earlier sending may have been accepted: its link was lost before the answer came (`in_doubt: retry`).
     pub is_doubtful: bool,
     /// Sendings that a carrier refused for good or lost. Where one only asked for less speed is not counted.
@@ -63,7 +64,7 @@ pub struct Standing {
     pub is_expiring: bool,
 }
 
-impl Standing {
+impl Course {
     /// So often a submit is sent at most, whatever the tables say.
     pub const MOST_TRIES: u8 = 8;
     /// What is in doubt may be what makes carriers hang up.
@@ -117,6 +118,15 @@ pub enum ReturnReason {
     Refused(CommandStatus),
 }
 
+/// A carrier's deliver_sm or data_sm, to which it awaits the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    pub link: u16,
+    pub connection: Key,
+    pub sequence: SequenceNumber,
+    pub command: CommandId,
+}
+
 /// What a delivery carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeliveryKind {
@@ -132,7 +142,8 @@ pub enum ShardMessage {
     Submit {
         carrier: CarrierId,
         info: SubmitInfo,
-        standing: Standing,
+        claim: Claim,
+        course: Course,
         body: Octets,
     },
     /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
@@ -147,7 +158,7 @@ pub enum ShardMessage {
         submit: Key,
         deadline: Instant,
         reason: ReturnReason,
-        standing: Standing,
+        course: Course,
         body: Octets,
     },
     /// Account's home to carrier's: the session ended; answer `SubmitDone` without sending what no link was given yet.
@@ -172,12 +183,10 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
-    /// Carrier's home to itself, behind a record: acknowledge a deliver_sm.
+    /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
-        link: u16,
-        connection: Key,
-        sequence: SequenceNumber,
+        request: Request,
     },
     /// Any shard to shard 0: a password was wrong. Bounded by the connections it admitted.
     WrongPassword {

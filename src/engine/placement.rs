@@ -4,7 +4,7 @@
 //! of its messages cross no shard, unless that shard has its fair share of accounts already. `shard:` pins either.
 
 use super::message::ShardId;
-use crate::config::{AccountId, CarrierId, Config, ShardPin};
+use crate::config::{AccountId, CarrierId, Config, Route, ShardPin};
 
 /// Homes, fixed while the process runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,10 +75,12 @@ fn place_accounts(config: &Config, shards: usize, carriers: &[ShardId]) -> Vec<S
     homes
 }
 
-/// The first carrier of the first route that can take this account's messages.
-fn preferred_carrier(config: &Config, account: usize) -> Option<CarrierId> {
-    let route = config.routes.iter().find(|route| route.account.is_none_or(|only| only.index() == account))?;
-    route.to.first().map(|target| target.carrier)
+/// The first carrier, not one that is draining, of the first route that can take this account's messages.
+fn preferred_carrier(config: &Config, index: usize) -> Option<CarrierId> {
+    let account = AccountId(index as u32);
+    let takes = |route: &&Route| route.when.accounts.include(account, &config.accounts[index]);
+    let route = config.routes.iter().find(takes)?;
+    route.to.iter().find(|target| !target.is_draining()).map(|target| target.carrier)
 }
 
 fn pinned(pin: ShardPin, shards: usize) -> Option<ShardId> {
@@ -101,7 +103,7 @@ mod tests {
     use crate::config::{self, Surroundings};
 
     fn placement(text: &str, shards: usize) -> (Vec<u16>, Vec<u16>) {
-        let file = |_: &Path| Err("no files".to_owned());
+        let file = |_: &Path| Ok(b"49,262,,Germany".to_vec());
         let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
         let config = config::parse(text, &surroundings).unwrap().config;
         let placement = Placement::new(&config, shards);
@@ -135,6 +137,17 @@ routes:
 "
         );
         assert_eq!(placement(&text, 2).0, [0, 1, 0, 1]);
+        let grouped = format!(
+            "{CARRIERS}numbers: {{ file: numbers.csv }}
+accounts:
+  one: {{ password: x, group: retail }}
+  two: {{ password: x, group: bulk }}
+routes:
+  - {{ when: {{ group: bulk, mcc: 262 }}, to: [{{ carrier: a, weight: 0 }}, c] }}
+  - {{ to: a }}
+"
+        );
+        assert_eq!(placement(&grouped, 2).0, [0, 1]);
         let crowded =
             "accounts: { one: { password: x }, two: { password: x }, three: { password: x }, four: { password: x } }
 carriers: { a: { connect: 'a:1', system_id: x, password: x } }

@@ -1,7 +1,8 @@
 //! Submits that wait for a carrier's rate or window: fair between accounts by segments, by priority and order within one.
 //!
-//! Deficit round robin: an account may send `QUANTUM` segments each time its turn comes. What waits for a time to come, or for its
-//! sender's rate (`senders`), waits aside and holds up nobody.
+//! Deficit round robin: an account may send `QUANTUM` segments each time its turn comes. A part of a message whose link has no room
+//! when its turn comes is set aside in that link's line, and nothing behind it waits for it; nor for what waits for a time to come,
+//! or for its sender's rate (`senders`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,11 +15,16 @@ use super::slab::Key;
 use super::time::Instant;
 use crate::config::{AccountId, Rate};
 
+#[cfg(test)]
+mod tests;
+
 #[derive(Debug, Default)]
 pub struct SubmitQueue {
     accounts: AHashMap<AccountId, AccountQueue>,
     /// Accounts with something to send, the next one first.
     ring: VecDeque<AccountId>,
+    /// What had its turn and waits for one link, by that link.
+    aside: Vec<VecDeque<Pending>>,
     /// What is not to be sent before a time, told apart by a count.
     held: BTreeMap<(Instant, u64), Pending>,
     next_held: u64,
@@ -54,7 +60,7 @@ impl SubmitQueue {
     /// Whether nothing waits for the carrier alone.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.ring.is_empty()
+        self.ring.is_empty() && !self.has_aside()
     }
 
     /// Segments waiting.
@@ -108,10 +114,15 @@ impl SubmitQueue {
         self.senders.as_mut().map_or(Duration::ZERO, |senders| senders.wait_of(body, segments, now))
     }
 
-    /// Sets the head aside when its sender is over its rate.
-    pub fn turn_away_head(&mut self, now: Instant) -> bool {
-        if self.senders.is_none() {
-            return false;
+    /// Turns the head away, or that of a link's line, when its sender is over its rate.
+    pub fn turn_away(&mut self, aside: Option<usize>, now: Instant) -> bool {
+        let Some(senders) = &mut self.senders else { return false };
+        if let Some(line) = aside.and_then(|link| self.aside.get_mut(link)) {
+            let is_over = line.front().is_some_and(|head| !senders.may_leave(head, now));
+            if is_over && let Some(pending) = line.pop_front() {
+                senders.step_aside(pending, now);
+            }
+            return is_over;
         }
         let Some(account) = self.next_account() else { return false };
         let (Some(queue), Some(senders)) = (self.accounts.get_mut(&account), &mut self.senders) else { return false };
@@ -123,6 +134,11 @@ impl SubmitQueue {
         }
         self.leave_ring(account);
         true
+    }
+
+    /// Whether its sender's rate lets what was taken leave.
+    pub fn may_leave(&mut self, pending: &Pending, now: Instant) -> bool {
+        self.senders.as_mut().is_none_or(|senders| senders.may_leave(pending, now))
     }
 
     /// What `pop` gave leaves on a link.
@@ -156,23 +172,58 @@ impl SubmitQueue {
         Some(pending)
     }
 
+    /// Moves what `head` showed to the line of a link.
+    pub fn set_aside(&mut self, link: usize) {
+        let Some(pending) = self.pop() else { return };
+        if self.aside.len() <= link {
+            self.aside.resize_with(link + 1, VecDeque::new);
+        }
+        self.count_in(&pending);
+        self.aside[link].push_back(pending);
+    }
+
+    #[must_use]
+    pub fn has_aside(&self) -> bool {
+        self.aside.iter().any(|line| !line.is_empty())
+    }
+
+    /// The links something waits for.
+    pub fn aside(&self) -> impl Iterator<Item = usize> {
+        self.aside.iter().enumerate().filter(|(_, line)| !line.is_empty()).map(|(link, _)| link)
+    }
+
+    /// The next that waits for a link.
+    #[must_use]
+    pub fn head_aside(&self, link: usize) -> Option<&Pending> {
+        self.aside.get(link)?.front()
+    }
+
+    pub fn pop_aside(&mut self, link: usize) -> Option<Pending> {
+        let pending = self.aside.get_mut(link)?.pop_front()?;
+        self.count_out(&pending);
+        Some(pending)
+    }
+
+    /// A link is gone: what waited for it goes back to the head.
+    pub fn gather(&mut self, link: usize) {
+        while let Some(pending) = self.aside.get_mut(link).and_then(VecDeque::pop_back) {
+            self.add(pending, VecDeque::push_front);
+        }
+    }
+
     /// Takes everything a session has waiting.
     pub fn withdraw(&mut self, account: AccountId, session: Key, now: Instant) -> Vec<Pending> {
         self.extract(now, Some(account), |pending| (pending.info.account, pending.info.session) == (account, session))
     }
 
-    /// Takes everything.
-    pub fn take_all(&mut self, now: Instant) -> Vec<Pending> {
-        if self.is_empty() { Vec::new() } else { self.extract(now, None, |_| true) }
-    }
-
-    /// Takes everything that may wait no longer.
-    pub fn expire(&mut self, now: Instant, is_over: impl Fn(&Pending) -> bool) -> Vec<Pending> {
-        self.extract(now, None, is_over)
+    /// Takes everything of this kind.
+    pub fn take(&mut self, now: Instant, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        if self.is_empty() { Vec::new() } else { self.extract(now, None, is_wanted) }
     }
 
     fn extract(&mut self, now: Instant, of: Option<AccountId>, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
         let mut taken = Vec::new();
+        self.aside.iter_mut().for_each(|line| take_from(line, &is_wanted, &mut taken));
         for account in &self.ring {
             if of.is_none_or(|of| of == *account)
                 && let Some(queue) = self.accounts.get_mut(account)
@@ -198,7 +249,7 @@ impl SubmitQueue {
     /// Everything that waits, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Pending> {
         let queued = self.ring.iter().filter_map(|account| self.accounts.get(account));
-        let queued = queued.flat_map(|queue| queue.by_priority.iter().flatten());
+        let queued = queued.flat_map(|queue| queue.by_priority.iter().flatten()).chain(self.aside.iter().flatten());
         queued.chain(self.held.values()).chain(self.senders.iter().flat_map(|senders| senders.iter()))
     }
 
@@ -248,6 +299,15 @@ impl SubmitQueue {
     }
 }
 
+/// Takes what is wanted out of a line.
+fn take_from(line: &mut VecDeque<Pending>, is_wanted: impl Fn(&Pending) -> bool, taken: &mut Vec<Pending>) {
+    if line.iter().any(&is_wanted) {
+        let (out, stay): (Vec<_>, Vec<_>) = line.drain(..).partition(is_wanted);
+        line.extend(stay);
+        taken.extend(out);
+    }
+}
+
 impl AccountQueue {
     fn head(&self) -> Option<&Pending> {
         self.by_priority.iter().rev().find_map(VecDeque::front)
@@ -258,95 +318,9 @@ impl AccountQueue {
     }
 
     fn extract(&mut self, is_wanted: impl Fn(&Pending) -> bool, taken: &mut Vec<Pending>) {
-        for line in self.by_priority.iter_mut().rev() {
-            if line.iter().any(&is_wanted) {
-                let (out, stay): (Vec<_>, Vec<_>) = line.drain(..).partition(&is_wanted);
-                line.extend(stay);
-                taken.extend(out);
-            }
-        }
+        self.by_priority.iter_mut().rev().for_each(|line| take_from(line, &is_wanted, taken));
         if self.head().is_none() {
             self.deficit = 0;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::message::{Standing, SubmitInfo};
-
-    use crate::smpp::message_id::MessageId;
-
-    fn pending(account: u32, segments: u16, priority: u8, tag: u64) -> Pending {
-        let nobody = Key { slot: 0, generation: 0 };
-        let info = SubmitInfo {
-            account: AccountId(account),
-            submit: nobody,
-            session: Key { slot: account, generation: 0 },
-            id: MessageId::new(tag),
-            deadline: Instant::NEVER,
-            destination: 0,
-            affinity: 0,
-            segments,
-            priority,
-            wants_receipt: false,
-        };
-        let queued_until = Instant::NEVER;
-        Pending { queued_until, ..Pending::new(info, Standing::default(), Vec::new()) }
-    }
-
-    fn drain(queue: &mut SubmitQueue) -> Vec<u64> {
-        std::iter::from_fn(|| queue.pop()).map(|pending| pending.info.id.bits()).collect()
-    }
-
-    #[test]
-    fn a_flood_of_one_account_does_not_hold_up_another() {
-        let mut queue = SubmitQueue::default();
-        for tag in 0..100 {
-            queue.push(pending(1, 1, 0, tag));
-        }
-        queue.push(pending(2, 1, 0, 999));
-        let order = drain(&mut queue);
-        assert!(order.iter().position(|tag| *tag == 999).unwrap() <= 16);
-        assert_eq!((order.len(), queue.len(), queue.segments()), (101, 0, 0));
-    }
-
-    #[test]
-    fn fairness_counts_segments_and_not_messages() {
-        let mut queue = SubmitQueue::default();
-        for tag in 0..40 {
-            queue.push(pending(1, 8, 0, tag));
-            queue.push(pending(2, 1, 0, 1_000 + tag));
-        }
-        let order = drain(&mut queue);
-        let first_forty = &order[..36];
-        let long = first_forty.iter().filter(|tag| **tag < 1_000).count();
-        assert!((3..=5).contains(&long), "{long} long ones among the first 36");
-    }
-
-    #[test]
-    fn priority_goes_first_and_the_head_goes_back_to_the_head() {
-        let mut queue = SubmitQueue::default();
-        queue.push(pending(1, 1, 0, 1));
-        queue.push(pending(1, 1, 2, 2));
-        queue.push(pending(1, 1, 0, 3));
-        let first = queue.pop().unwrap();
-        assert_eq!(first.info.id.bits(), 2);
-        let second = queue.pop().unwrap();
-        queue.push_front(second);
-        assert_eq!(drain(&mut queue), [1, 3]);
-    }
-
-    #[test]
-    fn a_session_that_ended_takes_its_own_out_and_nothing_else() {
-        let mut queue = SubmitQueue::default();
-        for tag in 0..3 {
-            queue.push(pending(1, 1, 0, tag));
-            queue.push(pending(2, 1, 0, 10 + tag));
-        }
-        let gone = queue.withdraw(AccountId(1), Key { slot: 1, generation: 0 }, Instant::ZERO);
-        assert_eq!((gone.len(), queue.len()), (3, 3));
-        assert_eq!(drain(&mut queue), [10, 11, 12]);
     }
 }

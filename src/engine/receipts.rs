@@ -8,36 +8,45 @@ use super::context::Context;
 use super::correlation::{Correlation, Found};
 use super::early::Early;
 use super::event::{Notice, Record};
-use super::message::{DeliveryKind, ShardMessage};
+use super::message::{DeliveryKind, Request, ShardMessage};
 use super::router::significant;
 use super::slab::Key;
 use super::submit::hash_digits;
 use super::time::Instant;
-use crate::config::{AccountId, MoRoute, UnroutedMo};
 use crate::metrics::ReceiptOutcome;
-use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
-use crate::smpp::message_id::{CarrierIdFormat, MessageId, NormalizedId, normalize};
-use crate::smpp::pdu;
+use crate::smpp::message_id::{CarrierIdFormat, NormalizedId, normalize};
 use crate::smpp::receipt::{self, Receipt};
 use crate::smpp::view::SmView;
+use crate::smpp::{data_sm, edit, pdu};
 
 /// A receipt or MO handed to its account's home.
 #[derive(Debug)]
 pub struct InHand {
-    from: From,
+    pub(super) from: From,
     /// The entry it matched; put back when the account has no room. `None` for MO.
-    entry: Option<Correlation>,
-    is_final: bool,
+    pub(super) entry: Option<Correlation>,
+    pub(super) is_final: bool,
+}
+
+impl InHand {
+    /// Whether it came on this connection, where its answer is awaited.
+    #[must_use]
+    pub fn came_on(&self, link: Option<Key>) -> bool {
+        matches!(self.from, From::Link(request) if Some(request.connection) == link)
+    }
 }
 
 /// Whom to tell when it is durable.
 #[derive(Debug)]
-enum From {
-    /// Acknowledge the deliver_sm.
-    Link { link: usize, connection: Key, sequence: SequenceNumber },
+pub(super) enum From {
+    /// Answer what the carrier sent.
+    Link(Request),
     /// It was parked and acknowledged before, and may have to be handed over again.
     Parked(Box<Early>),
+    /// An MO that is kept under this key, acknowledged before.
+    Unrouted(u64),
 }
 
 /// A receipt already acknowledged to the carrier that its account had no room for.
@@ -55,27 +64,51 @@ impl Carrier {
     const MAX_EARLY: usize = 1 << 16;
     const RETRY_REFUSED: Duration = Duration::from_secs(1);
 
-    /// Takes a deliver_sm.
+    /// Takes a deliver_sm or a data_sm.
     pub fn handle_deliver(&mut self, at: usize, connection: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
-        let from = From::Link { link: at, connection, sequence: frame.sequence };
-        let view = match SmView::deliver(frame.body) {
+        let request = Request { link: at as u16, connection, sequence: frame.sequence, command: frame.command };
+        if frame.command != CommandId::DATA_SM {
+            return self.handle_delivery(request, frame.body, cx);
+        }
+        match data_sm::as_deliver(frame.body) {
+            Ok(body) => self.handle_delivery(request, &body, cx),
+            Err(status) => self.refuse_malformed(request, status, cx),
+        }
+    }
+
+    /// Takes the body of a deliver_sm, or what says the same.
+    fn handle_delivery(&mut self, request: Request, body: &[u8], cx: &mut Context<'_>) {
+        let view = match SmView::deliver(body) {
             Ok(view) => view,
-            Err(status) => {
-                cx.counts.protocol_errors += 1;
-                return pdu::write_deliver_sm_resp(status, frame.sequence, cx.out.write(connection));
-            }
+            Err(status) => return self.refuse_malformed(request, status, cx),
         };
         if self.in_hand.len() >= Self::MAX_IN_HAND {
             self.counts.count_receipt(ReceiptOutcome::Deferred);
-            let status = CommandStatus::RX_T_APPN;
-            return pdu::write_deliver_sm_resp(status, frame.sequence, cx.out.write(connection));
+            return self.answer(request, CommandStatus::RX_T_APPN, cx);
         }
-        let status = match receipt::read(&view) {
-            Some(receipt) => self.handle_receipt(from, frame.body, &view, &receipt, cx),
-            None => self.handle_mo(from, frame.body, &view, cx),
+        let habits = &cx.config.carrier(self.id).profile.receipts;
+        if let Some(narrow) = receipt::narrowed(body, &view, habits) {
+            return self.handle_delivery(request, &narrow, cx);
+        }
+        let status = match receipt::read_as(&view, habits) {
+            Some(receipt) => self.handle_receipt(From::Link(request), body, &view, &receipt, cx),
+            None => self.handle_mo(request, body, &view, cx),
         };
         if let Some(status) = status {
-            pdu::write_deliver_sm_resp(status, frame.sequence, cx.out.write(connection));
+            self.answer(request, status, cx);
+        }
+    }
+
+    fn refuse_malformed(&self, request: Request, status: CommandStatus, cx: &mut Context<'_>) {
+        cx.counts.protocol_errors += 1;
+        self.answer(request, status, cx);
+    }
+
+    /// Answers what a carrier sent, unless its link is gone: there it will send it again.
+    pub fn answer(&self, request: Request, status: CommandStatus, cx: &mut Context<'_>) {
+        if self.links[usize::from(request.link)].connection() == Some(request.connection) {
+            let out = cx.out.write(request.connection);
+            pdu::write_delivery_resp(request.command.response(), status, request.sequence, out);
         }
     }
 
@@ -92,14 +125,13 @@ impl Carrier {
         }
         let status = if is_kept { CommandStatus::ROK } else { CommandStatus::RX_T_APPN };
         match hand.from {
-            // On a link that is gone the carrier will send it again.
-            From::Link { link, connection, sequence } if self.links[link].connection() == Some(connection) => {
+            From::Link(request) => {
                 if !is_kept {
                     self.counts.count_receipt(ReceiptOutcome::Deferred);
                 }
-                pdu::write_deliver_sm_resp(status, sequence, cx.out.write(connection));
+                self.answer(request, status, cx);
             }
-            From::Link { .. } => {}
+            From::Unrouted(key) => self.unrouted_done(key, is_kept, cx),
             From::Parked(early) => match hand.entry {
                 Some(entry) if !is_kept => {
                     let retry_at = cx.now + Self::RETRY_REFUSED;
@@ -112,13 +144,14 @@ impl Carrier {
     }
 
     /// An early receipt found the submit it belongs to. Its record stays until its account's home has one.
-    pub(super) fn join_early(&mut self, early: Early, entry: Correlation, cx: &mut Context<'_>) {
+    pub(super) fn join_early(&mut self, mut early: Early, entry: Correlation, cx: &mut Context<'_>) {
         if entry.is_muted {
             // An earlier process told the customer that it failed, and knew the rest only when the answer came late.
             self.counts.count_receipt(ReceiptOutcome::Muted);
             return self.forget_early(early, cx);
         }
         self.counts.count_receipt(ReceiptOutcome::Matched);
+        early.addresses = self.readdressed.addresses(entry.id).into();
         self.hand_over_parked(Box::new(early), entry, cx);
     }
 
@@ -135,7 +168,8 @@ impl Carrier {
     /// Offers acknowledged receipts again whose account had no room.
     pub(super) fn retry_refused(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
-        if self.refused.iter().all(|refused| refused.retry_at > now) {
+        // In the order of their times.
+        if self.refused.first().is_none_or(|refused| refused.retry_at > now) {
             return;
         }
         for refused in std::mem::take(&mut self.refused) {
@@ -170,15 +204,18 @@ impl Carrier {
                 break;
             }
         }
+        if !receipt.state_known && matches!(from, From::Link(_)) {
+            self.counts.unknown_states += 1;
+        }
         let entry = match found {
             Found::None => return self.handle_unmatched(from, body, fingerprints, receipt, cx),
             Found::One(entry) => entry,
-            Found::Ambiguous(entry) => {
+            Found::Ambiguous(newest) => {
                 self.counts.duplicate_ids += 1;
-                entry
+                self.sent_to(view.source.digits, &newest).unwrap_or(newest)
             }
         };
-        let is_final = receipt.state.is_final();
+        let is_final = cx.config.carrier(self.id).profile.receipts.is_final(receipt.state);
         if is_final {
             self.correlations.remove(&entry);
         }
@@ -203,7 +240,7 @@ impl Carrier {
         receipt: &Receipt<'_>,
         cx: &mut Context<'_>,
     ) -> Option<CommandStatus> {
-        let From::Link { link, connection, sequence } = from else { return None };
+        let From::Link(request) = from else { return None };
         // The same receipt again, on another link perhaps: what came first may yet be refused, or lost in a crash.
         if fingerprints.iter().flatten().any(|id| self.finals_in_hand.contains(id)) {
             self.counts.count_receipt(ReceiptOutcome::Deferred);
@@ -224,25 +261,21 @@ impl Carrier {
         let (carrier, key, born, before) = (self.id, cx.issue_key(), cx.unix_seconds(), self.unanswered.next());
         let octets = cx.out.record_bytes.add(body);
         let place = cx.out.append(Record::Early { carrier, key, born, before, body: octets });
-        self.early.park(Early { key, born, place, fingerprints, before, body: body.to_vec() });
-        let acknowledge = ShardMessage::Acknowledge { carrier: self.id, link: link as u16, connection, sequence };
+        let (body, addresses) = (body.to_vec(), Box::default());
+        self.early.park(Early { key, born, place, fingerprints, before, body, addresses });
+        let acknowledge = ShardMessage::Acknowledge { carrier: self.id, request };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(acknowledge);
         None
     }
 
-    /// What was parked is durable: acknowledge it.
-    pub fn acknowledge(&mut self, link: usize, connection: Key, sequence: SequenceNumber, cx: &mut Context<'_>) {
-        if self.links[link].connection() == Some(connection) {
-            pdu::write_deliver_sm_resp(CommandStatus::ROK, sequence, cx.out.write(connection));
-        }
-    }
-
     fn hand_over_parked(&mut self, early: Box<Early>, entry: Correlation, cx: &mut Context<'_>) {
-        let body = early.body.clone();
-        let read = SmView::deliver(&body).ok().and_then(|view| Some((receipt::read(&view)?, view)));
+        let mut body = early.body.clone();
+        edit::give_back(&early.addresses, &mut body, 0);
+        let habits = &cx.config.carrier(self.id).profile.receipts;
+        let read = SmView::deliver(&body).ok().and_then(|view| Some((receipt::read_as(&view, habits)?, view)));
         let Some((receipt, view)) = read else { return self.forget_early(*early, cx) };
-        let is_final = receipt.state.is_final();
+        let is_final = habits.is_final(receipt.state);
         // A second final one, parked beside the first: the customer has been told.
         let entry = if is_final { self.correlations.remove(&entry) } else { Some(entry) };
         let Some(entry) = entry else { return self.forget_early(*early, cx) };
@@ -260,7 +293,8 @@ impl Carrier {
         self.recycle(early.body);
     }
 
-    fn forget_correlation(&self, entry: &Correlation, cx: &mut Context<'_>) {
+    fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
+        self.readdressed.remove(entry.id);
         cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
 
@@ -284,35 +318,11 @@ impl Carrier {
         // Behind whatever record its correlation still waits for, so that it cannot overtake its answer.
         let batch = cx.out.after_records(cx.placement.home_of_account(account));
         let at = batch.bytes.len();
-        receipt::rewrite(body, view, receipt, our_id.as_bytes(), &mut batch.bytes);
+        let moved = receipt::with_dates_in_utc(body, view, &cx.config.carrier(carrier).profile.receipts);
+        receipt::rewrite(moved.as_deref().unwrap_or(body), view, receipt, our_id.as_bytes(), &mut batch.bytes);
+        self.readdressed.give_back(entry.id, &mut batch.bytes, at);
         let body = batch.since(at);
         batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id: entry.id, body });
-    }
-
-    fn handle_mo(&mut self, from: From, body: &[u8], view: &SmView<'_>, cx: &mut Context<'_>) -> Option<CommandStatus> {
-        self.counts.mo += 1;
-        let matches = |route: &&MoRoute| {
-            let allows = |patterns: &Option<Vec<crate::config::Pattern>>, address: &[u8]| {
-                patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))
-            };
-            route.carrier.is_none_or(|carrier| carrier == self.id)
-                && allows(&route.destination, view.destination.digits)
-                && allows(&route.source, view.source.digits)
-        };
-        let Some(account): Option<AccountId> = cx.config.mo.iter().find(matches).map(|route| route.to) else {
-            self.counts.mo_unrouted += 1;
-            return Some(match cx.config.unrouted_mo {
-                // It has no account whose queue could keep it, so the carrier is asked to.
-                UnroutedMo::Keep => CommandStatus::RX_T_APPN,
-                UnroutedMo::Refuse => CommandStatus::RX_R_APPN,
-            });
-        };
-        let in_hand = self.in_hand.insert(InHand { from, entry: None, is_final: true });
-        let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
-        let body = batch.add(body);
-        let (carrier, kind, id) = (self.id, DeliveryKind::Mo, MessageId::new(0));
-        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh: false, id, body });
-        None
     }
 
     /// A receipt that would match in another spelling means the carrier's `message_id` setting is likely wrong.
@@ -350,4 +360,4 @@ impl Carrier {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

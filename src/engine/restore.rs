@@ -32,8 +32,15 @@ pub enum Restored<'a> {
         born: u32,
         is_muted: bool,
         carrier_id: &'a [u8],
+        addresses: &'a [u8],
     },
     Early {
+        carrier: CarrierId,
+        key: u64,
+        born: u32,
+        body: &'a [u8],
+    },
+    Unrouted {
         carrier: CarrierId,
         key: u64,
         born: u32,
@@ -54,7 +61,9 @@ impl Shard {
     /// Takes back an entry whose home this is, before `start`.
     pub fn restore(&mut self, entry: &Restored<'_>, place: Option<Place>, now: Instant, out: &mut Effects) {
         let (carrier, account) = match *entry {
-            Restored::Correlation { carrier, .. } | Restored::Early { carrier, .. } => (Some(carrier), None),
+            Restored::Correlation { carrier, .. }
+            | Restored::Early { carrier, .. }
+            | Restored::Unrouted { carrier, .. } => (Some(carrier), None),
             Restored::Delivery { account, .. } => (None, Some(account)),
         };
         if let Some(carrier) = carrier.and_then(|carrier| self.carriers[carrier.index()].as_mut()) {
@@ -83,12 +92,24 @@ impl Shard {
 impl Carrier {
     fn restore(&mut self, entry: &Restored<'_>, place: Option<Place>, cx: &mut Context<'_>) {
         match *entry {
-            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
+            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
+                self.readdressed.insert(id, addresses);
                 let format = cx.config.carrier(self.id).message_id.response;
                 let fingerprint = self.correlations.fingerprint(normalize(carrier_id, format));
                 let place = place.unwrap_or_else(|| {
                     let carrier_id = cx.out.record_bytes.add(carrier_id);
-                    cx.out.append(Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id })
+                    let addresses = cx.out.record_bytes.add(addresses);
+                    let record = Record::Correlation {
+                        carrier,
+                        account,
+                        id,
+                        destination,
+                        born,
+                        is_muted,
+                        carrier_id,
+                        addresses,
+                    };
+                    cx.out.append(record)
                 });
                 let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted);
                 self.correlations.insert(entry.at(place));
@@ -100,8 +121,17 @@ impl Carrier {
                 });
                 let body = body.to_vec();
                 // No submit of this process may take it: it was parked before any of them was written.
-                self.early.park(Early { key, born, place, fingerprints: [None; 2], before: 0, body });
+                self.early.park(Early {
+                    key,
+                    born,
+                    place,
+                    fingerprints: [None; 2],
+                    before: 0,
+                    body,
+                    addresses: Box::default(),
+                });
             }
+            Restored::Unrouted { key, born, body, .. } => self.restore_unrouted(key, born, body, place, cx),
             Restored::Delivery { .. } => {}
         }
     }
@@ -125,14 +155,15 @@ impl Carrier {
 
     fn correlation_of(&self, body: &[u8], cx: &Context<'_>) -> Option<Correlation> {
         let view = SmView::deliver(body).ok()?;
-        let receipt = receipt::read(&view)?;
+        let receipt = receipt::read_as(&view, &cx.config.carrier(self.id).profile.receipts)?;
         let destination = hash_digits(significant(view.source.digits));
         let format = cx.config.carrier(self.id).message_id.receipt;
         receipt.ids.iter().flatten().find_map(|id| {
             let fingerprint = self.correlations.fingerprint(normalize(id, format));
             match self.correlations.find(fingerprint, destination) {
                 Found::None => None,
-                Found::One(entry) | Found::Ambiguous(entry) => Some(entry),
+                Found::One(entry) => Some(entry),
+                Found::Ambiguous(newest) => Some(self.sent_to(view.source.digits, &newest).unwrap_or(newest)),
             }
         })
     }

@@ -17,6 +17,9 @@ use crate::smpp::message_id::{MessageId, normalize};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RewriteCursor {
     has_early: bool,
+    /// The carrier whose unrouted MO are next, and the first key of them.
+    carrier: usize,
+    unrouted: u64,
     account: usize,
     slot: usize,
 }
@@ -49,6 +52,16 @@ impl Shard {
                 carrier.rewrite_early(segment, context!(self, now, out));
             }
         }
+        while let Some(carrier) = self.carriers.get_mut(cursor.carrier) {
+            if let Some(carrier) = carrier {
+                let next = carrier.rewrite_unrouted(cursor.unrouted, segment, &mut slots, context!(self, now, out));
+                if let Some(next) = next {
+                    cursor.unrouted = next;
+                    return false;
+                }
+            }
+            (cursor.carrier, cursor.unrouted) = (cursor.carrier + 1, 0);
+        }
         while let Some(account) = self.accounts.get_mut(cursor.account) {
             if let Some(account) = account {
                 let end = account.deliveries.slots().min(cursor.slot + slots);
@@ -74,9 +87,11 @@ impl Carrier {
         let Some(entry) = self.correlations.find_in(fingerprint, id, segment) else { return };
         let Correlation { account, destination, born, is_muted, .. } = *entry;
         let octets = cx.out.record_bytes.add(carrier_id);
+        let addresses = cx.out.record_bytes.add(self.readdressed.addresses(id));
         cx.out.left.push(entry.place());
         let carrier = self.id;
-        let record = Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id: octets };
+        let record =
+            Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id: octets, addresses };
         *entry = entry.at(cx.out.append(record));
     }
 

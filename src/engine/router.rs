@@ -1,32 +1,48 @@
-//! The route table: account, addresses and segment reference in; an ordered list of carriers out.
+//! The route table: account, addresses and coding of a submit in; an ordered list of carriers out.
 //!
 //! The first rule that matches decides, and there is no fall-through to a later one. Destinations lie in a trie, so ten
-//! thousand prefixes cost one walk along the number's digits; at each node only the rules of the account, and those of every
-//! account, are looked at.
+//! thousand prefixes cost one walk along the number's digits; at each node only the rules of the account, those of its group
+//! and those of every account are looked at. What else a rule asks is looked at last, and the number's network is found once
+//! at most, when a rule asks for it. How a rule chooses among its carriers is in `rule`.
 
-use crate::config::{AccountId, CarrierId, Config, Pattern, Route, RouteTarget};
+mod explain;
+mod rule;
+#[cfg(test)]
+mod tests;
 
-/// Which rule decided, and which of its carriers comes first. Eight octets, kept with the submit while carriers are tried.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RouteChoice {
-    rule: u32,
-    first: u16,
-    tried: u16,
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::loads::Loads;
+use super::time::Instant;
+use crate::config::{AccountId, Accounts, CarrierId, Config, MobileNetwork, Numbers, Pattern, Route};
+pub use explain::{Explanation, explain};
+pub use rule::RouteChoice;
+use rule::Rule;
+
+/// What a route may ask of a submit.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    pub account: AccountId,
+    pub destination: &'a [u8],
+    pub source: &'a [u8],
+    pub data_coding: u8,
 }
 
 #[derive(Debug)]
 pub struct RouteTable {
     rules: Vec<Rule>,
     nodes: Vec<Node>,
-}
-
-#[derive(Debug)]
-struct Rule {
-    source: Option<Vec<Pattern>>,
-    /// By preference; weighted ones by falling weight.
-    carriers: Vec<CarrierId>,
-    /// Running sums of the weights; empty when the order is fixed.
-    weights: Vec<u64>,
+    /// Rules that ask for the country of any destination, and those that ask for its network too, by the codes of both. Many
+    /// files have nothing else.
+    by_network: Vec<((u16, Option<u16>), Ending)>,
+    /// The first of them.
+    first_by_network: u32,
+    numbers: Option<Arc<Numbers>>,
+    /// The groups that rules name, and each account's; empty when they name none.
+    groups: HashMap<String, u32>,
+    group_of: Vec<Option<u32>>,
 }
 
 /// Rules whose destination ends at this node, by position.
@@ -41,98 +57,134 @@ struct Node {
 #[derive(Debug, Default)]
 struct Ending {
     of_any: Vec<u32>,
-    of_account: Vec<(AccountId, Vec<u32>)>,
+    of_some: Vec<(Owner, Vec<u32>)>,
+}
+
+/// Whose submits a rule takes when it does not take everybody's.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Owner {
+    Account(AccountId),
+    Group(u32),
+}
+
+/// One question, and the best answer so far.
+struct Search<'a> {
+    table: &'a RouteTable,
+    query: &'a Query<'a>,
+    group: Option<u32>,
+    network: OnceCell<Option<&'a MobileNetwork>>,
+    best: u32,
 }
 
 impl RouteTable {
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let mut table = Self { rules: Vec::new(), nodes: vec![Node::default()] };
+        let mut table = Self {
+            rules: Vec::new(),
+            nodes: vec![Node::default()],
+            by_network: Vec::new(),
+            first_by_network: u32::MAX,
+            numbers: config.numbers.clone(),
+            groups: HashMap::new(),
+            group_of: Vec::new(),
+        };
         for route in &config.routes {
             table.add(route);
+        }
+        if !table.groups.is_empty() {
+            let group = |name: &Option<String>| name.as_ref().and_then(|name| table.groups.get(name).copied());
+            table.group_of = config.accounts.iter().map(|account| group(&account.group)).collect();
         }
         table
     }
 
-    /// The carriers for a submit; `pick` spreads weighted routes and is equal for parts that must stay together.
+    /// The carriers for a submit; `pick` draws among them, and is equal for parts that must stay together.
     #[must_use]
-    pub fn choose(&self, account: AccountId, destination: &[u8], source: &[u8], pick: u64) -> Option<RouteChoice> {
-        let mut best = u32::MAX;
+    pub fn choose(&self, query: &Query<'_>, pick: u64) -> Option<RouteChoice> {
+        let at = self.decide(query);
+        let rule = self.rules.get(at as usize)?;
+        Some(rule.choose(at, pick))
+    }
+
+    /// The next carrier to try, or `None` when all have been.
+    pub fn next_carrier(&self, choice: &mut RouteChoice, loads: &Loads, now: Instant) -> Option<CarrierId> {
+        self.rules.get(choice.rule as usize)?.next_carrier(choice, loads, now)
+    }
+
+    /// The order begins with this carrier when the rule names it, whatever its weight.
+    pub fn begin_with(&self, choice: &mut RouteChoice, carrier: CarrierId) {
+        if let Some(rule) = self.rules.get(choice.rule as usize) {
+            rule.begin_with(choice, carrier);
+        }
+    }
+
+    /// Tries this carrier next. False when the rule does not name it, or it has been tried.
+    pub fn take(&self, choice: &mut RouteChoice, carrier: CarrierId) -> bool {
+        self.rules.get(choice.rule as usize).is_some_and(|rule| rule.take(choice, carrier))
+    }
+
+    /// The first rule that matches; `u32::MAX` when none does.
+    fn decide(&self, query: &Query<'_>) -> u32 {
+        let group = self.group_of.get(query.account.index()).copied().flatten();
+        let mut search = Search { table: self, query, group, network: OnceCell::new(), best: u32::MAX };
         let mut node = &self.nodes[0];
-        self.consider(&node.prefix, account, source, &mut best);
-        let mut letters = significant(destination).iter();
+        search.consider(&node.prefix);
+        let mut letters = significant(query.destination).iter();
         let reached_end = loop {
             let Some(letter) = letters.next() else { break true };
             let Some(next) = node.child(letter.to_ascii_lowercase()) else { break false };
             node = &self.nodes[next as usize];
-            self.consider(&node.prefix, account, source, &mut best);
+            search.consider(&node.prefix);
         };
         if reached_end {
-            self.consider(&node.exact, account, source, &mut best);
+            search.consider(&node.exact);
         }
-        let rule = self.rules.get(best as usize)?;
-        Some(RouteChoice { rule: best, first: rule.first(pick), tried: 0 })
-    }
-
-    /// The next carrier to try, or `None` when all have been.
-    pub fn next_carrier(&self, choice: &mut RouteChoice) -> Option<CarrierId> {
-        let carriers = &self.rules.get(choice.rule as usize)?.carriers;
-        let (tried, first) = (usize::from(choice.tried), usize::from(choice.first));
-        // The first choice, then the others in their order.
-        let at = match tried {
-            0 => first,
-            tried if tried <= first => tried - 1,
-            tried => tried,
-        };
-        choice.tried += 1;
-        carriers.get(at).copied()
-    }
-
-    fn consider(&self, ending: &Ending, account: AccountId, source: &[u8], best: &mut u32) {
-        let of_account = match ending.of_account.binary_search_by_key(&account, |(only, _)| *only) {
-            Ok(at) => &ending.of_account[at].1[..],
-            Err(_) => &[],
-        };
-        for rules in [&ending.of_any[..], of_account] {
-            for rule in rules.iter().take_while(|rule| **rule < *best) {
-                let source_matches = self.rules[*rule as usize]
-                    .source
-                    .as_ref()
-                    .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(source)));
-                if source_matches {
-                    *best = *rule;
-                    break;
-                }
+        if self.first_by_network < search.best
+            && let Some(network) = search.network()
+        {
+            let of_codes = |mnc| self.by_network.binary_search_by_key(&(network.mcc, mnc), |(codes, _)| *codes);
+            for at in [of_codes(None), network.mnc.map_or(Err(0), |mnc| of_codes(Some(mnc)))].into_iter().flatten() {
+                search.consider(&self.by_network[at].1);
             }
         }
+        search.best
     }
 
     fn add(&mut self, route: &Route) {
         let rule = u32::try_from(self.rules.len()).expect("a file of 1 MiB holds fewer routes");
-        let (carriers, weights) = order(&route.to);
-        self.rules.push(Rule { source: route.source.clone(), carriers, weights });
+        self.rules.push(Rule::new(route));
+        let owners: Vec<Owner> = match &route.when.accounts {
+            Accounts::All => Vec::new(),
+            Accounts::Named(ids) => ids.iter().map(|id| Owner::Account(*id)).collect(),
+            Accounts::Groups(names) => names.iter().map(|name| self.group(name)).collect(),
+        };
+        let owners = (route.when.accounts != Accounts::All).then_some(&owners[..]);
         let everything = [Pattern { text: String::new(), is_prefix: true }];
-        for pattern in route.destination.as_deref().unwrap_or(&everything) {
+        let destination = route.when.destination.as_deref().unwrap_or(&everything);
+        let network = route.when.network.as_ref();
+        if let Some((mcc, mnc)) = network.and_then(|network| Some((network.mcc.as_deref()?, network.mnc.as_deref())))
+            && destination.iter().any(Pattern::is_any)
+        {
+            self.first_by_network = self.first_by_network.min(rule);
+            match (mcc, mnc) {
+                ([mcc], Some(mnc)) => {
+                    mnc.iter().for_each(|mnc| at_key(&mut self.by_network, (*mcc, Some(*mnc))).add(rule, owners));
+                }
+                (mcc, _) => mcc.iter().for_each(|mcc| at_key(&mut self.by_network, (*mcc, None)).add(rule, owners)),
+            }
+            return;
+        }
+        for pattern in destination {
             let node = self.node_for(pattern.text.as_bytes());
             let node = &mut self.nodes[node as usize];
             let ending = if pattern.is_prefix { &mut node.prefix } else { &mut node.exact };
-            let rules = match route.account {
-                None => &mut ending.of_any,
-                Some(account) => {
-                    let at = match ending.of_account.binary_search_by_key(&account, |(only, _)| *only) {
-                        Ok(at) => at,
-                        Err(at) => {
-                            ending.of_account.insert(at, (account, Vec::new()));
-                            at
-                        }
-                    };
-                    &mut ending.of_account[at].1
-                }
-            };
-            if rules.last() != Some(&rule) {
-                rules.push(rule);
-            }
+            ending.add(rule, owners);
         }
+    }
+
+    fn group(&mut self, name: &str) -> Owner {
+        let next = self.groups.len() as u32;
+        Owner::Group(*self.groups.entry(name.to_owned()).or_insert(next))
     }
 
     fn node_for(&mut self, text: &[u8]) -> u32 {
@@ -152,11 +204,52 @@ impl RouteTable {
     }
 }
 
-impl Rule {
-    fn first(&self, pick: u64) -> u16 {
-        let Some(total) = self.weights.last() else { return 0 };
-        let pick = pick % total;
-        self.weights.iter().position(|sum| pick < *sum).unwrap_or(0) as u16
+impl<'a> Search<'a> {
+    fn consider(&mut self, ending: &Ending) {
+        self.consider_rules(&ending.of_any);
+        if !ending.of_some.is_empty() {
+            self.consider_rules(ending.of(Owner::Account(self.query.account)));
+            if let Some(group) = self.group {
+                self.consider_rules(ending.of(Owner::Group(group)));
+            }
+        }
+    }
+
+    fn consider_rules(&mut self, rules: &[u32]) {
+        for rule in rules.iter().take_while(|rule| **rule < self.best) {
+            if self.table.rules[*rule as usize].is_met_by(self.query, || self.network()) {
+                self.best = *rule;
+                return;
+            }
+        }
+    }
+
+    /// The network that the destination belongs to.
+    fn network(&self) -> Option<&'a MobileNetwork> {
+        let find = || self.table.numbers.as_deref().and_then(|numbers| numbers.find(self.query.destination));
+        *self.network.get_or_init(find)
+    }
+}
+
+impl Ending {
+    fn of(&self, owner: Owner) -> &[u32] {
+        match self.of_some.binary_search_by_key(&owner, |(only, _)| *only) {
+            Ok(at) => &self.of_some[at].1,
+            Err(_) => &[],
+        }
+    }
+
+    /// For everybody, or for these.
+    fn add(&mut self, rule: u32, owners: Option<&[Owner]>) {
+        let add_to = |rules: &mut Vec<u32>| {
+            if rules.last() != Some(&rule) {
+                rules.push(rule);
+            }
+        };
+        match owners {
+            None => add_to(&mut self.of_any),
+            Some(owners) => owners.iter().for_each(|owner| add_to(at_key(&mut self.of_some, *owner))),
+        }
     }
 }
 
@@ -176,19 +269,13 @@ impl Node {
     }
 }
 
-fn order(to: &[RouteTarget]) -> (Vec<CarrierId>, Vec<u64>) {
-    let mut targets = to.to_vec();
-    let weighted = targets.iter().all(|target| target.weight.is_some());
-    if weighted {
-        targets.sort_by_key(|target| std::cmp::Reverse(target.weight));
-    }
-    let mut sum = 0;
-    let weights = targets.iter().filter_map(|target| target.weight).map(|weight| {
-        sum += u64::from(weight.get());
-        sum
+/// The value of a key in a list that is kept sorted, put in if it is not there.
+fn at_key<K: Copy + Ord, V: Default>(list: &mut Vec<(K, V)>, key: K) -> &mut V {
+    let at = list.binary_search_by_key(&key, |(other, _)| *other).unwrap_or_else(|at| {
+        list.insert(at, (key, V::default()));
+        at
     });
-    let weights = if weighted { weights.collect() } else { Vec::new() };
-    (targets.iter().map(|target| target.carrier).collect(), weights)
+    &mut list[at].1
 }
 
 /// A number without its leading `+` or `00`; anything else as it is.
@@ -196,96 +283,4 @@ fn order(to: &[RouteTarget]) -> (Vec<CarrierId>, Vec<u64>) {
 pub fn significant(address: &[u8]) -> &[u8] {
     let rest = address.strip_prefix(b"+").or_else(|| address.strip_prefix(b"00")).unwrap_or(address);
     if rest.first().is_some_and(u8::is_ascii_digit) { rest } else { address }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use super::*;
-
-    const ACME: AccountId = AccountId(0);
-    const ZETA: AccountId = AccountId(1);
-
-    fn pattern(text: &str) -> Pattern {
-        match text.strip_suffix('*') {
-            Some(prefix) => Pattern { text: prefix.to_owned(), is_prefix: true },
-            None => Pattern { text: text.to_owned(), is_prefix: false },
-        }
-    }
-
-    fn route(account: Option<AccountId>, destination: Option<&str>, to: &[u16]) -> Route {
-        Route {
-            account,
-            destination: destination.map(|text| vec![pattern(text)]),
-            source: None,
-            to: to.iter().map(|carrier| RouteTarget { carrier: CarrierId(*carrier), weight: None }).collect(),
-        }
-    }
-
-    fn table(routes: &[Route]) -> RouteTable {
-        let mut table = RouteTable { rules: Vec::new(), nodes: vec![Node::default()] };
-        for route in routes {
-            table.add(route);
-        }
-        table
-    }
-
-    fn carriers(table: &RouteTable, account: AccountId, destination: &str) -> Vec<u16> {
-        let mut choice = table.choose(account, destination.as_bytes(), b"ACME", 0);
-        let mut tried = Vec::new();
-        while let Some(carrier) = choice.as_mut().and_then(|choice| table.next_carrier(choice)) {
-            tried.push(carrier.0);
-        }
-        tried
-    }
-
-    #[test]
-    fn the_first_rule_of_the_file_decides_whatever_its_length() {
-        let table = table(&[
-            route(Some(ACME), Some("49*"), &[1, 0]),
-            route(None, Some("4917*"), &[2]),
-            route(None, Some("447700900001"), &[3]),
-            route(None, None, &[4]),
-        ]);
-        assert_eq!(carriers(&table, ACME, "4917123"), [1, 0]);
-        assert_eq!(carriers(&table, ZETA, "4917123"), [2]);
-        assert_eq!(carriers(&table, ZETA, "+4917123"), [2]);
-        assert_eq!(carriers(&table, ZETA, "004917123"), [2]);
-        assert_eq!(carriers(&table, ZETA, "447700900001"), [3]);
-        assert_eq!(carriers(&table, ZETA, "4477009000012"), [4]);
-        assert_eq!(carriers(&table, ZETA, ""), [4]);
-    }
-
-    #[test]
-    fn no_rule_is_no_carrier() {
-        let table = table(&[route(None, Some("49*"), &[1])]);
-        assert_eq!(carriers(&table, ACME, "44"), Vec::<u16>::new());
-    }
-
-    #[test]
-    fn a_source_that_does_not_match_leaves_the_decision_to_a_later_rule() {
-        let mut first = route(None, Some("49*"), &[1]);
-        first.source = Some(vec![pattern("bank*")]);
-        let table = table(&[first, route(None, None, &[2])]);
-        assert_eq!(table.choose(ACME, b"49", b"BANK1", 0).map(|choice| choice.rule), Some(0));
-        assert_eq!(table.choose(ACME, b"49", b"shop", 0).map(|choice| choice.rule), Some(1));
-    }
-
-    #[test]
-    fn weights_choose_the_first_try_and_the_rest_follow_by_weight() {
-        let weigh = |carrier, weight| RouteTarget { carrier: CarrierId(carrier), weight: NonZeroU32::new(weight) };
-        let mut rule = route(None, None, &[]);
-        rule.to = vec![weigh(7, 20), weigh(8, 70), weigh(9, 10)];
-        let table = table(&[rule]);
-        let tried = |pick| {
-            let mut choice = table.choose(ACME, b"1", b"", pick).unwrap();
-            std::iter::from_fn(|| table.next_carrier(&mut choice)).map(|carrier| carrier.0).collect::<Vec<_>>()
-        };
-        assert_eq!(tried(0), [8, 7, 9]);
-        assert_eq!(tried(69), [8, 7, 9]);
-        assert_eq!(tried(70), [7, 8, 9]);
-        assert_eq!(tried(99), [9, 8, 7]);
-        assert_eq!(tried(100), [8, 7, 9]);
-    }
 }

@@ -65,14 +65,14 @@ impl Senders {
 
     /// Whether the queue's head may leave. A line goes before what comes behind it.
     pub fn may_leave(&mut self, head: &Pending, now: Instant) -> bool {
-        let key = self.key(&head.body);
+        let key = self.key(head.sent());
         let is_its_turn = head.is_called || !self.lines.contains_key(&key);
         is_its_turn && self.throttle(key, now).ready(u32::from(head.info.segments), now).is_ok()
     }
 
     /// It leaves on a link.
     pub fn left(&mut self, pending: &mut Pending, now: Instant) {
-        let key = self.key(&pending.body);
+        let key = self.key(pending.sent());
         // Whether it may leave was asked before.
         let _ = self.throttle(key, now).take(u32::from(pending.info.segments), now);
         self.gone(pending, now);
@@ -81,7 +81,7 @@ impl Senders {
     /// It leaves the queue. Another of its line may be called then.
     pub fn gone(&mut self, pending: &mut Pending, now: Instant) {
         if std::mem::take(&mut pending.is_called) {
-            let key = self.key(&pending.body);
+            let key = self.key(pending.sent());
             if let Some(line) = self.lines.get_mut(&key) {
                 line.is_called = false;
                 self.set_call(key, now);
@@ -91,7 +91,7 @@ impl Senders {
 
     /// It steps aside: to the line's head when it was called or sent before, else to the end of its priority.
     pub fn step_aside(&mut self, mut pending: Pending, now: Instant) {
-        let key = self.key(&pending.body);
+        let key = self.key(pending.sent());
         let line = self.lines.entry(key).or_default();
         let (priority, is_first) = (pending.info.priority, pending.is_called || pending.was_sent());
         let was_called = std::mem::take(&mut pending.is_called);
@@ -190,7 +190,9 @@ mod tests {
 
     use super::*;
     use crate::config::AccountId;
-    use crate::engine::message::{Standing, SubmitInfo};
+    use crate::engine::message::{Course, SubmitInfo};
+    use crate::engine::outgoing::Outgoing;
+    use crate::engine::parts::Claim;
     use crate::engine::slab::Key;
     use crate::smpp::message_id::MessageId;
 
@@ -224,7 +226,7 @@ mod tests {
             priority,
             wants_receipt: false,
         };
-        Pending::new(info, Standing::default(), body(sender))
+        Pending::new(info, Claim::None, Course::default(), body(sender), Outgoing::default())
     }
 
     /// Everything that leaves by then, called when its time has come, with the time in milliseconds.

@@ -9,46 +9,73 @@ use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::SubmitError;
 use super::link::{Link, LinkState};
-use super::message::{Outcome, ReturnReason, Standing, SubmitInfo};
+use super::message::{Course, Outcome, ReturnReason, SubmitInfo};
+use super::outgoing::Outgoing;
+use super::part_links::Way;
+use super::parts::Claim;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
 use super::validity;
-use crate::config::{AccountId, CarrierState};
+use crate::config::AccountId;
 use crate::smpp::command::{CommandId, CommandStatus};
-use crate::smpp::frame;
+use crate::smpp::frame::{self, HEADER_LEN};
 
 impl Carrier {
     /// Submits that go to one link before the next has its turn: one write carries many.
     const RUN: u32 = 16;
 
     /// Takes a submit from its account's home.
-    pub fn submit(&mut self, info: SubmitInfo, standing: Standing, body: &[u8], cx: &mut Context<'_>) {
+    pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, course: Course, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
-        if config.state != CarrierState::Active || !self.links.iter().any(Link::may_submit) {
-            return self.give_back(&info, (ReturnReason::NotBound, standing), body, cx);
+        let is_bound = self.links.iter().any(Link::may_submit);
+        if !is_bound && claim != Claim::Held {
+            return self.give_back(&info, (ReturnReason::NotBound, course), body, cx);
         }
         if !cx.has_room {
-            return self.give_back(&info, (ReturnReason::QueueFull, standing), body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, course), body, cx);
         }
+        let outgoing = match self.outgoing(body, &mut info, cx) {
+            Ok(outgoing) => outgoing,
+            Err(status) => {
+                // Another carrier may take it as it is.
+                self.counts.unfit += 1;
+                return self.give_back(&info, (ReturnReason::Refused(status), course), body, cx);
+            }
+        };
         let segments = u32::from(info.segments);
-        let sender_wait = self.queue.wait_for_sender(body, segments, cx.now);
+        let sent = if outgoing.body.is_empty() { body } else { &outgoing.body };
+        let sender_wait = self.queue.wait_for_sender(sent, segments, cx.now);
         if self.queue.is_idle()
             && sender_wait.is_zero()
-            && let Some(link) = self.link_with_room(info.affinity)
+            && let Way::Link(link) = self.way(&info, cx.now)
             && self.pace.take(segments, cx.now).is_ok()
         {
-            let pending = self.pending(info, standing, body, cx);
+            let pending = self.pending(info, claim, course, (body, outgoing), cx);
             return self.forward(link, pending, cx);
         }
-        let fits = self.queue.len() < config.queue as usize
-            && sender_wait <= config.queue_wait
-            && self.pace.fits(self.queue.segments(), segments, config.queue_wait);
+        let fits = match claim {
+            Claim::None => {
+                self.queue.len() < config.queue as usize
+                    && sender_wait <= config.queue_wait
+                    && self.pace.fits(self.queue.segments(), segments, config.queue_wait)
+            }
+            Claim::Begun | Claim::Held => {
+                let windows = usize::from(config.window.get()) * self.links.len();
+                self.queue.len() < config.queue as usize + windows
+            }
+        };
         if !fits {
-            return self.give_back(&info, (ReturnReason::QueueFull, standing), body, cx);
+            self.recycle(outgoing.body);
+            return self.give_back(&info, (ReturnReason::QueueFull, course), body, cx);
         }
-        let mut pending = self.pending(info, standing, body, cx);
+        let mut pending = self.pending(info, claim, course, (body, outgoing), cx);
         pending.queued_until = cx.now + config.queue_wait;
+        if !is_bound {
+            // There must be time left to try another carrier.
+            let half = cx.config.smpp.timers.response / 2;
+            pending.queued_until = pending.queued_until.min(cx.now + info.deadline.since(cx.now + half));
+        }
         self.look_at = self.look_at.min(pending.give_up_at());
         self.queue.push(pending);
         self.pump(cx);
@@ -57,18 +84,34 @@ impl Carrier {
     /// Sends what waits, as far as rate and windows go.
     pub fn pump(&mut self, cx: &mut Context<'_>) {
         self.queue.release(cx.now);
-        while let Some(head) = self.queue.head() {
-            let (segments, affinity) = (u32::from(head.info.segments), head.info.affinity);
-            let is_late = must_not_leave(head, cx);
-            if !is_late && self.queue.turn_away_head(cx.now) {
+        loop {
+            let aside = self.next_aside();
+            let next = match aside {
+                Some(link) => self.queue.head_aside(link),
+                None => self.queue.head(),
+            };
+            let Some((info, is_late)) = next.map(|pending| (pending.info, must_not_leave(pending, cx))) else { break };
+            if !is_late && self.queue.turn_away(aside, cx.now) {
                 continue;
             }
-            let Some(link) = self.link_with_room(affinity) else { break };
+            let link = match aside.map_or_else(|| self.way(&info, cx.now), Way::Link) {
+                Way::Link(link) => link,
+                Way::WaitsFor(link) => {
+                    self.queue.set_aside(link);
+                    continue;
+                }
+                Way::None => break,
+            };
+            let segments = u32::from(info.segments);
             if !is_late && let Err(ready) = self.pace.take(segments, cx.now) {
                 cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, ready);
                 break;
             }
-            let Some(pending) = self.queue.pop() else { break };
+            let next = match aside {
+                Some(link) => self.queue.pop_aside(link),
+                None => self.queue.pop(),
+            };
+            let Some(pending) = next else { break };
             self.forward(link, pending, cx);
         }
         if !self.queue.is_empty() {
@@ -127,21 +170,25 @@ impl Carrier {
         None
     }
 
-    /// No link is left: what waits goes to other carriers.
+    /// No link is left: what waits goes to other carriers, save for parts of which others were accepted here.
     pub fn return_queue(&mut self, cx: &mut Context<'_>) {
         if self.links.iter().any(Link::may_submit) {
             return;
         }
-        for pending in self.queue.take_all(cx.now) {
+        for pending in self.queue.take(cx.now, |pending| pending.claim != Claim::Held) {
             self.return_pending(pending, ReturnReason::NotBound, cx);
         }
     }
 
     pub(super) fn give_up_overdue(&mut self, cx: &mut Context<'_>) {
-        for pending in self.queue.expire(cx.now, |pending| pending.give_up_at() <= cx.now) {
+        for pending in self.queue.take(cx.now, |pending| pending.give_up_at() <= cx.now) {
             if pending.expires_at() <= cx.now {
                 let outcome = pending.expired();
                 self.settle(pending, outcome, cx);
+            } else if self.queue.may_leave(&pending, cx.now)
+                && let Some(link) = self.way_out(&pending.info, cx.now)
+            {
+                self.forward(link, pending, cx);
             } else {
                 self.return_pending(pending, ReturnReason::QueueFull, cx);
             }
@@ -150,11 +197,18 @@ impl Carrier {
         self.look_at = next.max(cx.now + Self::LOOK_EVERY);
     }
 
-    fn pending(&mut self, info: SubmitInfo, standing: Standing, body: &[u8], cx: &Context<'_>) -> Pending {
+    fn pending(
+        &mut self,
+        info: SubmitInfo,
+        claim: Claim,
+        course: Course,
+        (body, outgoing): (&[u8], Outgoing),
+        cx: &Context<'_>,
+    ) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        let mut pending = Pending::new(info, standing, octets);
-        if standing.is_expiring {
+        let mut pending = Pending::new(info, claim, course, octets, outgoing);
+        if course.is_expiring {
             pending.leave_by = validity::end_of(body, &info, cx);
         }
         pending
@@ -172,35 +226,34 @@ impl Carrier {
         if pending.info.wants_receipt {
             pending.written = self.unanswered.written();
         }
+        let (info, connection) = (pending.info, bound.connection);
+        let deadline = info.deadline;
         pending.pace_epoch = self.pace.epoch();
-        let deadline = pending.info.deadline;
         bound.look_at = bound.look_at.min(deadline);
         let out = cx.out.write(bound.connection);
         let header_at = out.len();
         let none = crate::smpp::command::SequenceNumber(0);
-        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.body.len());
-        out.extend_from_slice(&pending.body);
+        frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, none, pending.sent().len());
+        out.extend_from_slice(pending.sent());
+        if info.affinity != 0
+            && let Some(references) = &mut self.references
+        {
+            references.rewrite(info.account, &mut out[header_at + HEADER_LEN..], cx.now);
+        }
         // `link_with_room` saw a free place, so the window cannot refuse.
         if let Ok(sequence) = bound.window.open(pending) {
             out[header_at + 12..header_at + 16].copy_from_slice(&sequence.0.to_be_bytes());
+        }
+        if info.affinity != 0 {
+            self.part_left(&info, link, connection, cx.now);
         }
         self.counts.submits_sent += 1;
         cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, deadline);
     }
 
-    /// Runs of submits stay on one link; parts of one message stay together while it has room.
-    fn link_with_room(&mut self, affinity: u32) -> Option<usize> {
+    /// Runs of submits stay on one link.
+    pub(super) fn link_with_room(&mut self) -> Option<usize> {
         let count = self.links.len();
-        if affinity != 0 {
-            let usable = self.links.iter().filter(|link| link.may_submit()).count().max(1);
-            let preferred = affinity as usize % usable;
-            let mut usable_links = self.links.iter().enumerate().filter(|(_, link)| link.may_submit());
-            if let Some((at, link)) = usable_links.nth(preferred)
-                && link.has_room()
-            {
-                return Some(at);
-            }
-        }
         if self.stay > 0 && self.links[self.current_link].has_room() {
             self.stay -= 1;
             return Some(self.current_link);

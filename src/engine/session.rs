@@ -160,9 +160,13 @@ impl Liveness {
         Check::Ask
     }
 
-    /// Ask now, whatever was heard: the peer answers nothing else.
-    pub fn ask(&mut self, now: Instant) {
-        (self.asked_at, self.asked) = (Some(now), self.asked + 1);
+    /// Asks now, whatever was heard: the peer answers nothing else. Not while it is asked already, or it would never be dead.
+    pub fn ask(&mut self, now: Instant) -> Check {
+        if self.asked_at.is_some_and(|asked| asked >= self.last_heard) {
+            return Check::Quiet;
+        }
+        (self.asked_at, self.asked) = (Some(now), 1);
+        Check::Ask
     }
 
     #[must_use]
@@ -242,6 +246,20 @@ mod tests {
         assert_eq!(liveness.on_timeout(&TIMERS, at(30)), Check::Quiet);
         assert_eq!(liveness.next_timeout(&TIMERS), at(59));
         assert_eq!(liveness.on_timeout(&TIMERS, at(59)), Check::Ask);
+    }
+
+    #[test]
+    fn who_answers_nothing_is_asked_once_however_often_there_is_reason_to() {
+        let mut liveness = Liveness::new(at(0));
+        assert_eq!(liveness.ask(at(1)), Check::Ask);
+        for second in 2..=10 {
+            assert_eq!(liveness.ask(at(second)), Check::Quiet);
+        }
+        assert_eq!(liveness.on_timeout(&TIMERS, at(21)), Check::Ask);
+        assert_eq!(liveness.ask(at(30)), Check::Quiet);
+        assert_eq!(liveness.on_timeout(&TIMERS, at(41)), Check::Dead(EndReason::EnquireLink));
+        liveness.heard(at(42));
+        assert_eq!(liveness.ask(at(43)), Check::Ask);
     }
 
     #[test]

@@ -10,10 +10,11 @@ use super::account::Account;
 use super::bans::Bans;
 use super::carrier::Carrier;
 use super::effects::Effects;
-use super::event::{Action, AdmittedBind, Input, Notice};
+use super::event::{AdmittedBind, Input, Notice};
 use super::gate::Gate;
 use super::id_source::IdSource;
 use super::link::LinkState;
+use super::loads::Loads;
 use super::message::{Batch, ShardId, ShardMessage};
 use super::placement::Placement;
 use super::random::Random;
@@ -63,6 +64,7 @@ pub struct Shard {
     pub id: ShardId,
     pub(super) config: Arc<Config>,
     pub(super) routes: RouteTable,
+    pub(super) loads: Loads,
     pub(super) placement: Placement,
     pub(super) connections: Slab<Connection>,
     pub(super) accounts: Vec<Option<Box<Account>>>,
@@ -102,6 +104,7 @@ macro_rules! context {
         &mut $crate::engine::context::Context {
             config: &$shard.config,
             routes: &$shard.routes,
+            loads: &mut $shard.loads,
             placement: &$shard.placement,
             now: $now,
             wall: &$shard.wall,
@@ -143,6 +146,7 @@ impl Shard {
         Self {
             id,
             routes: RouteTable::new(&config),
+            loads: Loads::new(&config),
             ids: IdSource::new(config.node, seeds.id_key, first, end),
             config,
             placement,
@@ -170,6 +174,7 @@ impl Shard {
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
+            carrier.route_unrouted(context!(self, now, out));
             carrier.arm(context!(self, now, out));
         }
     }
@@ -233,7 +238,8 @@ impl Shard {
         match self.connections.get(connection) {
             Some(Connection::Link { carrier, link }) => {
                 self.carriers[carrier.index()].as_ref().is_some_and(|carrier| {
-                    !matches!(carrier.links[usize::from(*link)].state, LinkState::Closing { .. } | LinkState::Off)
+                    let link = &carrier.links[usize::from(*link)];
+                    link.connection() == Some(connection) && !matches!(link.state, LinkState::Closing { .. })
                 })
             }
             Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
@@ -256,33 +262,8 @@ impl Shard {
                 self.connections.remove(connection);
             }
             Input::Closed { connection } => self.handle_closed(connection, now, out),
-            Input::Blocked { connection } => match self.connections.get(connection) {
-                Some(Connection::Session { account, session }) => {
-                    let session = *session;
-                    if let Some(account) = &mut self.accounts[account.index()] {
-                        account.session_blocked(session, context!(self, now, out));
-                    }
-                }
-                Some(Connection::Link { carrier, .. }) => {
-                    if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                        carrier.arm(context!(self, now, out));
-                    }
-                }
-                Some(Connection::Unbound(_)) => {
-                    self.with_unbound(connection, now, out, |unbound, cx| unbound.blocked(connection, cx));
-                }
-                Some(Connection::Moving { .. }) | None => {}
-            },
-            Input::Unblocked { connection } => match self.connections.get(connection) {
-                Some(Connection::Session { account, .. }) => {
-                    if let Some(account) = &mut self.accounts[account.index()] {
-                        account.pump_deliveries(context!(self, now, out));
-                    }
-                }
-                // It may have been read no further while too much waited for it.
-                Some(Connection::Link { .. } | Connection::Unbound(_)) => out.act(Action::Resume { connection }),
-                Some(Connection::Moving { .. }) | None => {}
-            },
+            Input::Blocked { connection } => self.handle_blocked(connection, now, out),
+            Input::Unblocked { connection } => self.handle_unblocked(connection, now, out),
             Input::Batch { batch, .. } => self.handle_batch(batch, now, out),
             Input::Durable { through } => out.durable(through),
             Input::Clock { unix_seconds } => {
@@ -298,6 +279,11 @@ impl Shard {
                 }
             }
             Input::Ids { first, end } => self.ids.add_block(first, end),
+            Input::Order { carrier, link, order } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.order(link, order, context!(self, now, out));
+                }
+            }
             Input::Timeout => self.handle_timeouts(now, out),
             Input::DrainCarriers => self.drain = Drain::Carriers,
             Input::DrainSessions => {

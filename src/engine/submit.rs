@@ -6,8 +6,9 @@
 use super::account::{Account, Submit};
 use super::context::Context;
 use super::event::{EndReason, SubmitError};
-use super::message::{Standing, SubmitInfo};
-use super::router::significant;
+use super::message::{Course, SubmitInfo};
+use super::parts::Part;
+use super::router::{Query, significant};
 use super::session::SessionState;
 use super::slab::Key;
 use super::time::Instant;
@@ -110,11 +111,17 @@ impl Account {
         let segments = segment::count_segments(&view);
         self.counts.segments += u64::from(segments);
         let deadline = cx.now + cx.config.smpp.timers.response;
-        let standing = Standing { is_expiring: is_expiring(&view, deadline, cx)?, ..Standing::default() };
-        let affinity = affinity(&view);
+        let course = Course { is_expiring: is_expiring(&view, deadline, cx)?, ..Course::default() };
+        let part = Part::read(&view);
+        let affinity = part.as_ref().map_or(0, Part::affinity);
         let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
-        let choice = cx.routes.choose(self.id, view.destination.digits, source, pick).ok_or(SubmitError::NoRoute)?;
+        let (destination, data_coding) = (view.destination.digits, view.data_coding);
+        let query = Query { account: self.id, destination, source, data_coding };
+        let mut choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
+        if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
+            cx.routes.begin_with(&mut choice, carrier);
+        }
         if let Some(throttle) = &mut self.throttle {
             throttle.take(segments, cx.now).map_err(|_| SubmitError::OverRate)?;
         }
@@ -132,7 +139,9 @@ impl Account {
             // What is to be passed on although nobody asked for it needs to be known as well.
             wants_receipt: view.wants_receipt() || config.unrequested_receipts == UnrequestedReceipts::Pass,
         };
-        let submit = Submit { sequence: frame.sequence, choice, info, standing, refused: None };
+        // Its first carrier is known once it leaves.
+        let carrier = config::CarrierId(0);
+        let submit = Submit { sequence: frame.sequence, choice, carrier, part, info, course, refused: None };
         match &config.force_sender {
             None => self.dispatch(submit, frame.body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(frame.body, &view, forced), cx),
@@ -213,28 +222,27 @@ fn is_expiring(view: &SmView<'_>, deadline: Instant, cx: &Context<'_>) -> Result
     }
 }
 
-/// What the parts of one long message have in common, and other messages of the same pair hardly ever; 0 for no part.
-fn affinity(view: &SmView<'_>) -> u32 {
-    let Some(part) = segment::segment_ref(view) else { return 0 };
-    let both = hash_digits(view.source.digits) ^ hash_digits(view.destination.digits).rotate_left(16);
-    (both ^ (u32::from(part.reference) << 8) ^ u32::from(part.total)).max(1)
-}
-
-/// A short, stable hash, good enough to tell two handsets apart: eight octets at a step, folded by a wide multiplication.
+/// A short, stable hash, good enough to tell two handsets apart.
 #[must_use]
 pub fn hash_digits(digits: &[u8]) -> u32 {
+    let hash = hash_octets(digits);
+    (hash >> 32) as u32 ^ hash as u32
+}
+
+/// Eight octets at a step, folded by a wide multiplication.
+pub(super) fn hash_octets(octets: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut hash = digits.len() as u64;
+    let mut hash = octets.len() as u64;
     let mut mix = |word: u64| {
         let wide = u128::from(hash ^ word) * u128::from(FACTOR);
         hash = (wide >> 64) as u64 ^ wide as u64;
     };
-    let (words, rest) = digits.as_chunks::<8>();
+    let (words, rest) = octets.as_chunks::<8>();
     for word in words {
         mix(u64::from_le_bytes(*word));
     }
     mix(rest.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)));
-    (hash >> 32) as u32 ^ hash as u32
+    hash
 }
 
 /// The body with another source address: alphanumeric, or international when it is a number (SMPP 3.4, section 5.2.5).

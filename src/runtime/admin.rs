@@ -1,11 +1,11 @@
-//! The admin listener: `/livez`, `/readyz` and `/metrics`, on an executor and a thread of its own, so that it answers
-//! when a shard hangs.
+//! The admin listener: `/livez`, `/readyz`, `/metrics` and the admin API, on an executor and a thread of its own, so that it
+//! answers when a shard hangs.
 //!
 //! One request a connection: probes and scrapers gain nothing from keeping theirs, and the deadline stays one timer.
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
 use crate::config::Secret;
-use crate::runtime::health::Health;
+use crate::runtime::admin_carriers::{Answered, Carriers, Refusal};
+use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
 use crate::runtime::{socket, sys};
 
@@ -43,6 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 struct Admin {
     health: Arc<Health>,
     prometheus: PrometheusHandle,
+    carriers: Carriers,
     /// Asked for on every path when there is one.
     token: Option<Secret>,
     head_deadline: Duration,
@@ -55,8 +57,9 @@ pub fn start(
     health: Arc<Health>,
     prometheus: PrometheusHandle,
     token: Option<Secret>,
+    carriers: Carriers,
 ) -> Result<ExecutorJoinHandle<()>, String> {
-    start_with(listener, health, prometheus, token, HEAD_DEADLINE)
+    start_with(listener, health, prometheus, token, carriers, HEAD_DEADLINE)
 }
 
 fn start_with(
@@ -64,6 +67,7 @@ fn start_with(
     health: Arc<Health>,
     prometheus: PrometheusHandle,
     token: Option<Secret>,
+    carriers: Carriers,
     head_deadline: Duration,
 ) -> Result<ExecutorJoinHandle<()>, String> {
     LocalExecutorBuilder::new(Placement::Unbound)
@@ -78,7 +82,7 @@ fn start_with(
                 }
             })
             .detach();
-            let admin = Admin { health, prometheus, token, head_deadline, connections: Cell::new(0) };
+            let admin = Admin { health, prometheus, carriers, token, head_deadline, connections: Cell::new(0) };
             accept(listener, Rc::new(admin)).await;
         })
         .map_err(|error| format!("admin: cannot start its thread: {error}"))
@@ -119,9 +123,11 @@ async fn serve(stream: TcpStream, admin: &Admin) {
         return;
     }
     let head_read = Cell::new(false);
-    let service = service_fn(|request: Request<Incoming>| {
-        head_read.set(true);
-        future::ready(Ok::<_, Infallible>(admin.answer(&request)))
+    let from = stream.peer_addr().ok().map(|address| address.ip());
+    let head_read_too = &head_read;
+    let service = service_fn(|request: Request<Incoming>| async move {
+        head_read_too.set(true);
+        Ok::<_, Infallible>(admin.answer(&request, from).await)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -138,13 +144,19 @@ async fn serve(stream: TcpStream, admin: &Admin) {
 }
 
 impl Admin {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Response<Full<Bytes>> {
         if !self.may(request) {
             let mut refusal = text(StatusCode::UNAUTHORIZED, "a bearer token is needed\n");
             refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return refusal;
         }
         let path = request.uri().path();
+        if Carriers::is_at(path) {
+            if request.method() != Method::GET && self.health.phase() == Phase::Draining {
+                return text(StatusCode::SERVICE_UNAVAILABLE, "draining: it ends soon\n");
+            }
+            return shown(self.carriers.answer(request, from).await);
+        }
         if !matches!(path, "/livez" | "/readyz" | "/metrics") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
@@ -173,6 +185,21 @@ impl Admin {
     }
 }
 
+fn shown(answered: Answered) -> Response<Full<Bytes>> {
+    match answered {
+        Ok(value) => {
+            let mut response = text(StatusCode::OK, format!("{value:#}\n"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(Refusal { status, why, allow }) => {
+            let mut response = text(status, why + "\n");
+            response.headers_mut().extend(allow.map(|method| (ALLOW, HeaderValue::from_static(method))));
+            response
+        }
+    }
+}
+
 fn probe(outcome: Result<(), String>) -> Response<Full<Bytes>> {
     match outcome {
         Ok(()) => text(StatusCode::OK, "ok\n"),
@@ -195,8 +222,15 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
+    use crate::config::{self, Surroundings};
     use crate::runtime::clock;
-    use crate::runtime::health::Phase;
+    use crate::runtime::mailbox::Mailboxes;
+
+    fn no_carriers() -> Carriers {
+        let surroundings = Surroundings { base: "".into(), env: &|_| None, file: &|_| Err(String::new()) };
+        let config = config::parse("", &surroundings).unwrap().config;
+        Carriers::new(Arc::new(config), Arc::new(Mailboxes::new(0)))
+    }
 
     fn serving(token: Option<&str>) -> (SocketAddr, Arc<Health>) {
         serving_with(token, HEAD_DEADLINE)
@@ -210,7 +244,8 @@ mod tests {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(1));
-        start_with(listener, Arc::clone(&health), recorder.handle(), token.map(Secret::new), head_deadline).unwrap();
+        let (prometheus, token) = (recorder.handle(), token.map(Secret::new));
+        start_with(listener, Arc::clone(&health), prometheus, token, no_carriers(), head_deadline).unwrap();
         (address, health)
     }
 
@@ -268,6 +303,7 @@ mod tests {
         let (address, _) = serving(Some("s3cret"));
         let with = |value: &str| said(address, &format!("GET /metrics HTTP/1.1\r\nAuthorization: {value}\r\n\r\n"));
         assert!(get(address, "/livez").starts_with("HTTP/1.1 401 "));
+        assert!(get(address, "/carriers").starts_with("HTTP/1.1 401 "));
         for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer ", "Basic s3cret", "s3cret"] {
             assert!(with(wrong).starts_with("HTTP/1.1 401 "), "{wrong}");
         }

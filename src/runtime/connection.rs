@@ -10,21 +10,21 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use futures_lite::{AsyncRead, AsyncWrite, future};
-use glommio::net::TcpStream;
+use futures_lite::future;
 use glommio::timer::Timer;
 use socket2::SockRef;
 
+use crate::engine::effects::Outbox;
 use crate::engine::event::Input;
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
 use crate::runtime::shard_loop::ShardLoop;
+use crate::runtime::transport::Transport;
 use crate::runtime::wakeup::Wakeup;
 use crate::runtime::{clock, sys};
 
@@ -37,7 +37,7 @@ const READS_IN_A_ROW: u32 = 4;
 
 pub struct Connection {
     pub key: Key,
-    stream: RefCell<TcpStream>,
+    transport: RefCell<Transport>,
     /// Read and not handled: part of a PDU, or PDUs of a session that is paused.
     unread: RefCell<BytesMut>,
     stage: Cell<Stage>,
@@ -70,10 +70,10 @@ enum Ended {
 
 impl Connection {
     #[must_use]
-    pub fn new(key: Key, stream: TcpStream, unread: BytesMut) -> Rc<Self> {
+    pub fn new(key: Key, transport: Transport, unread: BytesMut) -> Rc<Self> {
         Rc::new(Self {
             key,
-            stream: RefCell::new(stream),
+            transport: RefCell::new(transport),
             unread: RefCell::new(unread),
             stage: Cell::new(Stage::Open),
             is_paused: Cell::new(false),
@@ -110,16 +110,33 @@ impl Connection {
 
     /// Takes the connection out of this shard: a descriptor of its socket and what was read and not handled.
     pub fn take_away(&self) -> io::Result<(OwnedFd, BytesMut)> {
-        let socket = sys::own(&self.stream.borrow())?;
+        let socket = sys::own(self.transport.borrow().tcp())?;
         self.stage.set(Stage::Gone);
         self.reader.wake();
         self.writer.wake();
         Ok((socket, std::mem::take(&mut *self.unread.borrow_mut())))
     }
 
-    /// Hands as much as the kernel takes of `octets`; `Pending` when it takes no more.
-    pub fn poll_write(&self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, octets)
+    /// Writes what waits, as far as the kernel takes it; `Pending` when it takes no more.
+    pub fn poll_write_out(&self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<io::Result<()>> {
+        let mut transport = self.transport.borrow_mut();
+        while !outbox.unwritten().is_empty() {
+            match transport.poll_write(cx, outbox.unwritten()) {
+                Poll::Ready(Ok(count)) => outbox.took(count),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    if transport.has_progressed() {
+                        outbox.blocked_since = None;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        let flushed = transport.poll_flush(cx);
+        if transport.has_progressed() {
+            outbox.blocked_since = None;
+        }
+        flushed
     }
 
     /// Writes what is left once the kernel takes it again.
@@ -130,17 +147,11 @@ impl Connection {
             }
             let _ = self.writer.poll(cx);
             shard.with_outbox(self.key.slot, |outbox| {
-                while !outbox.unwritten().is_empty() {
-                    match self.poll_write(cx, outbox.unwritten()) {
-                        Poll::Ready(Ok(count)) => outbox.took(count),
-                        Poll::Ready(Err(_)) => return Poll::Ready(false),
-                        Poll::Pending => {
-                            outbox.blocked_since.get_or_insert(Instant::from_nanos(clock::monotonic_ns()));
-                            return Poll::Pending;
-                        }
-                    }
+                let written = self.poll_write_out(cx, outbox);
+                if written.is_pending() {
+                    outbox.blocked_since.get_or_insert(Instant::from_nanos(clock::monotonic_ns()));
                 }
-                Poll::Ready(true)
+                written.map(|result| result.is_ok())
             })
         })
         .await;
@@ -198,8 +209,9 @@ impl Connection {
     }
 
     fn shutdown(&self) -> io::Result<()> {
-        let stream = self.stream.borrow();
-        SockRef::from(&sys::descriptor(&stream)).shutdown(Shutdown::Write)
+        let mut transport = self.transport.borrow_mut();
+        transport.say_goodbye();
+        SockRef::from(&sys::descriptor(transport.tcp())).shutdown(Shutdown::Write)
     }
 
     fn poll_read(self: &Rc<Self>, shard: &Rc<ShardLoop>, cx: &mut Context<'_>) -> Poll<Ended> {
@@ -216,7 +228,13 @@ impl Connection {
             let mut buffer = shard.read_buffer();
             let kept = self.unread.borrow().len();
             buffer[..kept].copy_from_slice(&self.unread.borrow());
-            let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut buffer[kept..]);
+            let polled = self.transport.borrow_mut().poll_read(cx, &mut buffer[kept..]);
+            if self.transport.borrow().wants_flush() {
+                // TLS has something of its own to say: the turn, or the writer that waits already, writes it.
+                shard.in_engine(|engine, _| {
+                    engine.out.write(self.key);
+                });
+            }
             let count = match polled {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0) | Err(_)) => {

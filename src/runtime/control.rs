@@ -7,12 +7,17 @@ use std::sync::mpsc::Sender;
 use crate::config::Config;
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
+use crate::runtime::mailbox::Mailboxes;
+use crate::runtime::tls::TlsClient;
 
 pub struct Shared {
     pub config: Arc<Config>,
     pub health: Arc<Health>,
     pub ids: Arc<IdStore>,
+    /// By carrier.
+    pub tls: Vec<Option<TlsClient>>,
     pub control: Control,
+    pub mailboxes: Arc<Mailboxes>,
 }
 
 /// Why the process ends.

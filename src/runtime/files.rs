@@ -5,13 +5,17 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// No file of an operator's is longer than a configuration may be (1 MiB). What is, is cut behind that, which is enough to be
-/// refused for its length; a device such as /dev/zero has no end at all.
+/// No configuration is longer than 1 MiB, and no file it names than a table of numbers may be (64 MiB). What is, is cut behind
+/// that, which is enough to be refused for its length; a device such as /dev/zero has no end at all.
 const LONGEST: u64 = (1 << 20) + 4;
+const LONGEST_NAMED: u64 = (64 << 20) + 4;
 
+/// A file that a configuration names.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     let mut octets = Vec::new();
-    File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut octets)).map_err(|error| error.to_string())?;
+    File::open(path)
+        .and_then(|file| file.take(LONGEST_NAMED).read_to_end(&mut octets))
+        .map_err(|error| error.to_string())?;
     Ok(octets)
 }
 
@@ -41,7 +45,7 @@ mod tests {
     #[test]
     fn a_file_without_an_end_is_read_no_further_than_its_refusal_needs() {
         let device = Path::new("/dev/zero");
-        assert_eq!(read(device).unwrap().len() as u64, LONGEST);
+        assert_eq!(read(device).unwrap().len() as u64, LONGEST_NAMED);
         assert_eq!(read_text(device).unwrap().len() as u64, LONGEST);
     }
 }

@@ -24,7 +24,8 @@ where
 {
     let filter = match directives.filter(|text| !text.trim().is_empty()) {
         Some(text) => EnvFilter::builder().parse(text).map_err(|error| format!("{VARIABLE}: {error}"))?,
-        None => EnvFilter::new(level(log.level)),
+        // Who changed what is told however little else is.
+        None => EnvFilter::new(format!("{},audit=info", level(log.level))),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     Ok(match log.format {
@@ -124,6 +125,12 @@ mod tests {
         };
         let text = logged(TEXT, None, work);
         assert!(text.contains("seen") && !text.contains("hidden"), "{text}");
+        let quiet = Log { level: LogLevel::Error, ..TEXT };
+        let text = logged(quiet, None, || {
+            tracing::info!("hidden");
+            tracing::info!(target: "audit", "who did what");
+        });
+        assert!(text.contains("who did what") && !text.contains("hidden"), "{text}");
         let text = logged(TEXT, Some("debug"), work);
         assert!(text.contains("seen") && text.contains("hidden"), "{text}");
         assert!(subscriber(&TEXT, Some("trunkline=loud"), io::stderr).is_err());

@@ -3,22 +3,27 @@
 //! It turns bytes and timers into the engine's inputs and the engine's effects into writes; it decides nothing itself.
 
 pub mod admin;
+pub mod admin_carriers;
 pub mod clock;
 pub mod connection;
 pub mod control;
+pub mod dialer;
 pub mod disk;
 pub mod engine;
 pub mod files;
+pub mod handover;
 pub mod health;
 pub mod hyper_io;
 pub mod ids;
 pub mod listener;
 pub mod logging;
+pub mod mailbox;
 pub mod mesh;
 pub mod notice;
 pub mod opening;
 pub mod publish;
 pub mod pulse;
+pub mod resolve;
 pub mod segments;
 pub mod serve;
 pub mod shard_loop;
@@ -27,4 +32,6 @@ pub mod socket;
 pub mod store_files;
 pub mod store_repair;
 pub mod sys;
+pub mod tls;
+pub mod transport;
 pub mod wakeup;

@@ -66,7 +66,7 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
             NameKind::Account => "account",
             NameKind::Carrier => "carrier",
         };
-        let entries = counts.correlations + counts.early + counts.deliveries;
+        let entries = counts.correlations + counts.early + counts.deliveries + counts.unrouted;
         tracing::warn!(
             kind,
             name,

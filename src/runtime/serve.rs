@@ -14,24 +14,27 @@ use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
 use crate::metrics;
+use crate::runtime::admin_carriers::Carriers;
 use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
 use crate::runtime::listener::Dealer;
+use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mesh::{self, Ends};
 use crate::runtime::opening::{self, Opened};
 use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
-use crate::runtime::{admin, clock, socket, sys};
+use crate::runtime::{admin, clock, socket, sys, tls};
 
 /// Exit codes (DESIGN section 5).
 pub const EXIT_UNFINISHED: i32 = 1;
 pub const EXIT_FAULT: i32 = 70;
 pub const EXIT_UNAVAILABLE: i32 = 71;
 pub const EXIT_STORE: i32 = 74;
+pub const EXIT_CONFIG: i32 = 78;
 
 /// How often each shard looks after itself: heartbeat, drain, half-sent PDUs.
 const UPKEEP: Duration = Duration::from_millis(50);
@@ -63,6 +66,7 @@ impl Failure {
 
 /// Serves until a signal ends it and everything is drained.
 pub fn serve(config: Config) -> Result<(), Failure> {
+    let tls = tls::clients(&config).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
@@ -77,13 +81,16 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         config: Arc::new(config),
         health: Arc::clone(&health),
         ids: Arc::new(ids),
+        tls,
         control: Control::new(shards, end),
+        mailboxes: Arc::new(Mailboxes::new(shards)),
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&shared.config));
     let token = shared.config.admin.token.clone();
-    let admin_thread = admin::start(admin_listener, health, prometheus, token)
+    let carriers = Carriers::new(Arc::clone(&shared.config), Arc::clone(&shared.mailboxes));
+    let admin_thread = admin::start(admin_listener, health, prometheus, token, carriers)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     start_shards(&shared, shards, cores, listeners)?;
     shared.health.enter(Phase::Ready);
@@ -270,6 +277,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
         shard.send_backlog();
         shard.commit_idle();
+        shard.read_mail();
         let asked = shard.shared.control.stage();
         if asked > stage {
             // One stage at a time, so that none is skipped when both were asked for since the last look.

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use glommio::channels::shared_channel::ConnectedReceiver;
-use glommio::net::TcpStream;
 use glommio::timer::{Timer, sleep};
 
 use crate::engine::effects::Outbox;
@@ -25,9 +24,12 @@ use crate::engine::slab::Key;
 use crate::engine::time::Instant;
 use crate::runtime::connection::Connection;
 use crate::runtime::control::Shared;
+use crate::runtime::dialer::Dial;
 use crate::runtime::disk::Disk;
 use crate::runtime::engine::Engine;
 use crate::runtime::mesh::{Mesh, MeshMessage, MovedConnection};
+use crate::runtime::resolve::Resolver;
+use crate::runtime::transport::Transport;
 use crate::runtime::wakeup::Wakeup;
 use crate::runtime::{clock, notice, socket, sys};
 
@@ -40,6 +42,7 @@ pub struct ShardLoop {
     buffer: RefCell<Vec<u8>>,
     mesh: Mesh,
     pub(super) disk: Disk,
+    pub(super) resolver: Resolver,
     pub(super) turn: Wakeup,
     timer: Wakeup,
     /// When the timer task will look at the engine's deadlines.
@@ -51,7 +54,6 @@ pub struct ShardLoop {
 impl ShardLoop {
     /// Octets read at once; a PDU of the longest permitted length fits with room to spare.
     const READ_BUFFER: usize = 256 << 10;
-    const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
     const IDS_AGAIN: Duration = Duration::from_secs(5);
 
     #[must_use]
@@ -67,6 +69,7 @@ impl ShardLoop {
             buffer: RefCell::new(vec![0; buffer]),
             mesh,
             disk,
+            resolver: Resolver::default(),
             turn: Wakeup::default(),
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),
@@ -213,17 +216,12 @@ impl ShardLoop {
             let outbox = engine.out.outbox_mut(slot);
             let mut is_blocked = connection.is_blocked.get();
             let before = outbox.total_written();
-            while !is_blocked && !outbox.unwritten().is_empty() {
-                match connection.poll_write(&mut quiet, outbox.unwritten()) {
-                    Poll::Ready(Ok(count)) => outbox.took(count),
-                    // The writer meets the same error, and ends the connection outside of this turn.
-                    Poll::Ready(Err(_)) | Poll::Pending => {
-                        is_blocked = true;
-                        outbox.blocked_since.get_or_insert(now);
-                        connection.is_blocked.set(true);
-                        blocked.push(Rc::clone(&connection));
-                    }
-                }
+            // After an error the writer meets the same, and ends the connection outside of this turn.
+            if !is_blocked && !matches!(connection.poll_write_out(&mut quiet, outbox), Poll::Ready(Ok(()))) {
+                is_blocked = true;
+                outbox.blocked_since.get_or_insert(now);
+                connection.is_blocked.set(true);
+                blocked.push(Rc::clone(&connection));
             }
             engine.shard.counts.bytes_out += outbox.total_written() - before;
             if is_blocked {
@@ -236,8 +234,9 @@ impl ShardLoop {
 
     fn act(self: &Rc<Self>, action: Action) {
         match action {
-            Action::Connect { connection, address } => {
-                glommio::spawn_local(Rc::clone(self).dial(connection, address)).detach();
+            Action::Connect { connection, carrier, link, address } => {
+                let dial = Dial { connection, carrier, link, address };
+                glommio::spawn_local(Rc::clone(self).dial(dial)).detach();
             }
             Action::Close { connection } => {
                 // One that is still being dialled is closed by `dial`, which finds it unwanted.
@@ -262,7 +261,7 @@ impl ShardLoop {
         }
     }
 
-    fn connection(&self, key: Key) -> Option<Rc<Connection>> {
+    pub(super) fn connection(&self, key: Key) -> Option<Rc<Connection>> {
         let connections = self.connections.borrow();
         connections.get(key.slot as usize)?.as_ref().filter(|connection| connection.key == key).cloned()
     }
@@ -295,14 +294,14 @@ impl ShardLoop {
     fn open(self: &Rc<Self>, key: Key, socket: OwnedFd, unread: BytesMut) {
         let opened = sys::stream_from(socket).and_then(|stream| socket::tune(&stream).map(|()| stream));
         match opened {
-            Ok(stream) => self.run(key, stream, unread),
+            Ok(stream) => self.run(key, Transport::Plain(stream), unread),
             // The peer is gone already.
             Err(_) => self.handle(Input::Closed { connection: key }),
         }
     }
 
-    fn run(self: &Rc<Self>, key: Key, stream: TcpStream, unread: BytesMut) {
-        let connection = Connection::new(key, stream, unread);
+    pub(super) fn run(self: &Rc<Self>, key: Key, transport: Transport, unread: BytesMut) {
+        let connection = Connection::new(key, transport, unread);
         let slot = key.slot as usize;
         let mut connections = self.connections.borrow_mut();
         if connections.len() <= slot {
@@ -311,23 +310,6 @@ impl ShardLoop {
         connections[slot] = Some(Rc::clone(&connection));
         drop(connections);
         glommio::spawn_local(connection.run(Rc::clone(self))).detach();
-    }
-
-    async fn dial(self: Rc<Self>, key: Key, address: Arc<str>) {
-        match socket::connect(&address, Self::DIAL_TIMEOUT).await {
-            Ok(stream) => {
-                self.run(key, stream, BytesMut::new());
-                self.handle(Input::Connected { connection: key });
-                let is_wanted = self.engine.borrow().shard.is_wanted(key);
-                if let Some(unwanted) = self.connection(key).filter(|_| !is_wanted) {
-                    unwanted.end(&self);
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "dial failed");
-                self.handle(Input::Closed { connection: key });
-            }
-        }
     }
 
     async fn reserve_ids(self: Rc<Self>) {

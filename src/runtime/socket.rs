@@ -1,14 +1,10 @@
-//! Sockets as we want them: listeners with our own backlog, connections that neither wait nor hang, names resolved off
-//! the shard.
+//! Sockets as we want them: listeners with our own backlog, connections that neither wait nor hang.
 //!
 //! glommio's own `bind` lacks SO_REUSEADDR and fixes the backlog; its `connect` resolves names on the shard.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use futures_lite::future;
@@ -16,6 +12,8 @@ use glommio::net::TcpStream;
 use glommio::timer::Timer;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use crate::runtime::handover::on_a_thread;
+use crate::runtime::resolve::Resolver;
 use crate::runtime::{clock, sys};
 
 const BACKLOG: i32 = 4_096;
@@ -42,6 +40,12 @@ impl fmt::Display for SocketError {
 
 impl std::error::Error for SocketError {}
 
+impl SocketError {
+    pub fn new(doing: &'static str, address: impl fmt::Display, error: io::Error) -> Self {
+        Self { doing, address: address.to_string(), error }
+    }
+}
+
 /// Opens a listening socket. It stays blocking: glommio makes it non-blocking around its own try, and on some kernels
 /// io_uring would answer EAGAIN at once, for ever, on one that is non-blocking.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, SocketError> {
@@ -52,7 +56,7 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, SocketError> {
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
-    open().map_err(|error| SocketError { doing: "listen on", address: address.to_string(), error })
+    open().map_err(|error| SocketError::new("listen on", address, error))
 }
 
 /// Listens like `listen`, trying again for ten seconds while the port is taken: what io_uring holds can outlive the process
@@ -67,24 +71,52 @@ pub fn listen_once_free(address: SocketAddr) -> Result<TcpListener, SocketError>
     listen(address)
 }
 
-/// Connects to `host:port` within `timeout`, resolving included; each address of the name is tried in turn.
-pub async fn connect(target: &str, timeout: Duration) -> Result<TcpStream, SocketError> {
+/// Connects to `host:port` within `timeout`, resolving included. Each address of the name is tried in turn, and has its share
+/// of the time, so that one that is silent does not take the others' turn.
+pub async fn connect(
+    resolver: &Resolver,
+    target: &str,
+    source: Option<IpAddr>,
+    timeout: Duration,
+) -> Result<TcpStream, SocketError> {
     let deadline = clock::monotonic_ns().saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
     let connected = async {
+        let mut addresses = future::or(resolver.addresses(target), give_up(timeout)).await?;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in future::or(resolve(target), give_up(timeout)).await? {
+        if let Some(source) = source {
+            addresses.retain(|address| address.is_ipv4() == source.is_ipv4());
+            last = io::Error::new(io::ErrorKind::NotFound, "the name has no address that source_address can reach");
+        }
+        for (at, address) in addresses.iter().enumerate() {
             let left = Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()));
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            match TcpStream::connect_timeout(address, left).await {
+            let share = (left / (addresses.len() - at) as u32).max(Duration::from_millis(1));
+            let tried = match source {
+                None => TcpStream::connect_timeout(*address, share).await.map_err(io::Error::from),
+                Some(source) => connect_from(source, *address, share).await,
+            };
+            match tried {
                 Ok(stream) => return tune(&stream).map(|()| stream),
-                Err(error) => last = error.into(),
+                Err(error) => last = error,
             }
         }
         Err(last)
     };
-    connected.await.map_err(|error| SocketError { doing: "connect to", address: target.to_owned(), error })
+    connected.await.map_err(|error| SocketError::new("connect to", target, error))
+}
+
+/// Connects from an address of ours. glommio has no such call, so it is done on a thread, which ends with `timeout`.
+async fn connect_from(source: IpAddr, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let connect = move || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.bind(&SocketAddr::new(source, 0).into()).map_err(|error| {
+            io::Error::new(error.kind(), format!("source_address {source} is not to be had: {error}"))
+        })?;
+        socket.connect_timeout(&address.into(), timeout).map(|()| socket)
+    };
+    let connecting = on_a_thread("dial", move || Some(connect()))?;
+    let connected = connecting.look(Option::take).await;
+    let socket = connected.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))?;
+    sys::stream_from(socket.into())
 }
 
 /// Options of every connection, accepted or ours: write at once, and notice a dead peer.
@@ -95,41 +127,7 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 
-/// The addresses of `host:port`. A name is looked up by a thread of its own: a name server that does not answer would
-/// otherwise stall the shard, or the one thread that does the store's blocking calls.
-async fn resolve(target: &str) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = target.parse() {
-        return Ok(vec![address]);
-    }
-    #[derive(Default)]
-    struct Lookup {
-        found: Option<io::Result<Vec<SocketAddr>>>,
-        waiting: Option<Waker>,
-    }
-    let lookup = Arc::new(Mutex::new(Lookup::default()));
-    let (theirs, name) = (Arc::clone(&lookup), target.to_owned());
-    std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
-        let found = name.to_socket_addrs().map(Iterator::collect);
-        let mut lookup = theirs.lock().unwrap_or_else(PoisonError::into_inner);
-        lookup.found = Some(found);
-        if let Some(waker) = lookup.waiting.take() {
-            waker.wake();
-        }
-    })?;
-    poll_fn(move |cx| {
-        let mut lookup = lookup.lock().unwrap_or_else(PoisonError::into_inner);
-        match lookup.found.take() {
-            Some(found) => Poll::Ready(found),
-            None => {
-                lookup.waiting = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    })
-    .await
-}
-
-async fn give_up<T>(after: Duration) -> io::Result<T> {
+pub async fn give_up<T>(after: Duration) -> io::Result<T> {
     Timer::new(after).await;
     Err(io::ErrorKind::TimedOut.into())
 }
@@ -139,6 +137,8 @@ mod tests {
     use glommio::{LocalExecutorBuilder, Placement};
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
 
     fn on_executor<T: 'static>(work: impl Future<Output = T>) -> T {
         LocalExecutorBuilder::new(Placement::Unbound).make().unwrap().run(work)
@@ -162,7 +162,7 @@ mod tests {
         let listener = loopback();
         let port = listener.local_addr().unwrap().port();
         on_executor(async move {
-            let stream = connect(&format!("localhost:{port}"), Duration::from_secs(5)).await.unwrap();
+            let stream = connect(&Resolver::default(), &format!("localhost:{port}"), None, PATIENCE).await.unwrap();
             assert!(stream.nodelay().unwrap());
             let descriptor = sys::descriptor(&stream);
             assert_eq!(SockRef::from(&descriptor).tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
@@ -172,14 +172,45 @@ mod tests {
     #[test]
     fn a_connection_refused_names_the_carriers_address() {
         let address = loopback().local_addr().unwrap().to_string();
-        let error = on_executor(async { connect(&address, Duration::from_secs(5)).await.unwrap_err() });
+        let error = on_executor(async { connect(&Resolver::default(), &address, None, PATIENCE).await.unwrap_err() });
         assert_eq!(error.error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(error.to_string().starts_with(&format!("cannot connect to {address}: ")), "{error}");
     }
 
     #[test]
     fn a_target_without_a_port_is_refused() {
-        let error = on_executor(async { connect("localhost", Duration::from_secs(5)).await.unwrap_err() });
+        let error =
+            on_executor(async { connect(&Resolver::default(), "localhost", None, PATIENCE).await.unwrap_err() });
         assert_eq!(error.error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn each_address_of_a_name_is_tried() {
+        let nobody = loopback().local_addr().unwrap();
+        let listener = loopback();
+        let target = format!("{nobody},{}", listener.local_addr().unwrap());
+        on_executor(async move {
+            let resolver = Resolver::with(|target| Ok(target.split(',').map(|at| at.parse().unwrap()).collect()));
+            let stream = connect(&resolver, &target, None, PATIENCE).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+        });
+    }
+
+    #[test]
+    fn a_connection_comes_from_the_address_it_is_told_to() {
+        let listener = loopback();
+        let address = listener.local_addr().unwrap().to_string();
+        let source = "127.0.0.9".parse().unwrap();
+        on_executor(async move {
+            let resolver = Resolver::default();
+            let stream = connect(&resolver, &address, Some(source), PATIENCE).await.unwrap();
+            assert_eq!(stream.local_addr().unwrap().ip(), source);
+            let elsewhere = Some("192.0.2.1".parse().unwrap());
+            let error = connect(&resolver, &address, elsewhere, PATIENCE).await.unwrap_err();
+            assert!(error.to_string().contains("source_address 192.0.2.1 is not to be had: "), "{error}");
+            let of_another_family = Some("::1".parse().unwrap());
+            let error = connect(&resolver, &address, of_another_family, PATIENCE).await.unwrap_err();
+            assert!(error.to_string().ends_with("no address that source_address can reach"), "{error}");
+        });
     }
 }

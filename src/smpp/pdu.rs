@@ -117,7 +117,12 @@ pub fn write_submit_sm_resp(status: CommandStatus, sequence: SequenceNumber, mes
 
 /// Appends the answer to a deliver_sm: its message_id is unused, so a lone NUL.
 pub fn write_deliver_sm_resp(status: CommandStatus, sequence: SequenceNumber, out: &mut Vec<u8>) {
-    write_header(out, CommandId::DELIVER_SM_RESP, status, sequence, 1);
+    write_delivery_resp(CommandId::DELIVER_SM_RESP, status, sequence, out);
+}
+
+/// Appends the answer to a deliver_sm or a data_sm of a carrier, whose message_id is unused in either.
+pub fn write_delivery_resp(answer: CommandId, status: CommandStatus, sequence: SequenceNumber, out: &mut Vec<u8>) {
+    write_header(out, answer, status, sequence, 1);
     out.push(0);
 }
 

@@ -8,12 +8,18 @@ use std::ops::Range;
 
 use super::view::{SmView, esm_class, tag};
 
+mod details;
+mod habits;
 mod scan;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wide;
 
+pub use details::{Details, details};
+pub use habits::{Habits, IdFrom, KnownBy, StateName, StateSet};
 pub use state::MessageState;
+pub use wide::narrowed;
 
 /// What a receipt says. Borrowed from the deliver_sm it was read from.
 #[derive(Clone, Debug)]
@@ -27,25 +33,44 @@ pub struct Receipt<'a> {
     edits: [Option<Edit>; 2],
 }
 
-/// Reads a deliver_sm that is marked as a receipt. `None`: it is an MO.
+/// Reads a deliver_sm of a carrier without habits of its own. `None`: it is an MO.
 #[must_use]
 pub fn read<'a>(view: &SmView<'a>) -> Option<Receipt<'a>> {
-    let mark = Mark::of(view.esm_class)?;
-    let fields = Fields::of(view);
+    read_as(view, &Habits::DEFAULT)
+}
+
+/// Reads a deliver_sm of a carrier with these habits. `None`: it is an MO.
+#[must_use]
+pub fn read_as<'a>(view: &SmView<'a>, habits: &Habits) -> Option<Receipt<'a>> {
+    let Some(mark) = Mark::of(view.esm_class) else {
+        return if habits.by == KnownBy::Content { read_unmarked(view, habits) } else { None };
+    };
+    let fields = Fields::of(view, habits);
     match mark {
         Mark::Certain => {}
         Mark::Doubtful if fields.tlv_id.is_some() || scan::begins_like_receipt(fields.text) => {}
         Mark::Doubtful => return None,
     }
-    Some(fields.receipt())
+    Some(fields.receipt(habits))
 }
 
-/// Reads a deliver_sm without the mark, by its content alone: for carriers that never set it.
-#[must_use]
-pub fn read_unmarked<'a>(view: &SmView<'a>) -> Option<Receipt<'a>> {
-    let fields = Fields::of(view);
-    let receipt = scan::begins_like_receipt(fields.text).then(|| fields.receipt())?;
+/// Without the mark only what says both, of which message and what became of it, is a receipt.
+fn read_unmarked<'a>(view: &SmView<'a>, habits: &Habits) -> Option<Receipt<'a>> {
+    let fields = Fields::of(view, habits);
+    let has_tlvs = fields.tlv_id.is_some() && fields.tlv_state.is_some();
+    let receipt = (has_tlvs || scan::begins_like_receipt(fields.text)).then(|| fields.receipt(habits))?;
     (receipt.ids[0].is_some() && receipt.state_known).then_some(receipt)
+}
+
+/// The body of a receipt with its dates told in UTC, when the habits say in which zone they are.
+#[must_use]
+pub fn with_dates_in_utc(body: &[u8], view: &SmView<'_>, habits: &Habits) -> Option<Vec<u8>> {
+    let zone_minutes = habits.zone_minutes.filter(|minutes| *minutes != 0)?;
+    let fields = Fields::of(view, habits);
+    let mut moved = body.to_vec();
+    let text_at = view.short_message_at - SM_LENGTH + fields.text_at;
+    details::dates_in_utc(&mut moved, text_at, fields.text.len(), zone_minutes);
+    Some(moved)
 }
 
 /// Appends `body`, from which `view` and `receipt` were read, to `out` with our id instead of the carrier's: in the
@@ -145,7 +170,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Walks the TLVs once.
-    fn of(view: &SmView<'a>) -> Self {
+    fn of(view: &SmView<'a>, habits: &Habits) -> Self {
         let short = view.short_message;
         let optional_at = SM_LENGTH + short.len();
         let mut fields = Self {
@@ -165,7 +190,7 @@ impl<'a> Fields<'a> {
                     fields.tlv_id_value = value;
                 }
                 tag::MESSAGE_STATE => {
-                    let state = tlv.value.first().and_then(|number| MessageState::from_number(*number));
+                    let state = tlv.value.first().and_then(|number| habits.of_number(*number));
                     fields.tlv_state = fields.tlv_state.or(state);
                 }
                 tag::MESSAGE_PAYLOAD if fields.text.is_empty() => {
@@ -175,15 +200,15 @@ impl<'a> Fields<'a> {
             }
         }
         if view.has_udh() && !scan::begins_like_receipt(fields.text) {
-            let header = fields.text.first().map_or(0, |len| usize::from(*len) + 1);
-            fields.text = fields.text.get(header..).unwrap_or_default();
+            let header = fields.text.first().map_or(0, |len| usize::from(*len) + 1).min(fields.text.len());
+            fields.text = &fields.text[header..];
             fields.text_at += header;
         }
         fields
     }
 
-    fn receipt(self) -> Receipt<'a> {
-        let scanned = scan::scan(self.text);
+    fn receipt(self, habits: &Habits) -> Receipt<'a> {
+        let scanned = scan::scan(self.text, habits);
         let text_id = scanned.id.map(|(start, end)| &self.text[start..end]);
         let text_edit =
             scanned.id.map(|(start, end)| Edit::new(self.text_value.clone(), self.text_at + start..self.text_at + end));
@@ -192,6 +217,8 @@ impl<'a> Fields<'a> {
             Edit::new(self.tlv_id_value.clone(), at..at + id.len())
         });
         let ids = match (self.tlv_id, text_id) {
+            (tlv, _) if habits.id_from == IdFrom::Tlv => [tlv, None],
+            (_, text) if habits.id_from == IdFrom::Text => [text, None],
             (Some(tlv), Some(text)) if tlv != text => [Some(tlv), Some(text)],
             (tlv, text) => [tlv.or(text), None],
         };

@@ -1,48 +1,86 @@
 //! Segments: which part of a long message a PDU is, and how many parts its text takes on the air.
 //!
-//! Rates, quotas and prices count segments, and all parts of a message go by one carrier and link.
+//! Rates, quotas and prices count segments, and all parts of a message go by one carrier and link. Where the reference stands is
+//! said too, so that it can be written over in place.
 
 use super::view::{SmView, tag};
 
 /// Which part of which long message.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct SegmentRef {
+    pub mark: Mark,
     pub reference: u16,
     pub total: u8,
     /// 1 ..= `total`
     pub number: u8,
+    /// Where in the body the reference stands.
+    pub at: usize,
+}
+
+/// How a segment is marked. The handset takes the same reference in two of them for two messages.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Mark {
+    /// In the user data header, with a reference of 8 bits.
+    Udh8,
+    Udh16,
+    /// In the SAR TLVs, whose reference has 16 bits.
+    Sar,
+}
+
+impl Mark {
+    /// Octets of the reference.
+    #[must_use]
+    pub const fn width(self) -> usize {
+        match self {
+            Self::Udh8 => 1,
+            Self::Udh16 | Self::Sar => 2,
+        }
+    }
 }
 
 impl SegmentRef {
     /// Part 0, or one past the last, marks nothing (3GPP TS 23.040, section 9.2.3.24.1).
-    fn new(reference: u16, total: u8, number: u8) -> Option<Self> {
-        (1..=total).contains(&number).then_some(Self { reference, total, number })
+    fn new(mark: Mark, reference: u16, total: u8, number: u8, at: usize) -> Option<Self> {
+        (1..=total).contains(&number).then_some(Self { mark, reference, total, number, at })
+    }
+
+    /// Writes another reference over this one in the body it was read from; one of 8 bits loses what does not fit.
+    pub fn write_reference(&self, reference: u16, body: &mut [u8]) {
+        let [high, low] = reference.to_be_bytes();
+        match (self.mark.width(), body.get_mut(self.at..self.at + self.mark.width())) {
+            (1, Some([only])) => *only = low,
+            (_, Some([first, second])) => (*first, *second) = (high, low),
+            _ => {}
+        }
     }
 }
 
 /// The mark of a segment: in the user data header with an 8-bit or 16-bit reference, or in the SAR TLVs.
 #[must_use]
 pub fn segment_ref(view: &SmView<'_>) -> Option<SegmentRef> {
-    let in_header = if view.has_udh() { header_ref(view.text()) } else { None };
+    let in_header = if view.has_udh() { header_ref(view) } else { None };
     in_header.or_else(|| if view.optional.is_empty() { None } else { sar_ref(view) })
 }
 
-fn header_ref(text: &[u8]) -> Option<SegmentRef> {
+fn header_ref(view: &SmView<'_>) -> Option<SegmentRef> {
     const CONCATENATED_8_BIT: u8 = 0x00;
     const CONCATENATED_16_BIT: u8 = 0x08;
-    let (len, rest) = text.split_first()?;
+    let (len, rest) = view.text().split_first()?;
     let mut elements = rest.get(..usize::from(*len))?;
+    // Of the next element's value, behind the header's length and the element's own two octets.
+    let mut at = view.text_at()? + 3;
     while let [element, len, rest @ ..] = elements {
         let (value, next) = rest.split_at_checked(usize::from(*len))?;
         match (*element, value) {
             (CONCATENATED_8_BIT, [reference, total, number]) => {
-                return SegmentRef::new(u16::from(*reference), *total, *number);
+                return SegmentRef::new(Mark::Udh8, u16::from(*reference), *total, *number, at);
             }
             (CONCATENATED_16_BIT, [high, low, total, number]) => {
-                return SegmentRef::new(u16::from_be_bytes([*high, *low]), *total, *number);
+                return SegmentRef::new(Mark::Udh16, u16::from_be_bytes([*high, *low]), *total, *number, at);
             }
             _ => elements = next,
         }
+        at += value.len() + 2;
     }
     None
 }
@@ -51,13 +89,16 @@ fn sar_ref(view: &SmView<'_>) -> Option<SegmentRef> {
     let (mut reference, mut total, mut number) = (None, None, None);
     for tlv in view.tlvs() {
         match (tlv.tag, tlv.value) {
-            (tag::SAR_MSG_REF_NUM, [high, low]) => reference = Some(u16::from_be_bytes([*high, *low])),
+            (tag::SAR_MSG_REF_NUM, [high, low]) => {
+                reference = Some((u16::from_be_bytes([*high, *low]), view.value_at(&tlv)));
+            }
             (tag::SAR_TOTAL_SEGMENTS, [octet]) => total = Some(*octet),
             (tag::SAR_SEGMENT_SEQNUM, [octet]) => number = Some(*octet),
             _ => {}
         }
     }
-    SegmentRef::new(reference?, total?, number?)
+    let (reference, at) = reference?;
+    SegmentRef::new(Mark::Sar, reference, total?, number?, at)
 }
 
 /// How many segments the carrier will send for this PDU; at least 1.
@@ -111,6 +152,10 @@ mod tests {
         }
 
         fn read<T>(&self, read: impl Fn(&SmView<'_>) -> T) -> T {
+            read(&SmView::submit(&self.octets()).unwrap())
+        }
+
+        fn octets(&self) -> Vec<u8> {
             let mut octets = b"\0\0\0A\0\x01\x01447700900001\0".to_vec();
             octets.extend_from_slice(&[self.esm_class, 0, 0, 0, 0, 0, 0, self.data_coding, 0]);
             let (short, payload) =
@@ -123,24 +168,51 @@ mod tests {
                 octets.extend_from_slice(&(payload.len() as u16).to_be_bytes());
                 octets.extend_from_slice(payload);
             }
-            read(&SmView::submit(&octets).unwrap())
+            octets
         }
     }
 
     const LONG_8_BIT: &[u8] = &[5, 0x00, 3, 0xAB, 2, 1];
     const LONG_16_BIT: &[u8] = &[6, 0x08, 4, 0x12, 0x34, 3, 3];
+    const BEHIND_PORTS: &[u8] = &[11, 0x05, 4, 0x0B, 0x84, 0x23, 0xF0, 0x00, 3, 7, 2, 2];
     const SAR: &[u8] = &[2, 0x0C, 0, 2, 0x12, 0x34, 2, 0x0E, 0, 1, 2, 2, 0x0F, 0, 1, 2];
 
     #[test]
     fn all_three_marks_of_a_segment_are_read() {
-        let mark = |reference, total, number| Some(SegmentRef { reference, total, number });
-        assert_eq!(Body::headed(LONG_8_BIT, 9).read(segment_ref), mark(0xAB, 2, 1));
-        assert_eq!(Body::headed(LONG_16_BIT, 9).read(segment_ref), mark(0x1234, 3, 3));
-        let behind_ports = [11, 0x05, 4, 0x0B, 0x84, 0x23, 0xF0, 0x00, 3, 7, 2, 2];
-        assert_eq!(Body::headed(&behind_ports, 9).read(segment_ref), mark(7, 2, 2));
-        let sar = Body { optional: SAR.to_vec(), ..Body::text(0, 5) };
-        assert_eq!(sar.read(segment_ref), mark(0x1234, 2, 2));
-        assert_eq!(Body::headed(LONG_16_BIT, 400).read(segment_ref), mark(0x1234, 3, 3));
+        let read =
+            |body: &Body| body.read(segment_ref).map(|part| (part.mark, part.reference, part.total, part.number));
+        assert_eq!(read(&Body::headed(LONG_8_BIT, 9)), Some((Mark::Udh8, 0xAB, 2, 1)));
+        assert_eq!(read(&Body::headed(LONG_16_BIT, 9)), Some((Mark::Udh16, 0x1234, 3, 3)));
+        assert_eq!(read(&Body::headed(BEHIND_PORTS, 9)), Some((Mark::Udh8, 7, 2, 2)));
+        assert_eq!(read(&Body { optional: SAR.to_vec(), ..Body::text(0, 5) }), Some((Mark::Sar, 0x1234, 2, 2)));
+        assert_eq!(read(&Body::headed(LONG_16_BIT, 400)), Some((Mark::Udh16, 0x1234, 3, 3)));
+    }
+
+    #[test]
+    fn a_reference_is_written_over_where_it_stands_and_nothing_else_is() {
+        let behind_a_tlv = [&[0x14, 0, 0, 1, 9][..], SAR].concat();
+        let bodies = [
+            Body::headed(LONG_8_BIT, 9),
+            Body::headed(LONG_16_BIT, 9),
+            Body::headed(BEHIND_PORTS, 9),
+            Body { optional: behind_a_tlv.clone(), ..Body::text(0, 5) },
+            // In message_payload, behind another TLV.
+            Body::headed(LONG_8_BIT, 400),
+            Body { optional: vec![0x14, 0, 0, 1, 9], ..Body::headed(LONG_16_BIT, 400) },
+            Body { optional: vec![0x14, 0, 0, 1, 9], ..Body::headed(BEHIND_PORTS, 400) },
+            Body { optional: behind_a_tlv, ..Body::text(0, 400) },
+        ];
+        for body in bodies {
+            let before = body.octets();
+            let part = body.read(segment_ref).unwrap();
+            let mut octets = before.clone();
+            part.write_reference(0x5678, &mut octets);
+            let written = segment_ref(&SmView::submit(&octets).unwrap()).unwrap();
+            let reference = if part.mark == Mark::Udh8 { 0x78 } else { 0x5678 };
+            assert_eq!(written, SegmentRef { reference, ..part });
+            part.write_reference(part.reference, &mut octets);
+            assert_eq!(octets, before);
+        }
     }
 
     #[test]

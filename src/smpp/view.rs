@@ -99,7 +99,7 @@ impl<'a> SmView<'a> {
     /// The well-formed TLVs; stops quietly at the first that is not.
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
-        Tlvs { octets: self.optional, at: 0 }
+        Tlvs::of(self.optional)
     }
 
     /// The value of the first TLV with this tag.
@@ -116,6 +116,31 @@ impl<'a> SmView<'a> {
         } else {
             self.short_message
         }
+    }
+
+    /// The text without its user data header.
+    #[must_use]
+    pub fn text_behind_header(&self) -> &'a [u8] {
+        let text = self.text();
+        match text.split_first() {
+            Some((len, rest)) if self.has_udh() => rest.get(usize::from(*len)..).unwrap_or_default(),
+            _ => text,
+        }
+    }
+
+    /// Where `text` starts in the body.
+    #[must_use]
+    pub fn text_at(&self) -> Option<usize> {
+        if !self.short_message.is_empty() {
+            return Some(self.short_message_at);
+        }
+        self.tlvs().find(|tlv| tlv.tag == tag::MESSAGE_PAYLOAD).map(|tlv| self.value_at(&tlv))
+    }
+
+    /// Where the value of a TLV of this message starts in its body.
+    #[must_use]
+    pub fn value_at(&self, tlv: &Tlv<'_>) -> usize {
+        self.short_message_at + self.short_message.len() + tlv.at + 4
     }
 
     /// Whether the text begins with a user data header (SMPP 3.4, section 5.2.12).
@@ -149,7 +174,7 @@ impl<'a> SmView<'a> {
             }
         }
         // Stray octets too few to be a TLV, and zero padding, are a habit of real peers and harm nobody.
-        let left = &self.optional[tlvs.at..];
+        let left = tlvs.rest();
         if left.len() >= 4 && left.iter().any(|octet| *octet != 0) {
             return Err(CommandStatus::RINVOPTPARSTREAM);
         }
@@ -199,6 +224,26 @@ pub struct Tlvs<'a> {
     at: usize,
 }
 
+impl<'a> Tlvs<'a> {
+    #[must_use]
+    pub fn of(octets: &'a [u8]) -> Self {
+        Self { octets, at: 0 }
+    }
+
+    /// What was not walked yet; after the end, what is not well-formed.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.octets[self.at..]
+    }
+}
+
+impl<'a> Tlvs<'a> {
+    #[must_use]
+    pub const fn new(octets: &'a [u8]) -> Self {
+        Self { octets, at: 0 }
+    }
+}
+
 impl<'a> Iterator for Tlvs<'a> {
     type Item = Tlv<'a>;
 
@@ -214,14 +259,6 @@ impl<'a> Iterator for Tlvs<'a> {
         self.at += 4 + len;
         Some(tlv)
     }
-}
-
-/// What a response says of the carrier's load: 0..=100. `None` when it says nothing, or something else.
-#[must_use]
-pub fn congestion_state(optional: &[u8]) -> Option<u8> {
-    let tlv = Tlvs { octets: optional, at: 0 }.find(|tlv| tlv.tag == tag::CONGESTION_STATE)?;
-    let [state] = tlv.value else { return None };
-    (*state <= 100).then_some(*state)
 }
 
 struct Cursor<'a> {
@@ -326,15 +363,6 @@ mod tests {
         let view = SmView::deliver(&octets).unwrap();
         assert_eq!((view.source.digits.len(), view.short_message), (40, &b"text"[..]));
         assert_eq!(view.tlvs().count(), 0);
-    }
-
-    #[test]
-    fn a_congestion_state_is_one_octet_of_a_hundred() {
-        assert_eq!(congestion_state(&[0x04, 0x28, 0, 1, 95]), Some(95));
-        assert_eq!(congestion_state(&[0x14, 0, 0, 1, 1, 0x04, 0x28, 0, 1, 0]), Some(0));
-        for wrong in [&[][..], &[0x04, 0x28, 0, 1], &[0x04, 0x28, 0, 1, 101], &[0x04, 0x28, 0, 2, 0, 90]] {
-            assert_eq!(congestion_state(wrong), None, "{wrong:?}");
-        }
     }
 
     #[test]

@@ -33,7 +33,9 @@ impl Foreign {
         StoreRecord::Entry(indexed).encode(&mut octets);
         let born = match *entry {
             Entry::Correlation { born, .. } | Entry::Early { born, .. } | Entry::Delivery { born, .. } => born,
+            Entry::Unrouted { born, .. } => born,
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => return,
+            Entry::UnroutedGone { .. } => return,
         };
         self.has_displaced |= place.is_none();
         self.entries.push(ForeignEntry { octets: octets.into(), born, place });

@@ -139,20 +139,28 @@ impl<'a> Homes<'a> {
     }
 
     fn all(&self) -> impl Iterator<Item = Live<'_>> {
-        let recovered = &self.recovered;
-        recovered.correlations().chain(recovered.early()).chain(recovered.deliveries())
+        self.recovered.all()
     }
 
     fn owner<'e>(&self, live: &Live<'e>) -> Owner<'e> {
         let account = |name: NameId| self.accounts[name.0 as usize];
         let carrier = |name: NameId| self.carriers[name.0 as usize];
         let restored = match live.entry {
-            Entry::Correlation { carrier: at, account: whose, id, destination, born, is_muted, carrier_id } => {
-                carrier(at).zip(account(whose)).map(|(carrier, account)| {
-                    let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
-                    (home, Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id })
-                })
-            }
+            Entry::Correlation {
+                carrier: at,
+                account: whose,
+                id,
+                destination,
+                born,
+                is_muted,
+                carrier_id,
+                addresses,
+            } => carrier(at).zip(account(whose)).map(|(carrier, account)| {
+                let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
+                let restored =
+                    Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses };
+                (home, restored)
+            }),
             Entry::Early { carrier: at, key, born, body, .. } => carrier(at).map(|carrier| {
                 let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
                 (home, Restored::Early { carrier, key, born, body })
@@ -161,7 +169,12 @@ impl<'a> Homes<'a> {
                 let (born, home) = (seconds(born), self.placement.home_of_account(account));
                 (home, Restored::Delivery { account, id, key, kind, born, body })
             }),
+            Entry::Unrouted { carrier: at, key, born, body } => carrier(at).map(|carrier| {
+                let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
+                (home, Restored::Unrouted { carrier, key, born, body })
+            }),
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+            Entry::UnroutedGone { .. } => None,
         };
         restored.map_or(Owner::Foreign, |(home, restored)| Owner::Shard(home, restored))
     }

@@ -3,11 +3,15 @@
 //! Numbers are LEB128 unless a fixed width is shorter for what they hold (ids and hashes are evenly spread). The type comes
 //! first; what follows a type never changes, a new meaning takes a new type.
 
+mod entry;
+mod octets;
+mod unrouted;
+
 use std::fmt;
 
-use crate::engine::event::Place;
-use crate::engine::message::DeliveryKind;
-use crate::smpp::message_id::MessageId;
+use octets::{put_number, put_octets, take_array, take_name, take_number, take_octet, take_octets, take_small};
+
+pub use entry::Entry;
 
 /// Stands for a name in the records of one segment.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -45,51 +49,6 @@ pub struct StandsFor {
     pub id: u64,
     /// How many batches this one has: no later segment says so.
     pub batches: u64,
-}
-
-/// What is kept and what is forgotten. `N` names an account or carrier: the text outside, its index inside a segment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Entry<'a, N> {
-    /// A receipt with this carrier id belongs to this account and id.
-    Correlation {
-        carrier: N,
-        account: N,
-        id: MessageId,
-        destination: u32,
-        /// Unix seconds.
-        born: u64,
-        is_muted: bool,
-        carrier_id: &'a [u8],
-    },
-    CorrelationGone {
-        carrier: N,
-        id: MessageId,
-    },
-    /// A receipt that came before the answer it belongs to. Only submits written before number `before` may take it.
-    Early {
-        carrier: N,
-        key: u64,
-        born: u64,
-        before: u64,
-        body: &'a [u8],
-    },
-    EarlyGone {
-        carrier: N,
-        key: u64,
-    },
-    /// A receipt or MO on its way to an account. No key is used twice in an account, and a later delivery has a larger one.
-    Delivery {
-        account: N,
-        id: MessageId,
-        key: u64,
-        kind: DeliveryKind,
-        born: u64,
-        body: &'a [u8],
-    },
-    DeliveryGone {
-        account: N,
-        key: u64,
-    },
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -131,6 +90,8 @@ const INTERMEDIATE_RECEIPT: u8 = 10;
 const MO: u8 = 11;
 const DELIVERY_GONE: u8 = 12;
 const STANDS_FOR: u8 = 13;
+// 14 and 15 are MO without an account.
+const READDRESSED_CORRELATION: u8 = 16;
 
 impl<'a> StoreRecord<'a> {
     pub fn encode(&self, into: &mut Vec<u8>) {
@@ -204,193 +165,6 @@ impl Begin {
         };
         Ok(Self { format, journal, sequence, id, previous })
     }
-}
-
-impl<'a, N: Copy> Entry<'a, N> {
-    /// Whether it inserts; the others say that something is gone.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
-        match self {
-            Self::Correlation { .. } | Self::Early { .. } | Self::Delivery { .. } => true,
-            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => false,
-        }
-    }
-
-    /// What it is reckoned for in its segment while it lives (`Place`).
-    #[must_use]
-    pub fn weight(&self) -> u32 {
-        match self {
-            Self::Correlation { carrier_id, .. } => Place::reckon_correlation(carrier_id.len()),
-            Self::Early { body, .. } | Self::Delivery { body, .. } => Place::reckon(body.len()),
-            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
-        }
-    }
-
-    /// The same entry under other names.
-    pub fn map_names<M>(&self, mut name: impl FnMut(NameKind, N) -> M) -> Entry<'a, M> {
-        match *self {
-            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
-                let (carrier, account) = (name(NameKind::Carrier, carrier), name(NameKind::Account, account));
-                Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id }
-            }
-            Self::CorrelationGone { carrier, id } => {
-                Entry::CorrelationGone { carrier: name(NameKind::Carrier, carrier), id }
-            }
-            Self::Early { carrier, key, born, before, body } => {
-                Entry::Early { carrier: name(NameKind::Carrier, carrier), key, born, before, body }
-            }
-            Self::EarlyGone { carrier, key } => Entry::EarlyGone { carrier: name(NameKind::Carrier, carrier), key },
-            Self::Delivery { account, id, key, kind, born, body } => {
-                Entry::Delivery { account: name(NameKind::Account, account), id, key, kind, born, body }
-            }
-            Self::DeliveryGone { account, key } => {
-                Entry::DeliveryGone { account: name(NameKind::Account, account), key }
-            }
-        }
-    }
-}
-
-impl<'a> Entry<'a, NameIndex> {
-    fn encode(&self, into: &mut Vec<u8>) {
-        match *self {
-            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
-                into.push(if is_muted { MUTED_CORRELATION } else { CORRELATION });
-                put_number(into, carrier.0.into());
-                put_number(into, account.0.into());
-                into.extend_from_slice(&id.bits().to_le_bytes());
-                into.extend_from_slice(&destination.to_le_bytes());
-                put_number(into, born);
-                put_octets(into, carrier_id);
-            }
-            Self::CorrelationGone { carrier, id } => {
-                into.push(CORRELATION_GONE);
-                put_number(into, carrier.0.into());
-                into.extend_from_slice(&id.bits().to_le_bytes());
-            }
-            Self::Early { carrier, key, born, before, body } => {
-                put_key(into, EARLY, carrier, key);
-                put_number(into, born);
-                put_number(into, before);
-                put_octets(into, body);
-            }
-            Self::EarlyGone { carrier, key } => put_key(into, EARLY_GONE, carrier, key),
-            Self::Delivery { account, id, key, kind, born, body } => {
-                let kind = match kind {
-                    DeliveryKind::FinalReceipt => FINAL_RECEIPT,
-                    DeliveryKind::IntermediateReceipt => INTERMEDIATE_RECEIPT,
-                    DeliveryKind::Mo => MO,
-                };
-                put_key(into, kind, account, key);
-                into.extend_from_slice(&id.bits().to_le_bytes());
-                put_number(into, born);
-                put_octets(into, body);
-            }
-            Self::DeliveryGone { account, key } => put_key(into, DELIVERY_GONE, account, key),
-        }
-    }
-
-    fn decode(kind: u8, octets: &mut &'a [u8]) -> Result<Self, RecordError> {
-        if !(CORRELATION..=DELIVERY_GONE).contains(&kind) {
-            return Err(RecordError::UnknownType(kind));
-        }
-        let name = take_name(octets)?;
-        if kind == CORRELATION || kind == MUTED_CORRELATION {
-            return Ok(Self::Correlation {
-                carrier: name,
-                account: take_name(octets)?,
-                id: take_id(octets)?,
-                destination: u32::from_le_bytes(take_array(octets)?),
-                born: take_number(octets)?,
-                is_muted: kind == MUTED_CORRELATION,
-                carrier_id: take_octets(octets)?,
-            });
-        }
-        if kind == CORRELATION_GONE {
-            return Ok(Self::CorrelationGone { carrier: name, id: take_id(octets)? });
-        }
-        let key = take_number(octets)?;
-        let kind = match kind {
-            EARLY => {
-                let (born, before) = (take_number(octets)?, take_number(octets)?);
-                return Ok(Self::Early { carrier: name, key, born, before, body: take_octets(octets)? });
-            }
-            EARLY_GONE => return Ok(Self::EarlyGone { carrier: name, key }),
-            DELIVERY_GONE => return Ok(Self::DeliveryGone { account: name, key }),
-            FINAL_RECEIPT => DeliveryKind::FinalReceipt,
-            INTERMEDIATE_RECEIPT => DeliveryKind::IntermediateReceipt,
-            _ => DeliveryKind::Mo,
-        };
-        let (id, born) = (take_id(octets)?, take_number(octets)?);
-        Ok(Self::Delivery { account: name, id, key, kind, born, body: take_octets(octets)? })
-    }
-}
-
-fn put_number(into: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        into.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    into.push(number as u8);
-}
-
-fn put_octets(into: &mut Vec<u8>, octets: &[u8]) {
-    put_number(into, octets.len() as u64);
-    into.extend_from_slice(octets);
-}
-
-fn put_key(into: &mut Vec<u8>, kind: u8, name: NameIndex, key: u64) {
-    into.push(kind);
-    put_number(into, name.0.into());
-    put_number(into, key);
-}
-
-fn take_octet(octets: &mut &[u8]) -> Result<u8, RecordError> {
-    let (first, rest) = octets.split_first().ok_or(RecordError::Truncated)?;
-    *octets = rest;
-    Ok(*first)
-}
-
-fn take_array<const N: usize>(octets: &mut &[u8]) -> Result<[u8; N], RecordError> {
-    let (first, rest) = octets.split_first_chunk().ok_or(RecordError::Truncated)?;
-    *octets = rest;
-    Ok(*first)
-}
-
-fn take_number(octets: &mut &[u8]) -> Result<u64, RecordError> {
-    let mut number = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let octet = take_octet(octets)?;
-        let bits = u64::from(octet & 0x7F);
-        if bits << shift >> shift != bits {
-            return Err(RecordError::BadValue);
-        }
-        number |= bits << shift;
-        if octet < 0x80 {
-            return Ok(number);
-        }
-    }
-    Err(RecordError::BadValue)
-}
-
-fn take_small<T: TryFrom<u64>>(octets: &mut &[u8]) -> Result<T, RecordError> {
-    T::try_from(take_number(octets)?).map_err(|_| RecordError::BadValue)
-}
-
-fn take_name(octets: &mut &[u8]) -> Result<NameIndex, RecordError> {
-    take_small(octets).map(NameIndex)
-}
-
-fn take_id(octets: &mut &[u8]) -> Result<MessageId, RecordError> {
-    let bits = u64::from_le_bytes(take_array(octets)?);
-    let id = MessageId::new(bits);
-    if id.bits() == bits { Ok(id) } else { Err(RecordError::BadValue) }
-}
-
-fn take_octets<'a>(octets: &mut &'a [u8]) -> Result<&'a [u8], RecordError> {
-    let len = take_small(octets)?;
-    let (taken, rest) = octets.split_at_checked(len).ok_or(RecordError::Truncated)?;
-    *octets = rest;
-    Ok(taken)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub struct NameCounts {
     pub correlations: u64,
     pub early: u64,
     pub deliveries: u64,
+    pub unrouted: u64,
     /// When the oldest of them was born, in Unix seconds.
     pub oldest_born: Option<u32>,
 }
@@ -31,14 +32,14 @@ pub struct Live<'a> {
     pub octets: u32,
 }
 
-/// All of it, in parts that can each be iterated by themselves. A correlation lies in any part; the early receipts of a carrier
-/// and the deliveries of an account lie in one.
+/// All of it, in parts that can each be iterated by themselves. A correlation lies in any part; the early receipts and unrouted MO
+/// of a carrier and the deliveries of an account lie in one.
 #[derive(Debug)]
 pub struct Recovered {
     pub names: Names,
     /// Records read, copies and all.
     pub records: u64,
-    /// One more than the largest key of an early receipt or delivery, one that is gone too: no key is used twice.
+    /// One more than the largest key of anything but a correlation, one that is gone too: no key is used twice.
     pub next_key: u64,
     /// Whether two journals know of one key. They release their segments apart, so one may forget the removal of what the
     /// other still holds: rewrite everything into the present homes before serving.
@@ -75,7 +76,8 @@ impl Recovered {
         part.correlations.iter().map(|kept| {
             let Correlation { id, carrier, account, destination, is_muted, .. } = *kept;
             let (born, carrier_id) = (kept.born.into(), part.octets(kept.carrier_id));
-            let entry = Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id };
+            let addresses = part.octets(kept.carrier_id.behind(kept.addresses_len.into()));
+            let entry = Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses };
             self.live(entry, kept.source)
         })
     }
@@ -97,6 +99,25 @@ impl Recovered {
             let (born, body) = (kept.born.into(), part.octets(kept.body));
             self.live(Entry::Delivery { account, id, key, kind, born, body }, kept.source)
         })
+    }
+
+    /// Carrier by carrier, in no order.
+    pub fn unrouted(&self) -> impl Iterator<Item = Live<'_>> {
+        (0..self.parts()).flat_map(|part| self.unrouted_in(part))
+    }
+
+    pub fn unrouted_in(&self, part: usize) -> impl Iterator<Item = Live<'_>> {
+        let part = &self.parts[part];
+        part.unrouted.iter().map(|kept| {
+            let Unrouted { carrier, key, .. } = *kept;
+            let (born, body) = (kept.born.into(), part.octets(kept.body));
+            self.live(Entry::Unrouted { carrier, key, born, body }, kept.source)
+        })
+    }
+
+    /// Everything that lives.
+    pub fn all(&self) -> impl Iterator<Item = Live<'_>> {
+        self.correlations().chain(self.early()).chain(self.deliveries()).chain(self.unrouted())
     }
 
     /// Every segment read, with what lives in it, by journal and sequence.
@@ -138,6 +159,11 @@ impl Recovered {
                 count.deliveries += 1;
                 count.saw(kept.born);
             }
+            for kept in part.unrouted.iter() {
+                let count = &mut counts[kept.carrier.0 as usize];
+                count.unrouted += 1;
+                count.saw(kept.born);
+            }
         }
         counts
     }
@@ -153,6 +179,7 @@ pub(super) struct KeptPart {
     pub(super) correlations: Kept<Correlation>,
     pub(super) early: Kept<Early>,
     pub(super) deliveries: Kept<Delivery>,
+    pub(super) unrouted: Kept<Unrouted>,
     arena: Vec<u8>,
 }
 
@@ -172,6 +199,7 @@ impl KeptPart {
         (self.correlations.iter().map(|kept| kept.source))
             .chain(self.early.iter().map(|kept| kept.source))
             .chain(self.deliveries.iter().map(|kept| kept.source))
+            .chain(self.unrouted.iter().map(|kept| kept.source))
     }
 
     fn octets(&self, span: Span) -> &[u8] {
@@ -185,6 +213,12 @@ impl KeptPart {
 pub(super) struct Span {
     pub(super) at: u64,
     pub(super) len: u32,
+}
+
+impl Span {
+    fn behind(self, len: u32) -> Self {
+        Self { at: self.at + u64::from(self.len), len }
+    }
 }
 
 /// Where an entry was read: its segment's position among those read, and its length there.
@@ -205,6 +239,8 @@ pub(super) struct Correlation {
     pub(super) born: u32,
     pub(super) source: Source,
     pub(super) is_muted: bool,
+    /// The addresses lie right behind the carrier's id.
+    pub(super) addresses_len: u8,
 }
 
 // Ten million of these are held at once.
@@ -226,6 +262,15 @@ pub(super) struct Delivery {
     pub(super) id: MessageId,
     pub(super) key: u64,
     pub(super) kind: DeliveryKind,
+    pub(super) born: u32,
+    pub(super) body: Span,
+    pub(super) source: Source,
+}
+
+#[derive(Debug)]
+pub(super) struct Unrouted {
+    pub(super) carrier: NameId,
+    pub(super) key: u64,
     pub(super) born: u32,
     pub(super) body: Span,
     pub(super) source: Source,

@@ -12,7 +12,7 @@ use hashbrown::hash_table::Entry as Place;
 
 use super::names::{NameId, Names};
 use super::record::Entry;
-use super::recovered::{Correlation, Delivery, Early, KeptPart, Recovered, Source};
+use super::recovered::{Correlation, Delivery, Early, KeptPart, Recovered, Source, Unrouted};
 use super::segment::{Damage, Segment, SegmentName, SegmentState};
 use super::sorted::{Class, PARTS, Sighting, Sorted};
 
@@ -211,10 +211,22 @@ impl KeptPart {
         let entry: Entry<'_, NameId> = sorted.entry(sighting)?;
         let source = Source { segment: sorted.source, octets: entry.weight() };
         match entry {
-            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => {
+            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
                 let (born, carrier_id) = (seconds(born), self.keep(carrier_id));
-                let kept = Correlation { id, carrier_id, carrier, account, destination, born, source, is_muted };
-                Some(self.correlations.push(kept))
+                self.keep(addresses);
+                // No record has more.
+                let addresses_len = addresses.len() as u8;
+                Some(self.correlations.push(Correlation {
+                    id,
+                    carrier_id,
+                    carrier,
+                    account,
+                    destination,
+                    born,
+                    source,
+                    is_muted,
+                    addresses_len,
+                }))
             }
             Entry::Early { carrier, key, born, before, body } => {
                 let (born, body) = (seconds(born), self.keep(body));
@@ -224,7 +236,12 @@ impl KeptPart {
                 let (born, body) = (seconds(born), self.keep(body));
                 Some(self.deliveries.push(Delivery { account, id, key, kind, born, body, source }))
             }
+            Entry::Unrouted { carrier, key, born, body } => {
+                let (born, body) = (seconds(born), self.keep(body));
+                Some(self.unrouted.push(Unrouted { carrier, key, born, body, source }))
+            }
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+            Entry::UnroutedGone { .. } => None,
         }
     }
 
@@ -233,6 +250,8 @@ impl KeptPart {
             self.correlations.slot(slot).map(|kept| kept.source)
         } else if class == Class::Early as u32 {
             self.early.slot(slot).map(|kept| kept.source)
+        } else if class == Class::Unrouted as u32 {
+            self.unrouted.slot(slot).map(|kept| kept.source)
         } else {
             self.deliveries.slot(slot).map(|kept| kept.source)
         }
@@ -243,6 +262,8 @@ impl KeptPart {
             self.correlations.remove(slot);
         } else if class == Class::Early as u32 {
             self.early.remove(slot);
+        } else if class == Class::Unrouted as u32 {
+            self.unrouted.remove(slot);
         } else {
             self.deliveries.remove(slot);
         }

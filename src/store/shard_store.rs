@@ -215,15 +215,18 @@ impl ShardStore {
 
 fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batch) {
     let entry: Entry<'_, &str> = match *record {
-        Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id } => Entry::Correlation {
-            carrier: &config.carrier(carrier).name,
-            account: &config.account(account).name,
-            id,
-            destination,
-            born: born.into(),
-            is_muted,
-            carrier_id: octets.octets(carrier_id),
-        },
+        Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
+            Entry::Correlation {
+                carrier: &config.carrier(carrier).name,
+                account: &config.account(account).name,
+                id,
+                destination,
+                born: born.into(),
+                is_muted,
+                carrier_id: octets.octets(carrier_id),
+                addresses: octets.octets(addresses),
+            }
+        }
         Record::CorrelationGone { carrier, id, place } => {
             journal.removed(place);
             Entry::CorrelationGone { carrier: &config.carrier(carrier).name, id }
@@ -243,6 +246,14 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
         Record::DeliveryGone { account, key, place } => {
             journal.removed(place);
             Entry::DeliveryGone { account: &config.account(account).name, key }
+        }
+        Record::Unrouted { carrier, key, born, body } => {
+            let (carrier, body) = (config.carrier(carrier).name.as_str(), octets.octets(body));
+            Entry::Unrouted { carrier, key, born: born.into(), body }
+        }
+        Record::UnroutedGone { carrier, key, place } => {
+            journal.removed(place);
+            Entry::UnroutedGone { carrier: &config.carrier(carrier).name, key }
         }
     };
     let place = journal.append(&entry);

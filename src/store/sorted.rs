@@ -16,6 +16,7 @@ pub(super) enum Class {
     Correlation,
     Early,
     Delivery,
+    Unrouted,
 }
 
 /// A record's key, and where the record lies. Tens of millions are sorted in a second, so each takes 16 octets.
@@ -53,7 +54,7 @@ pub struct Sorted<'a> {
     pub(super) source: u32,
     parts: Vec<Vec<Sighting>>,
     pub(super) records: u64,
-    /// One more than the largest key of an early receipt or delivery, one that is gone too.
+    /// One more than the largest key of anything but a correlation, one that is gone too.
     pub(super) next_key: u64,
 }
 
@@ -135,10 +136,12 @@ impl<'a> Sorted<'a> {
             Entry::EarlyGone { carrier, key } => (Class::Early, carrier, key, true),
             Entry::Delivery { account, key, .. } => (Class::Delivery, account, key, false),
             Entry::DeliveryGone { account, key } => (Class::Delivery, account, key, true),
+            Entry::Unrouted { carrier, key, .. } => (Class::Unrouted, carrier, key, false),
+            Entry::UnroutedGone { carrier, key } => (Class::Unrouted, carrier, key, true),
         };
         let part = match class {
             Class::Correlation => (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PARTS,
-            Class::Early | Class::Delivery => {
+            Class::Early | Class::Delivery | Class::Unrouted => {
                 self.next_key = self.next_key.max(number.saturating_add(1));
                 part_of_name[name.0 as usize]
             }

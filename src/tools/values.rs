@@ -96,6 +96,14 @@ impl<T: Copy> Mix<T> {
     }
 }
 
+/// A share between 0 and 100.
+pub fn percent(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| format!("`{text}` is no percentage"))
+}
+
 /// A status by its name or its number.
 pub fn status(text: &str) -> Result<CommandStatus, String> {
     let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -120,6 +128,11 @@ impl Dice {
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         scramble(self.0)
+    }
+
+    /// True in so many percent of cases; a share of zero draws nothing.
+    pub fn percent(&mut self, share: f64) -> bool {
+        share > 0.0 && self.below(WHOLE) < (share * WHOLE as f64 / 100.0) as u64
     }
 
     /// Evenly from `0..bound`.

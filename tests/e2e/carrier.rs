@@ -13,7 +13,7 @@ use crate::peer::{PATIENCE, Pdu, Peer, ROK, body};
 
 /// A listening socket that the gateway dials; the test plays the carrier on what `accept` returns.
 pub struct Carrier {
-    listener: TcpListener,
+    pub listener: TcpListener,
 }
 
 impl Carrier {
@@ -54,12 +54,15 @@ impl Carrier {
     }
 }
 
+/// The number of the connection a submit came on, and its body.
+pub type Submitted = (usize, Vec<u8>);
+
 /// Accepts every bind, answers each submit with an id of its own, sends a final receipt when one is asked for.
 pub struct AutoCarrier {
     pub address: SocketAddr,
     listener: TcpListener,
     accepting: Option<JoinHandle<()>>,
-    submits: Arc<Mutex<Vec<Vec<u8>>>>,
+    submits: Arc<Mutex<Vec<Submitted>>>,
 }
 
 impl AutoCarrier {
@@ -72,8 +75,8 @@ impl AutoCarrier {
         let accepting = std::thread::spawn(move || {
             let mut links = Vec::new();
             while let Ok((stream, _)) = carrier.listener.accept() {
-                let submits = Arc::clone(&seen);
-                links.push(std::thread::spawn(move || serve_link(stream, &submits)));
+                let (submits, at) = (Arc::clone(&seen), links.len());
+                links.push(std::thread::spawn(move || serve_link(stream, at, &submits)));
             }
             for link in links {
                 let _ = link.join();
@@ -84,6 +87,11 @@ impl AutoCarrier {
 
     /// The bodies of the submits it has answered, in the order they came.
     pub fn submits(&self) -> Vec<Vec<u8>> {
+        self.submits.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()
+    }
+
+    /// The same, each with the number of the connection it came on.
+    pub fn submits_by_link(&self) -> Vec<Submitted> {
         self.submits.lock().unwrap().clone()
     }
 }
@@ -98,7 +106,7 @@ impl Drop for AutoCarrier {
     }
 }
 
-fn serve_link(stream: TcpStream, submits: &Mutex<Vec<Vec<u8>>>) {
+fn serve_link(stream: TcpStream, at: usize, submits: &Mutex<Vec<Submitted>>) {
     stream.set_nodelay(true).unwrap();
     let mut link = Peer::over(stream);
     link.stream.set_read_timeout(None).unwrap();
@@ -107,7 +115,7 @@ fn serve_link(stream: TcpStream, submits: &Mutex<Vec<Vec<u8>>>) {
             CommandId::SUBMIT_SM => {
                 let mut seen = submits.lock().unwrap();
                 let id = format!("n{}", seen.len());
-                seen.push(pdu.body.clone());
+                seen.push((at, pdu.body.clone()));
                 drop(seen);
                 let view = SmView::submit(&pdu.body).expect("the gateway relays sound submits only");
                 let mut octets = resp(&pdu, &id).octets();

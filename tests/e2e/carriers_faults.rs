@@ -143,7 +143,7 @@ routes: [{{ to: north }}]
 "#,
         carrier.address()
     ));
-    for status in [0x0D, 0x05] {
+    for status in [0x0D, 0x08] {
         let (mut link, bind) = carrier.accept_unbound();
         assert_eq!(bind.command, CommandId::BIND_TRANSCEIVER);
         assert_eq!(bind.body, b"our-name\0longer-than-eight\0VMA\0\x34\0\0\0");

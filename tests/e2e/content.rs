@@ -91,7 +91,7 @@ fn a_receipt_keeps_every_octet_but_the_id_s() {
 }
 
 #[test]
-fn an_mo_message_goes_to_its_account_octet_by_octet_and_an_unrouted_one_waits_at_the_carrier() {
+fn an_mo_message_goes_to_its_account_octet_by_octet_and_an_unrouted_one_is_kept() {
     let mut stage = Scripted::with("", "", r#"mo: [{ when: { destination: "12345" }, to: acme }]"#);
     let mo = |destination: &str| {
         let mut body = b"\0\x01\x01447700900001\0\x00\x01".to_vec();
@@ -105,7 +105,8 @@ fn an_mo_message_goes_to_its_account_octet_by_octet_and_an_unrouted_one_waits_at
     assert_eq!(stage.acme.receive().body, mo("12345"));
     stage.link().expect_answer(CommandId::DELIVER_SM_RESP, ROK, 0x7FFF_FFFF);
     stage.link().send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 9, &mo("54321")));
-    stage.link().expect_answer(CommandId::DELIVER_SM_RESP, 0x64, 9);
+    stage.link().expect_answer(CommandId::DELIVER_SM_RESP, ROK, 9);
+    stage.gateway.wait_for_metric("trunkline_carrier_mo_kept{carrier=\"north\"}", |kept| kept == 1.0);
     stage.acme.expect_quiet();
 }
 

@@ -182,9 +182,14 @@ pub fn run(args: &[&str]) -> (i32, String, String) {
 
 /// The whole answer to a GET; `None` when nobody answers.
 pub fn http(address: SocketAddr, path: &str) -> Option<String> {
+    http_with(address, "GET", path, "")
+}
+
+/// The same for any method, with more header lines.
+pub fn http_with(address: SocketAddr, method: &str, path: &str, headers: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").ok()?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\n{headers}Connection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)

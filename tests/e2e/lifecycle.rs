@@ -57,6 +57,32 @@ routes:
 }
 
 #[test]
+fn route_tells_which_route_decides_for_a_message() {
+    let directory = Directory::new();
+    directory.write("numbers.csv", "prefix,mcc,mnc,name\n49151,262,01,Telekom\n");
+    let file = directory.write(
+        "trunkline.yaml",
+        r#"
+accounts: { acme: { password: secret, senders: ["ACME"] } }
+carriers: { north: { connect: "127.0.0.1:1", system_id: us, password: secret } }
+numbers: { file: numbers.csv }
+routes: [{ when: { data_coding: 8, mcc: 262 }, to: north }, { when: { destination: "44*", source: "ACME" }, to: north }]
+"#,
+    );
+    let route = |args: &[&str]| run(&[&["route", "--config", file.to_str().unwrap(), "--account"], args].concat());
+    let (code, stdout, _) = route(&["acme", "--to", "+49151", "--from", "ACME", "--data-coding", "0x08"]);
+    let expected = "network: mcc 262 mnc 01 Telekom\nroutes[0] decides: data_coding 0x08 to mcc 262 -> north\nonly one carrier: north\n";
+    assert_eq!((code, stdout.as_str()), (0, expected));
+    let (code, stdout, stderr) = route(&["acme", "--to", "4915155"]);
+    assert_eq!((code, stderr.as_str()), (1, "no route\n"));
+    assert!(stdout.ends_with(
+        "no route matches: refused with ESME_RINVDSTADR\nbut the account may not send as that (`senders`)\n"
+    ));
+    assert_eq!(route(&["nobody", "--to", "1"]).0, 2);
+    assert_eq!(run(&["route", "--config", "/nonexistent.yaml", "--account", "a", "--to", "1"]).0, 78);
+}
+
+#[test]
 fn check_sums_up_a_good_file_and_says_nothing_of_secrets() {
     let directory = Directory::new();
     let file = directory.write("good.yaml", &minimal(free_address(), "store").replace("secret", "Pa55w0rd"));

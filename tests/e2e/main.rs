@@ -9,6 +9,7 @@
     reason = "tests are an edge: they read files and clocks, a helper that fails fails its test, and nobody imports them"
 )]
 
+mod bad_company;
 mod binds;
 mod carrier;
 mod carriers_faults;
@@ -18,11 +19,18 @@ mod framing;
 mod gateway;
 mod lifecycle;
 mod limits;
+mod links;
 mod malformed;
+mod mo;
+mod parts;
 mod peer;
+mod processes;
+mod proxy;
 mod receipts;
+mod rewriting;
 mod routing;
 mod sessions;
 mod store;
+mod tls;
 mod tools;
 mod world;

@@ -14,7 +14,7 @@ use crate::world::Scripted;
 
 impl Scripted {
     /// Killed, and started again with its file changed.
-    fn restart_with(&mut self, change: impl Fn(&str) -> String) {
+    pub fn restart_with(&mut self, change: impl Fn(&str) -> String) {
         self.gateway.signal(9);
         let directory = &self.gateway.directory;
         let yaml = fs::read_to_string(directory.0.join("trunkline.yaml")).unwrap();

@@ -1,47 +1,9 @@
 //! The tools against the gateway: `load` on one side, `smsc` on the other, everything accounted for.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Stdio};
-
 use serde_json::Value;
 
-use crate::gateway::{Gateway, command, run};
-
-/// A simulated carrier, ended by the count of its flags or when dropped.
-struct Smsc {
-    child: Child,
-    output: BufReader<ChildStdout>,
-    address: SocketAddr,
-}
-
-impl Smsc {
-    fn start(flags: &[&str]) -> Self {
-        let fixed = ["smsc", "--listen", "127.0.0.1:0", "--json", "--duration", "60s"];
-        let mut command = command(&[&fixed[..], flags].concat());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = String::new();
-        let mut errors = BufReader::new(child.stderr.take().unwrap());
-        errors.read_line(&mut told).unwrap();
-        let address = told.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or_else(|| panic!("{told}"));
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, output, address }
-    }
-
-    /// Asks it to end; its report.
-    fn end(mut self) -> Value {
-        let id = self.child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-15", &id]).status().unwrap().success());
-        serde_json::from_reader(&mut self.output).unwrap()
-    }
-}
-
-impl Drop for Smsc {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::gateway::{Gateway, run};
+use crate::processes::Smsc;
 
 const COUNT: u64 = 5_000;
 
@@ -91,6 +53,21 @@ fn is_whole(smsc_flags: &[&str], north: &str, load_flags: &[&str]) {
 }
 
 #[test]
+fn the_parts_of_a_long_message_come_on_one_connection() {
+    for concat in ["udh8", "udh16", "sar"] {
+        let flags = ["--parts", "3", "--concat", concat];
+        let (load, smsc) = load_through(&[], "window: 10", &flags);
+        assert_eq!(load["accepted"], COUNT, "{load:#}");
+        let long = [("parts", COUNT), ("messages", COUNT.div_ceil(3)), ("messages_split", 0)];
+        for (what, count) in long {
+            assert_eq!(smsc["long"][what], count, "{concat}: {smsc:#}");
+        }
+        // The last message is cut short by the count.
+        assert_eq!(smsc["long"]["messages_incomplete"], 1, "{concat}: {smsc:#}");
+    }
+}
+
+#[test]
 fn receipts_before_their_answers_all_come_back() {
     is_whole(&["--receipts", "before"], "", &[]);
 }
@@ -98,6 +75,11 @@ fn receipts_before_their_answers_all_come_back() {
 #[test]
 fn receipts_on_another_link_all_come_back() {
     is_whole(&["--receipt-link", "other"], "", &["--mode", "split"]);
+}
+
+#[test]
+fn receipts_as_data_sm_all_come_back() {
+    is_whole(&["--receipts-as", "data_sm", "--receipts", "0..20ms"], "", &[]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     Correlation,
     Early,
     Delivery,
+    Unrouted,
 }
 
 /// Its kind, the name of its carrier or account, and its number there.
@@ -149,14 +150,15 @@ impl Books {
 
 /// Everything found: its key, its weight, and which receipt or MO it is.
 fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>)> {
-    let all = recovered.correlations().chain(recovered.early()).chain(recovered.deliveries());
-    all.filter_map(|live| {
+    recovered.all().filter_map(|live| {
         let name = |name| recovered.names.name(name).to_owned();
         let (key, item) = match live.entry {
             Entry::Correlation { carrier, id, .. } => ((Kind::Correlation, name(carrier), id.bits()), None),
             Entry::Early { carrier, key, body, .. } => ((Kind::Early, name(carrier), key), item_number(body)),
             Entry::Delivery { account, key, body, .. } => ((Kind::Delivery, name(account), key), item_number(body)),
+            Entry::Unrouted { carrier, key, body, .. } => ((Kind::Unrouted, name(carrier), key), item_number(body)),
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => return None,
+            Entry::UnroutedGone { .. } => return None,
         };
         Some((key, live.entry.weight(), item))
     })
@@ -176,5 +178,7 @@ fn describe(record: &Record, config: &Config) -> (Key, Option<u32>, Option<Body>
         Record::EarlyGone { carrier: at, key, .. } => ((Kind::Early, carrier(at), key), None, None),
         Record::Delivery { account: at, key, body, .. } => ((Kind::Delivery, account(at), key), weight, Some(body)),
         Record::DeliveryGone { account: at, key, .. } => ((Kind::Delivery, account(at), key), None, None),
+        Record::Unrouted { carrier: at, key, body, .. } => ((Kind::Unrouted, carrier(at), key), weight, Some(body)),
+        Record::UnroutedGone { carrier: at, key, .. } => ((Kind::Unrouted, carrier(at), key), None, None),
     }
 }

@@ -13,6 +13,12 @@ use crate::sim::Sim;
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Submits in doubt on one link whose answers may still come.
+const LATE_MAX: usize = 4_096;
+
+/// Octets that may wait for one connection: what backs it up, and what one read and a window add to that.
+const UNWRITTEN_MAX: usize = 512 << 10;
+
 /// What a rate is set for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Rated {
@@ -53,6 +59,12 @@ impl Sim {
                 passed.push((Rated::Carrier(carrier.id.index()), carrier.counts.submits_sent, rate));
             }
         }
+        for slot in node.sockets.keys() {
+            let waiting = node.out.outbox(*slot).unwritten().len();
+            if waiting > UNWRITTEN_MAX {
+                problem = problem.or(Some(format!("{waiting} octets wait to be written")));
+            }
+        }
         for (whose, total, rate) in passed {
             let allowed = u64::from(rate.per_second.get()) + u64::from(rate.burst.get()) + 1;
             let in_a_second = count_in_a_second(node, whose, total, now);
@@ -74,8 +86,10 @@ impl Sim {
         let response_ms = self.config.smpp.timers.response.as_millis();
         let smsc = &mut self.smscs[carrier];
         let habit = &smsc.habit;
-        smsc.was_slow |=
-            habit.silent > 0 || habit.stall_ms.is_some() || u128::from(habit.latency_ms.1) * 4 > response_ms;
+        smsc.was_slow |= habit.lies.keep_windows_full()
+            || habit.silent > 0
+            || habit.stall_ms.is_some()
+            || u128::from(habit.latency_ms.1) * 4 > response_ms;
         if smsc.was_slow || self.wires[wire].was_reset {
             return;
         }
@@ -120,15 +134,21 @@ impl Sim {
                 }
             }
             for carrier in node.shard.carriers() {
+                if carrier.unanswered.oldest().is_some() || !carrier.finals_in_hand.is_empty() {
+                    let (unanswered, finals) = (carrier.unanswered.oldest(), carrier.finals_in_hand.len());
+                    return Some(format!("carrier {}: {unanswered:?} unanswered, {finals} in hand", carrier.id.0));
+                }
                 let counts = [
                     carrier.early.len(),
                     carrier.in_hand.len(),
                     carrier.refused.len(),
+                    carrier.unrouted.len(),
                     carrier.queue.len(),
                     carrier.counts.outstanding as usize,
                 ];
-                if counts != [0; 5] {
-                    return Some(format!("carrier {}: early, in hand, refused, queued, sent {counts:?}", carrier.id.0));
+                if counts != [0; 6] {
+                    let what = "early, in hand, refused, unrouted, queued, sent";
+                    return Some(format!("carrier {}: {what} {counts:?}", carrier.id.0));
                 }
             }
         }
@@ -175,13 +195,25 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     if let Some(link) = carrier.links.iter().find(|link| link.outstanding() > window) {
         return Some(format!("{}: {} outstanding on a link, window {window}", config.name, link.outstanding()));
     }
-    // What a carrier throttles, and what a lost link gives back, goes before the queue and is bounded by the windows.
-    let most = config.queue as usize + window * carrier.links.len();
+    if let Some(link) = carrier.links.iter().find(|link| link.late.len() > LATE_MAX) {
+        return Some(format!("{}: {} late answers awaited on a link", config.name, link.late.len()));
+    }
+    // What a carrier throttles, and what a lost link gives back, goes before the queue and is bounded by the windows; so are
+    // parts whose message was begun there.
+    let most = config.queue as usize + 2 * window * carrier.links.len();
     if carrier.queue.len() > most {
         return Some(format!("{}: {} queued, at most {most}", config.name, carrier.queue.len()));
     }
     if carrier.early.len() + carrier.refused.len() > 1 << 16 || carrier.in_hand.len() > 1 << 16 {
         return Some(format!("{}: too much in hand", config.name));
+    }
+    // The addresses of a correlation go with it, and its last receipt still needs them.
+    let (kept, needed) = (carrier.readdressed.len(), carrier.correlations.len() + carrier.in_hand.len());
+    if kept > needed {
+        return Some(format!("{}: addresses of {kept} submits, {needed} need them", config.name));
+    }
+    if carrier.unrouted.len() > 1 << 16 {
+        return Some(format!("{}: too many MO that nobody is named for", config.name));
     }
     None
 }

@@ -78,7 +78,8 @@ impl Sim {
         self.disk.full_until = 0;
         self.next_config = None;
         let is_whole = |config: &Config| {
-            (config.accounts.len(), config.carriers.len()) == (self.base.accounts.len(), self.base.carriers.len())
+            let named = |config: &Config| (config.accounts.len(), config.carriers.len(), config.mo.len());
+            named(config) == named(&self.base)
         };
         if !is_whole(&self.config) {
             self.next_config = Some(self.text.clone());

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu::{self, Bind, BindMode};
+use trunkline::smpp::segment::Mark;
 
 use crate::habits::EsmeHabit;
 use crate::ledger::Submit;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
-use crate::text::{submit_body, submit_body_from};
+use crate::text::{Part, submit_body, submit_body_from};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -136,10 +137,17 @@ impl Sim {
     }
 
     fn submit_any(&mut self, at: usize) {
-        let destination = format!("49170{:07}", self.rng.below(10_000_000));
+        let mut destination = format!("49170{:07}", self.rng.below(10_000_000));
         let wants_receipt = self.rng.chance(self.esmes[at].habit.wants_receipt);
         let (priority, padding) = (self.rng.below(4) as u8, self.rng.below(100) as usize);
-        let part = self.rng.chance(100).then(|| (self.rng.below(100) as u16, 2, 1 + self.rng.below(2) as u8));
+        let mut part = None;
+        if self.rng.chance(100) {
+            // So few that most are parts of a message whose others come too.
+            let (drawn, number) = (self.rng.below(100) as u16, 1 + self.rng.below(2) as u8);
+            let mark = [Mark::Udh8, Mark::Udh16, Mark::Sar][usize::from(drawn % 3)];
+            destination = format!("49170{:07}", drawn % 10);
+            part = Some(Part { mark, reference: drawn / 10, total: 2, number });
+        }
         if self.esmes[at].habit.is_varied && padding % 3 > 0 {
             let validity = ["", "", "000000000002000R", "000000000300000R"][padding % 4];
             self.submit_from(at, &format!("S{}", padding % 7), validity);
@@ -148,14 +156,14 @@ impl Sim {
         }
     }
 
-    fn submit_as(
+    pub(crate) fn submit_as(
         &mut self,
         at: usize,
         destination: &str,
         wants_receipt: bool,
         priority: u8,
         padding: usize,
-        part: Option<(u16, u8, u8)>,
+        part: Option<Part>,
     ) -> u32 {
         let tag = self.ledger.next_tag();
         let body = submit_body(tag, destination, wants_receipt, priority, padding, part);

@@ -3,6 +3,7 @@
 
 use trunkline::smpp::pdu::BindMode;
 
+use crate::lies::Lies;
 use crate::rng::Rng;
 
 #[derive(Clone, Debug)]
@@ -88,6 +89,9 @@ pub(crate) struct CarrierHabit {
     pub(crate) stall_ms: Option<(u64, u64)>,
     pub(crate) stall_for_ms: (u64, u64),
     pub(crate) mo_ms: Option<(u64, u64)>,
+    pub(crate) lies: Lies,
+    /// Sends a receipt or MO as a data_sm.
+    pub(crate) data_sm: u64,
 }
 
 impl Default for CarrierHabit {
@@ -117,6 +121,8 @@ impl Default for CarrierHabit {
             stall_ms: None,
             stall_for_ms: (500, 5_000),
             mo_ms: None,
+            lies: Lies::default(),
+            data_sm: 0,
         }
     }
 }
@@ -150,6 +156,8 @@ impl CarrierHabit {
             stall_ms: rng.pick(&[None, None, Some((5_000, 40_000))]),
             stall_for_ms: rng.pick(&[(500, 5_000), (5_000, 50_000)]),
             mo_ms: rng.pick(&[None, Some((100, 3_000))]),
+            lies: Lies::default(),
+            data_sm: often(rng, 500),
         }
     }
 

@@ -13,7 +13,7 @@ use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
 use trunkline::smpp::pdu::submit_sm_resp_id;
 
 use crate::net::WireId;
-use crate::text::{ReceiptShape, item_number, submit_tag};
+use crate::text::{ReceiptShape, item_number, rewritten, submit_tag};
 
 #[derive(Debug)]
 pub(crate) struct Submit {
@@ -81,6 +81,8 @@ pub(crate) struct Ledger {
     /// Carriers that are sent a submit again when its link was lost, and the links they lost.
     pub(crate) retrying: BTreeSet<usize>,
     lost_links: BTreeSet<WireId>,
+    /// Carriers whose profile is `odd`.
+    pub(crate) rewriting: BTreeSet<usize>,
     pub(crate) durable_ids: BTreeSet<u64>,
     pub(crate) durable_items: BTreeSet<u32>,
     pub(crate) waiting: BTreeMap<usize, (Vec<u64>, Vec<u32>)>,
@@ -162,10 +164,11 @@ impl Ledger {
         for record in records {
             match record {
                 Record::Correlation { id, .. } => ids.push(id.bits()),
-                Record::Early { body, .. } | Record::Delivery { body, .. } => {
+                Record::Early { body, .. } | Record::Delivery { body, .. } | Record::Unrouted { body, .. } => {
                     items.extend(item_number(octets.octets(*body)));
                 }
                 Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::DeliveryGone { .. } => {}
+                Record::UnroutedGone { .. } => {}
             }
         }
     }
@@ -255,7 +258,7 @@ impl Ledger {
     }
 
     /// The first octet of a frame was handed to the kernel, toward a carrier.
-    pub(crate) fn begins_to_link(&mut self, wire: WireId, frame: &Frame<'_>) {
+    pub(crate) fn begins_to_link(&mut self, carrier: usize, wire: WireId, frame: &Frame<'_>) {
         match frame.command {
             CommandId::SUBMIT_SM => {
                 let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm nobody sent") };
@@ -265,14 +268,16 @@ impl Ledger {
                     submit.attempts.iter().any(|attempt| !attempt.was_refused && !lost.contains(&attempt.wire));
                 self.sent.insert((wire, frame.sequence.0), tag);
                 submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
-                if submit.body != frame.body {
+                let is_rewriting = self.rewriting.contains(&carrier);
+                let expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
+                if expected != frame.body {
                     self.fail(&format!("T{tag} was changed on its way"));
                 }
                 if is_again {
                     self.fail(&format!("A5: T{tag} was sent again though its first octet had been written"));
                 }
             }
-            CommandId::DELIVER_SM_RESP if frame.status.is_ok() => {
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP if frame.status.is_ok() => {
                 let Some(number) = self.delivering.get(&(wire, frame.sequence.0)) else { return };
                 let is_durable = self.durable_items.contains(number);
                 if let Some(item) = self.items.get_mut(number) {
@@ -310,7 +315,7 @@ impl Ledger {
         match &submit.answer {
             Some((status, id)) if status.is_ok() && shape.body(id) == body => {}
             Some((status, _)) if status.is_ok() => {
-                self.fail(&format!("receipt #{number} of T{tag} differs in more than its id"));
+                self.fail(&format!("receipt #{number} of T{tag} is not what its customer knows with another id"));
             }
             Some(_) => self.fail(&format!("receipt #{number} came for T{tag}, which was refused")),
             // Its session died before the answer came, or the answer is on its way on another connection.

@@ -14,6 +14,8 @@ mod esme;
 mod habits;
 mod holdings;
 mod ledger;
+mod lies;
+mod neighbour;
 mod net;
 mod node;
 mod node_io;
@@ -36,11 +38,25 @@ use plants::Plant;
 const FIXED: Range<u64> = 0..64;
 /// What they once found: an early receipt lost with its account missing for one life.
 const KNOWN: [u64; 1] = [1_106];
+/// Seeds under which a good carrier has a bad one beside it.
+const NEIGHBOURS: usize = 3;
 
 #[test]
 fn no_seed_breaks_an_invariant() {
     for seed in seeds() {
+        let _told = Told(seed);
         soak::run(seed);
+    }
+}
+
+#[test]
+fn a_good_carrier_keeps_its_rate_beside_any_bad_one() {
+    // Each takes long: of the fixed ones the first few do.
+    let are_asked_for = ["SEED", "SEEDS"].iter().any(|name| std::env::var(name).is_ok());
+    let count = if are_asked_for { usize::MAX } else { NEIGHBOURS };
+    for seed in seeds().into_iter().take(count) {
+        let _told = Told(seed);
+        neighbour::run(seed);
     }
 }
 
@@ -69,8 +85,10 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
     let plants = [
         (Plant::DurableEarly, "never delivered"),
         (Plant::RemovalForgotten, "A5"),
+        (Plant::AddressesForgotten, "not what its customer knows"),
         (Plant::JournalIgnored, "never delivered"),
         (Plant::EarlyNotJoined, "never delivered"),
+        (Plant::UnroutedLost, "never delivered"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {
@@ -78,6 +96,17 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         let Some(panic) = caught else { panic!("{plant:?} went unseen") };
         let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         assert!(said.contains("SEED=") && said.contains(expected), "{plant:?}: {said}");
+    }
+}
+
+/// Says which seed it was that panicked, wherever it did.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("SEED={}", self.0);
+        }
     }
 }
 

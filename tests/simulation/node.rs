@@ -282,7 +282,7 @@ impl Sim {
         let mut closes = Vec::new();
         for action in std::mem::take(&mut self.nodes[at].out.actions) {
             match action {
-                Action::Connect { connection, address } => {
+                Action::Connect { connection, address, .. } => {
                     self.nodes[at].sockets.insert(connection.slot, Socket::new(connection, None));
                     let dialled = Event::Dialled { shard: at, key: connection, address: address.to_string() };
                     self.plan_ms((0, 30), dialled);

@@ -26,6 +26,14 @@ impl Sim {
         if self.plant == Plant::RemovalForgotten {
             node.out.records.retain(|record| !matches!(record, Record::DeliveryGone { .. }));
         }
+        if self.plant == Plant::AddressesForgotten {
+            for record in &node.out.records {
+                if let Record::Correlation { addresses, .. } = record {
+                    let at = addresses.at as usize;
+                    node.out.record_bytes.bytes[at..at + addresses.len as usize].fill(b'?');
+                }
+            }
+        }
         node.store.commit(&mut node.shard, now, &mut node.out, &mut effects);
         if let Some(through) = node.store.committing() {
             self.ledger.committing(at, through);
@@ -140,7 +148,7 @@ impl Sim {
     fn tell_ledger(&mut self, wire: WireId, begins: bool, pdu: &[u8]) {
         let Some(frame) = Frame::parse(pdu) else { return };
         match (self.wires[wire].peer, begins) {
-            (Peer::Smsc(_), true) => self.ledger.begins_to_link(wire, &frame),
+            (Peer::Smsc(carrier), true) => self.ledger.begins_to_link(carrier, wire, &frame),
             (Peer::Smsc(_), false) => {}
             (Peer::Esme(_), true) => {
                 self.ledger.begins_to_session(wire, &frame);

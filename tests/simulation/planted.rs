@@ -8,7 +8,7 @@ use trunkline::smpp::pdu::BindMode;
 use crate::crash::CrashHabit;
 use crate::habits::EsmeHabit;
 use crate::plants::Plant;
-use crate::sim::Sim;
+use crate::sim::{Event, Sim};
 use crate::soak::{QUIET, calm, planted_config};
 
 pub(crate) fn run(seed: u64, plant: Plant) {
@@ -27,7 +27,14 @@ pub(crate) fn run(seed: u64, plant: Plant) {
         habit.submit_ms = Some((5, 50));
         sim.esme(account, habit);
     }
-    sim.crash_by_habit(CrashHabit { every_ms: Some((500, 3_000)), power: 1_000, ..CrashHabit::default() });
+    // Only a life without its rule has an MO kept for the next.
+    let varies = if plant == Plant::UnroutedLost { 700 } else { 0 };
+    if plant == Plant::UnroutedLost {
+        sim.smscs[0].habit.mo_ms = Some((20, 100));
+        sim.plan(1_000, Event::SmscMo(0));
+    }
+    let every_ms = Some((500, 3_000));
+    sim.crash_by_habit(CrashHabit { every_ms, varies, power: 1_000, ..CrashHabit::default() });
     sim.run_for(Duration::from_secs(20));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);

@@ -23,10 +23,14 @@ pub(crate) enum Plant {
     AnswerLate,
     /// What was delivered is forgotten by the process alone.
     RemovalForgotten,
+    /// The addresses that a customer sent are known to the process alone.
+    AddressesForgotten,
     /// A start does not read one of the journals.
     JournalIgnored,
     /// A start loses the early receipts whose answers were recorded.
     EarlyNotJoined,
+    /// A start loses the MO that nobody was named for.
+    UnroutedLost,
     /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
     RetriedUnasked,
 }
@@ -43,8 +47,10 @@ impl Sim {
             Plant::None
             | Plant::DurableEarly
             | Plant::RemovalForgotten
+            | Plant::AddressesForgotten
             | Plant::JournalIgnored
             | Plant::EarlyNotJoined
+            | Plant::UnroutedLost
             | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {

@@ -3,12 +3,12 @@
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::receipt::MessageState;
-use trunkline::smpp::view::SmView;
+use trunkline::smpp::view::{Address, SmView};
 
 use crate::ledger::Item;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
-use crate::text::{ReceiptShape, mo_body};
+use crate::text::{ReceiptShape, data_sm_body, mo_body};
 
 impl Sim {
     /// Plans the receipts of a submit that will be answered after `latency` nanoseconds.
@@ -19,7 +19,10 @@ impl Sim {
         if self.rng.chance(habit.early) {
             after = self.rng.below(latency + 1);
         }
-        let handset = SmView::submit(submit).map(|view| view.destination.digits.to_vec()).unwrap_or_default();
+        let Ok(sent) = SmView::submit(submit) else { self.fail("a submit_sm that is none") };
+        // The customer's own, which a profile may have rewritten for this carrier.
+        let handset = SmView::submit(&self.ledger.submits[&tag].body).map(|view| view.destination.digits.to_vec());
+        let handset = handset.unwrap_or_default();
         // In the answer hex, in the receipt decimal; or the same in both.
         let id = if habit.hex_then_decimal { format!("{number:012}") } else { number.to_string() };
         let last = self.rng.pick(&[
@@ -38,7 +41,10 @@ impl Sim {
         for state in states {
             let item = self.ledger.next_item();
             let shape = ReceiptShape { number: item, handset: handset.clone(), state, has_tlvs: self.rng.chance(500) };
-            let body = shape.body(id.as_bytes());
+            // Every other one is written without its +.
+            let plain = sent.destination.digits.strip_prefix(b"+").filter(|_| item.is_multiple_of(2));
+            let source = Address { digits: plain.unwrap_or(sent.destination.digits), ..sent.destination };
+            let body = shape.body_between(id.as_bytes(), source, sent.source);
             let account = self.ledger.submits[&tag].account;
             let receipt = Some((tag, shape));
             let entry = Item { receipt, account, body, acked: false, acked_durable: false, reached: 0 };
@@ -52,6 +58,7 @@ impl Sim {
     pub(crate) fn smsc_delivers(&mut self, carrier: usize, number: u32) {
         let now = self.now;
         let takes_any = self.rng.chance(self.smscs[carrier].habit.other_link);
+        let as_data = self.rng.chance(self.smscs[carrier].habit.data_sm);
         let ready: Vec<WireId> = self.smscs[carrier]
             .links
             .iter()
@@ -64,19 +71,27 @@ impl Sim {
         let wire = if takes_any { self.rng.pick(&ready) } else { ready[0] };
         let Some(link) = self.smscs[carrier].link(wire) else { return };
         let sequence = link.take_sequence();
-        link.delivering.insert(sequence.0, number);
+        let command = if as_data { CommandId::DATA_SM } else { CommandId::DELIVER_SM };
+        link.delivering.insert(sequence.0, (number, command));
         self.ledger.delivering.insert((wire, sequence.0), number);
-        let body = self.ledger.items[&number].body.clone();
+        let body = &self.ledger.items[&number].body;
+        let body = if as_data { data_sm_body(body) } else { body.clone() };
         let mut out = Vec::new();
-        Frame { command: CommandId::DELIVER_SM, status: CommandStatus::ROK, sequence, body: &body }.write(&mut out);
+        Frame { command, status: CommandStatus::ROK, sequence, body: &body }.write(&mut out);
         self.send(wire, Toward::Proxy, &out);
     }
 
     pub(crate) fn smsc_acknowledged(&mut self, carrier: usize, wire: WireId, frame: &Frame<'_>) {
+        if self.smscs[carrier].link(wire).is_some_and(|link| link.strays.remove(&frame.sequence.0)) {
+            return;
+        }
         let link = self.smscs[carrier].link(wire);
-        let Some(number) = link.and_then(|link| link.delivering.remove(&frame.sequence.0)) else {
+        let Some((number, command)) = link.and_then(|link| link.delivering.remove(&frame.sequence.0)) else {
             self.fail(&format!("a deliver_sm_resp to sequence {} that was not open", frame.sequence.0));
         };
+        if frame.command != command.response() {
+            self.fail(&format!("#{number} was sent as {command:?} and answered as {:?}", frame.command));
+        }
         if frame.status == CommandStatus::RX_T_APPN {
             return self.plan_ms((500, 1_500), Event::SmscDelivers { carrier, number });
         }

@@ -59,6 +59,9 @@ impl Sim {
             if self.plant == Plant::EarlyNotJoined {
                 node.shard.carriers().for_each(|carrier| drop(carrier.early.take_all()));
             }
+            if self.plant == Plant::UnroutedLost {
+                node.shard.carriers().for_each(|carrier| drop(std::mem::take(&mut carrier.unrouted)));
+            }
             node.shard.start(now, &mut node.out);
             self.wake(at, self.now + 1_000);
         }

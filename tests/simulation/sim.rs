@@ -19,6 +19,7 @@ use crate::disk::Disk;
 use crate::esme::Esme;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::ledger::Ledger;
+use crate::lies::Lie;
 use crate::net::{Peer, Toward, Wire, WireId};
 use crate::node::{In, Node};
 use crate::plants::Plant;
@@ -120,6 +121,7 @@ pub(crate) enum Event {
     SmscDrops(usize),
     SmscStalls(usize),
     SmscMo(usize),
+    SmscLies(usize, Lie),
     Reset,
 }
 
@@ -133,6 +135,8 @@ impl Sim {
         let mut ledger = Ledger::new(seed, config.smpp.timers.response);
         let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
+        let is_odd = |at: &usize| config.carriers[*at].profile.name == "odd";
+        ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
         let mut sim = Self {
             now: 1_000,
             rng: Rng::new(seed),
@@ -301,6 +305,7 @@ impl Sim {
             Event::SmscDrops(carrier) => self.smsc_drops(carrier),
             Event::SmscStalls(carrier) => self.smsc_stalls(carrier),
             Event::SmscMo(carrier) => self.smsc_mo(carrier),
+            Event::SmscLies(carrier, lie) => self.smsc_lies(carrier, lie),
             Event::Reset => self.reset_some(),
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct Smsc {
     pub(crate) is_up: bool,
     /// Once answers came late or not at all, the proxy knows of fewer outstanding submits than it.
     pub(crate) was_slow: bool,
+    /// Everything is throttled until then.
+    pub(crate) throttles_until: u64,
     /// Receipts and MO not acknowledged yet.
     pub(crate) undelivered: BTreeSet<u32>,
     /// Tags as they came, with the link.
@@ -35,7 +37,9 @@ pub(crate) struct SmscLink {
     next_sequence: SequenceNumber,
     pub(crate) stalled_until: u64,
     /// Receipts and MO on their way, by our sequence_number.
-    pub(crate) delivering: BTreeMap<u32, u32>,
+    pub(crate) delivering: BTreeMap<u32, (u32, CommandId)>,
+    /// What it delivered and nobody keeps books of.
+    pub(crate) strays: BTreeSet<u32>,
     /// Submits it has not answered.
     pub(crate) unanswered: BTreeSet<u32>,
 }
@@ -57,6 +61,7 @@ impl Smsc {
             next_id: None,
             is_up: true,
             was_slow: false,
+            throttles_until: 0,
             undelivered: BTreeSet::new(),
             submits: Vec::new(),
             received: Vec::new(),
@@ -70,12 +75,21 @@ impl Smsc {
             next_sequence: SequenceNumber::FIRST,
             stalled_until: 0,
             delivering: BTreeMap::new(),
+            strays: BTreeSet::new(),
             unanswered: BTreeSet::new(),
         });
     }
 
     pub(crate) fn link(&mut self, wire: WireId) -> Option<&mut SmscLink> {
         self.links.iter_mut().find(|link| link.wire == wire)
+    }
+
+    /// The number of a delivery nobody keeps books of.
+    pub(crate) fn stray_sequence(&mut self, wire: WireId) -> SequenceNumber {
+        let Some(link) = self.link(wire) else { return SequenceNumber::FIRST };
+        let sequence = link.take_sequence();
+        link.strays.insert(sequence.0);
+        sequence
     }
 
     fn take_id(&mut self) -> u64 {
@@ -117,7 +131,7 @@ impl Sim {
                 self.smsc_bound(carrier, wire, frame);
             }
             CommandId::SUBMIT_SM => self.smsc_submitted(carrier, wire, frame),
-            CommandId::DELIVER_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
             CommandId::ENQUIRE_LINK => self.answer_link(wire, CommandId::ENQUIRE_LINK_RESP, frame.sequence),
             CommandId::UNBIND => {
                 if let Some(link) = self.smscs[carrier].link(wire) {
@@ -133,7 +147,8 @@ impl Sim {
     fn smsc_bound(&mut self, carrier: usize, wire: WireId, frame: &Frame<'_>) {
         let mode = BindMode::from_command(frame.command).unwrap_or(BindMode::Transceiver);
         let is_refused = self.rng.chance(self.smscs[carrier].habit.refuses_bind);
-        let status = if is_refused { CommandStatus::RBINDFAIL } else { CommandStatus::ROK };
+        let refusal = self.smscs[carrier].habit.lies.bind_status.unwrap_or(CommandStatus::RBINDFAIL);
+        let status = if is_refused { refusal } else { CommandStatus::ROK };
         let mut out = Vec::new();
         pdu::write_bind_resp(mode, status, frame.sequence, "smsc", Some(0x34), &mut out);
         self.send(wire, Toward::Proxy, &out);
@@ -156,7 +171,11 @@ impl Sim {
         let habit = self.smscs[carrier].habit.clone();
         let latency = self.rng.between((habit.latency_ms.0 * 1_000_000, habit.latency_ms.1 * 1_000_000));
         let is_silent = self.rng.chance(habit.silent);
-        let status = self.draw_status(&habit);
+        let status = if self.smscs[carrier].throttles_until > now {
+            CommandStatus::RTHROTTLED
+        } else {
+            self.draw_status(&habit)
+        };
         let mut id = Vec::new();
         if status.is_ok() && !(is_silent && self.rng.chance(500)) {
             let number = self.smscs[carrier].take_id();
@@ -175,7 +194,8 @@ impl Sim {
         if is_silent {
             return;
         }
-        let sequence = frame.sequence;
+        let sequence = self.lied_sequence(&habit, frame.sequence);
+        let latency = latency + self.lied_delay(&habit);
         let answer = |status, id| Event::SmscAnswers { carrier, wire, sequence, status, id };
         if self.rng.chance(habit.answers_twice) {
             self.plan(latency + 1_000_000, answer(status, id.clone()));
@@ -184,6 +204,9 @@ impl Sim {
     }
 
     fn draw_status(&mut self, habit: &CarrierHabit) -> CommandStatus {
+        if habit.lies.moves_on > 0 && self.rng.chance(habit.lies.moves_on) {
+            return CommandStatus::RX_T_APPN;
+        }
         let shares = [
             (habit.rsyserr, CommandStatus::RSYSERR),
             (habit.throttled, CommandStatus::RTHROTTLED),
@@ -284,7 +307,12 @@ impl Sim {
         let links = &mut self.smscs[carrier].links;
         let Some(place) = links.iter().position(|link| link.wire == wire) else { return };
         let link = links.remove(place);
-        for number in link.delivering.into_values() {
+        self.smsc_sends_again(carrier, link);
+    }
+
+    /// Elsewhere, what was not acknowledged on this link.
+    pub(crate) fn smsc_sends_again(&mut self, carrier: usize, link: SmscLink) {
+        for (number, _) in link.delivering.into_values() {
             self.plan_ms((500, 1_500), Event::SmscDelivers { carrier, number });
         }
     }

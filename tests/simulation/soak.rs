@@ -7,10 +7,12 @@ use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
+use crate::lies::Lies;
 use crate::node::In;
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
+use crate::text::ODD_PROFILE;
 
 /// Longest quiet may take: a delivery refused ten times waits five minutes for its next try.
 pub(crate) const QUIET: Duration = Duration::from_secs(1_500);
@@ -20,11 +22,16 @@ pub(crate) fn run(seed: u64) {
     let shards = 1 + rng.below(4) as usize;
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
-    let (config, hex) = draw_config(&mut rng, shards, is_varied);
+    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
         sim.smscs[at].habit = CarrierHabit::draw(&mut rng, hex);
+    }
+    // The carriers of odd seeds lie as well; their draws are apart, so that all else is as it was before they did.
+    let mut lies = Rng::new(!seed);
+    for smsc in sim.smscs.iter_mut().filter(|_| seed % 2 == 1) {
+        smsc.habit.lies = Lies::draw(&mut lies);
     }
     draw_esmes(&mut sim, &mut rng);
     sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
@@ -79,6 +86,12 @@ pub(crate) fn run_planted(seed: u64, plant: Plant) {
 }
 
 fn storm(sim: &mut Sim, time: Duration) {
+    plan_faults(sim);
+    sim.run_for(time);
+}
+
+/// What the carriers and the network do wrong of themselves begins.
+pub(crate) fn plan_faults(sim: &mut Sim) {
     for at in 0..sim.smscs.len() {
         let habit = sim.smscs[at].habit.clone();
         if let Some(every) = habit.drop_ms {
@@ -90,11 +103,11 @@ fn storm(sim: &mut Sim, time: Duration) {
         if let Some(every) = habit.mo_ms {
             sim.plan_ms(every, Event::SmscMo(at));
         }
+        sim.plan_lies(at);
     }
     if let Some(every) = sim.habit.reset_ms {
         sim.plan_ms(every, Event::Reset);
     }
-    sim.run_for(time);
 }
 
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.
@@ -175,15 +188,12 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
     }
 }
 
-fn draw_config(rng: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bool>) {
+fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bool>) {
     let (accounts, carriers) = (1 + rng.below(3), 1 + rng.below(3));
     let (response, enquire) = (rng.pick(&[4, 10, 20]), rng.pick(&[5, 30]));
     let mut text = format!(
         "shards: {shards}\nsmpp: {{ session_init: 5s, enquire_link: {enquire}s, inactivity: 120s, response: {response}s }}\n"
     );
-    if is_varied {
-        text.push_str(VARIED_PROFILE);
-    }
     text.push_str("accounts:\n");
     for at in 0..accounts {
         let window = rng.pick(&[2, 20, 1_000]);
@@ -211,11 +221,12 @@ fn draw_config(rng: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bo
         let rate = rng.pick(&["", "", ", rate: 30, burst: 10", ", rate: 300, burst: 20"]);
         let (queue, wait) = (rng.pick(&[5, 1_000]), rng.pick(&["1s", "5s"]));
         let in_doubt = rng.pick(&["fail", "retry"]);
-        let varied = if is_varied { ", profile: varied, source_rate: 5, source_burst: 2" } else { "" };
+        let drawn = own.pick(&["", ", profile: odd"]);
+        let profile = if is_varied { ", profile: varied, source_rate: 5, source_burst: 2" } else { drawn };
         let _ = writeln!(
             text,
             "  c{at}: {{ connect: {connect}, system_id: us, password: secret, links: {links}, window: {window}{rate}, \
-             queue: {queue}, queue_wait: {wait}, in_doubt: {in_doubt}, message_id: {format}{varied} }}"
+             queue: {queue}, queue_wait: {wait}, in_doubt: {in_doubt}, message_id: {format}{profile} }}"
         );
         formats.push(is_hex);
     }
@@ -224,11 +235,16 @@ fn draw_config(rng: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bo
     let to = if rng.chance(500) { all.join(", ") } else { weighted.join(", ") };
     let _ = writeln!(text, "routes:\n  - to: [{to}]");
     text.push_str(&mo_routes(accounts));
+    text.push_str(ODD_PROFILE);
+    if is_varied {
+        text.push_str(VARIED_PROFILE);
+    }
     (text, formats)
 }
 
-const VARIED_PROFILE: &str = "profiles: { varied: { statuses: { ESME_RSYSERR: { then: again, after: 700ms, times: 2 }, \
-                              ESME_RMSGQFUL: { then: next, as: ESME_RTHROTTLED } } } }\n";
+/// Behind the other.
+const VARIED_PROFILE: &str = "  varied: { statuses: { ESME_RSYSERR: { then: again, after: 700ms, times: 2 }, ESME_RMSGQFUL: \
+                              { then: next, as: ESME_RTHROTTLED } } }\n";
 
 pub(crate) fn mo_routes(accounts: u64) -> String {
     let mut text = "mo:\n".to_owned();
@@ -240,11 +256,13 @@ pub(crate) fn mo_routes(accounts: u64) -> String {
 
 pub(crate) fn planted_config(plant: Plant) -> String {
     let in_doubt = if plant == Plant::RetriedUnasked { "retry" } else { "fail" };
+    let profile = if plant == Plant::AddressesForgotten { "odd" } else { "default" };
     let mut text = format!(
         "shards: 2\naccounts:\n  a0: {{ password: secret, shard: 0 }}\n  a1: {{ password: secret, shard: 0 }}\n\
-         carriers:\n  c0: {{ connect: \"c0:1\", system_id: us, password: secret, shard: 1, in_doubt: {in_doubt} }}\n\
+         carriers:\n  c0: {{ connect: \"c0:1\", system_id: us, password: secret, shard: 1, in_doubt: {in_doubt}, profile: {profile} }}\n\
          routes:\n  - to: [c0]\n"
     );
     text.push_str(&mo_routes(2));
+    text.push_str(ODD_PROFILE);
     text
 }

@@ -4,7 +4,8 @@ use trunkline::smpp::command::SequenceNumber;
 use trunkline::smpp::frame::HEADER_LEN;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::receipt::{MessageState, StandardText, write_standard};
-use trunkline::smpp::view::{Address, esm_class, tag};
+use trunkline::smpp::segment::Mark;
+use trunkline::smpp::view::{Address, SmView, esm_class, tag};
 
 const DIGITS: usize = 8;
 
@@ -24,22 +25,44 @@ fn number_behind(mark: u8, body: &[u8]) -> Option<u32> {
     })
 }
 
-/// The body of a submit_sm. `part` is the reference, total and number of a part of a long message.
+/// Which part of which long message a submit is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) mark: Mark,
+    pub(crate) reference: u16,
+    pub(crate) total: u8,
+    pub(crate) number: u8,
+}
+
+impl Part {
+    /// The user data header; empty for the TLVs.
+    fn header(self) -> Vec<u8> {
+        let [high, low] = self.reference.to_be_bytes();
+        match self.mark {
+            Mark::Udh8 => vec![5, 0, 3, low, self.total, self.number],
+            Mark::Udh16 => vec![6, 8, 4, high, low, self.total, self.number],
+            Mark::Sar => Vec::new(),
+        }
+    }
+}
+
+/// The body of a submit_sm.
 pub(crate) fn submit_body(
     number: u32,
     destination: &str,
     wants_receipt: bool,
     priority: u8,
     padding: usize,
-    part: Option<(u16, u8, u8)>,
+    part: Option<Part>,
 ) -> Vec<u8> {
-    let text = format!("T{number:0DIGITS$} {}", "x".repeat(padding));
+    let header = part.map_or_else(Vec::new, Part::header);
+    let text = [&header[..], format!("T{number:0DIGITS$} {}", "x".repeat(padding)).as_bytes()].concat();
     let source = Address { ton: 5, npi: 0, digits: b"ACME" };
     let destination = Address { ton: 1, npi: 1, digits: destination.as_bytes() };
     let (reference, total, at);
     let mut tlvs: Vec<(u16, &[u8])> = Vec::new();
-    if let Some(part) = part {
-        (reference, total, at) = (part.0.to_be_bytes(), [part.1], [part.2]);
+    if let Some(part) = part.filter(|part| part.mark == Mark::Sar) {
+        (reference, total, at) = (part.reference.to_be_bytes(), [part.total], [part.number]);
         tlvs.extend([
             (tag::SAR_MSG_REF_NUM, &reference[..]),
             (tag::SAR_TOTAL_SEGMENTS, &total[..]),
@@ -49,8 +72,9 @@ pub(crate) fn submit_body(
     let message = ShortMessage {
         priority,
         registered_delivery: u8::from(wants_receipt),
+        esm_class: if header.is_empty() { 0 } else { esm_class::UDHI },
         tlvs: &tlvs,
-        ..ShortMessage::new(source, destination, text.as_bytes())
+        ..ShortMessage::new(source, destination, &text)
     };
     let mut out = Vec::new();
     pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);
@@ -69,6 +93,23 @@ pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec
     out.split_off(HEADER_LEN)
 }
 
+/// A profile under this name is what `rewritten` does.
+pub(crate) const ODD_PROFILE: &str = "profiles:\n  odd: { submits: { source: { rewrite: { from: ACME, to: Rewritten } }, \
+     destination: { format: plus, number: { ton: 2 } }, data_coding: { 0: 1 }, tlvs: { add: { 0x1402: sim } } } }\n";
+
+/// A body of `submit_body` as a carrier of the profile `odd` is sent it.
+pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
+    const HEAD: &[u8] = b"\0\x05\0ACME\0\x01\x01";
+    /// From behind the destination: esm_class to registered_delivery, and replace_if_present.
+    const BEFORE_DATA_CODING: usize = 7;
+    let rest = body.strip_prefix(HEAD).expect("what submit_body wrote");
+    let digits_len = rest.iter().position(|octet| *octet == 0).expect("what submit_body wrote") + 1;
+    let (digits, rest) = rest.split_at(digits_len);
+    let mut rest = rest.to_vec();
+    rest[BEFORE_DATA_CODING] = 1;
+    [&b"\0\x05\0Rewritten\0\x02\x01+"[..], digits, &rest, b"\x14\x02\0\x03sim"].concat()
+}
+
 /// A receipt but for the id in it.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiptShape {
@@ -81,7 +122,13 @@ pub(crate) struct ReceiptShape {
 }
 
 impl ReceiptShape {
+    /// As the customer knows it.
     pub(crate) fn body(&self, id: &[u8]) -> Vec<u8> {
+        let source = Address { ton: 1, npi: 1, digits: &self.handset };
+        self.body_between(id, source, Address { ton: 5, npi: 0, digits: b"ACME" })
+    }
+
+    pub(crate) fn body_between(&self, id: &[u8], source: Address<'_>, destination: Address<'_>) -> Vec<u8> {
         let mut text = Vec::new();
         let mark = format!("#{:0DIGITS$}", self.number);
         let standard = StandardText {
@@ -95,11 +142,10 @@ impl ReceiptShape {
         write_standard(&standard, &mut text);
         let (state, with_nul) = ([self.state.number()], [id, &[0]].concat());
         let tlvs: [(u16, &[u8]); 2] = [(tag::RECEIPTED_MESSAGE_ID, &with_nul), (tag::MESSAGE_STATE, &state)];
-        let source = Address { ton: 1, npi: 1, digits: &self.handset };
         let message = ShortMessage {
             esm_class: esm_class::RECEIPT,
             tlvs: if self.has_tlvs { &tlvs } else { &[] },
-            ..ShortMessage::new(source, Address { ton: 5, npi: 0, digits: b"ACME" }, &text)
+            ..ShortMessage::new(source, destination, &text)
         };
         deliver_body(&message)
     }
@@ -111,6 +157,24 @@ pub(crate) fn mo_body(number: u32, destination: &str) -> Vec<u8> {
     let source = Address { ton: 1, npi: 1, digits: b"491701234567" };
     let destination = Address { ton: 3, npi: 0, digits: destination.as_bytes() };
     deliver_body(&ShortMessage::new(source, destination, text.as_bytes()))
+}
+
+/// The data_sm that says what a deliver_sm says: the text is a payload there.
+pub(crate) fn data_sm_body(deliver: &[u8]) -> Vec<u8> {
+    let view = SmView::deliver(deliver).unwrap_or_else(|status| panic!("{status}: {deliver:?}"));
+    let mut out = view.service_type.to_vec();
+    out.push(0);
+    for address in [view.source, view.destination] {
+        out.extend_from_slice(&[address.ton, address.npi]);
+        out.extend_from_slice(address.digits);
+        out.push(0);
+    }
+    out.extend_from_slice(&[view.esm_class, view.registered_delivery, view.data_coding]);
+    out.extend_from_slice(&tag::MESSAGE_PAYLOAD.to_be_bytes());
+    out.extend_from_slice(&(view.short_message.len() as u16).to_be_bytes());
+    out.extend_from_slice(view.short_message);
+    out.extend_from_slice(view.optional);
+    out
 }
 
 fn deliver_body(message: &ShortMessage<'_>) -> Vec<u8> {

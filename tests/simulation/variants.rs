@@ -1,4 +1,4 @@
-//! The same configuration for another life: other shards, other pins, an account or a carrier less.
+//! The same configuration for another life: other shards, other pins, an account or a carrier less, MO that have no rule.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -55,7 +55,15 @@ pub(crate) fn draw_variant(text: &str, base: &Config, rng: &mut Rng) -> String {
     }
     let shards = 1 + rng.below(4);
     let is_pinned = rng.chance(500);
-    vary(text, shards as usize, &without, || is_pinned.then(|| rng.below(shards) as usize))
+    let varied = vary(text, shards as usize, &without, || is_pinned.then(|| rng.below(shards) as usize));
+    if rng.chance(300) { without_mo_rules(&varied) } else { varied }
+}
+
+/// Nobody is named for any MO.
+pub(crate) fn without_mo_rules(text: &str) -> String {
+    let (before, rules) = text.split_once("\nmo:\n").unwrap_or((text, ""));
+    let behind = rules.find("profiles:\n").map_or("", |at| &rules[at..]);
+    format!("{before}\nmo:\n{behind}")
 }
 
 fn pinned(line: &str, pin: Option<usize>) -> String {

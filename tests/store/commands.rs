@@ -25,7 +25,13 @@ fn inspect_tells_segments_queues_and_damage_and_repair_ends_it() {
     let (code, text, errors) = store(&["inspect"], &directory);
     assert_eq!((code, errors.as_str()), (0, ""));
     let live = |class: u64| world.state.keys().filter(|key| key.0 == class).count() as u64;
-    let line = format!("live: {} correlations, {} early receipts, {} deliveries", live(0), live(1), live(2));
+    let line = format!(
+        "live: {} correlations, {} early receipts, {} deliveries, {} unrouted MO",
+        live(0),
+        live(1),
+        live(2),
+        live(3)
+    );
     assert!(text.contains(&line) && text.contains("  account acme: ") && text.ends_with("no damage\n"), "{text}");
 
     // A flip in a file's first batch, which others follow.

@@ -74,11 +74,14 @@ fn entry<'a>((class, number): EntryKey, is_kept: bool, octets: &'a [u8]) -> Entr
                 born,
                 is_muted,
                 carrier_id: &body[..body.len().min(9)],
+                addresses: if is_muted { b"" } else { &octets[..(number as usize % 47).min(octets.len())] },
             }
         }
         (0, false) => Entry::CorrelationGone { carrier, id },
         (1, true) => Entry::Early { carrier, key: number, born, before: number, body },
         (1, false) => Entry::EarlyGone { carrier, key: number },
+        (3, true) => Entry::Unrouted { carrier, key: number, born, body },
+        (3, false) => Entry::UnroutedGone { carrier, key: number },
         (_, true) => Entry::Delivery { account, id, key: number, kind: DeliveryKind::Mo, born, body },
         (_, false) => Entry::DeliveryGone { account, key: number },
     }
@@ -89,7 +92,9 @@ fn key_of<N>(entry: &Entry<'_, N>) -> Option<EntryKey> {
         Entry::Correlation { id, .. } => Some((0, id.bits() >> 7)),
         Entry::Early { key, .. } => Some((1, key)),
         Entry::Delivery { key, .. } => Some((2, key)),
+        Entry::Unrouted { key, .. } => Some((3, key)),
         Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+        Entry::UnroutedGone { .. } => None,
     }
 }
 
@@ -107,7 +112,7 @@ fn recover(files: &Files) -> Result<Recovered, Damage> {
 
 fn state_of(recovered: &Recovered) -> (State, BTreeMap<EntryKey, Place>) {
     let (mut state, mut places) = (State::new(), BTreeMap::new());
-    for live in recovered.correlations().chain(recovered.early()).chain(recovered.deliveries()) {
+    for live in recovered.all() {
         let entry = live.entry.map_names(|_, name| recovered.names.name(name));
         let key = key_of(&entry).unwrap();
         state.insert(key, format!("{entry:?}").into());
@@ -146,7 +151,7 @@ impl World {
             self.journal.append(&entry(key, false, &octets));
             self.journal.removed(self.places.remove(&key).unwrap());
         } else {
-            let key = (self.random.draw() % 3, self.next);
+            let key = (self.random.draw() % 4, self.next);
             self.next += 1;
             let entry = entry(key, true, &octets);
             self.places.insert(key, self.journal.append(&entry));

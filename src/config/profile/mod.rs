@@ -13,10 +13,12 @@ mod submits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use links::LinkHabits;
+pub use links::{LinkHabits, Reconnect};
 pub use receipts::ReceiptHabits;
 pub use statuses::{StatusTable, Then};
-pub use submits::SubmitHabits;
+pub use submits::{
+    AddressKind, AddressRules, LongSender, NumberFormat, PrefixRule, Rewriting, SourceRules, SubmitHabits,
+};
 
 use super::carriers::{CarrierIdFormats, read_id_formats};
 use super::reader::{Fields, Value};

@@ -48,7 +48,7 @@ fn problems_say_what_was_expected() {
         (
             "\"a b\\n\": 1",
             "\"a b\\n\": is no known key here; known are node, shards, drain, store, smpp, limits, http, admin, \
-                          log, cdr, profiles, accounts, carriers, routes, mo, unrouted_mo",
+                          log, cdr, profiles, accounts, carriers, numbers, routes, mo, unrouted_mo",
         ),
         ("a: [", "line 2 column 1: is not YAML: did not find expected node content, while parsing a flow node"),
     ];
@@ -182,6 +182,8 @@ fn an_account_is_checked_key_by_key() {
         ("submit: off", "submit"),
         ("shard: first", "shard"),
         ("colour: red", "colour"),
+        ("group: [a, b]", "group"),
+        ("group: \"\"", "group"),
     ] {
         refused(&account(fields), &[&format!("accounts.a.{path}")]);
     }
@@ -201,6 +203,8 @@ fn a_carrier_is_checked_key_by_key() {
         ("tls: { ca: }", "tls.ca"),
         ("tls: { server_name: a b }", "tls.server_name"),
         ("tls: { certificate: c }", "tls.certificate"),
+        ("source_address: localhost", "source_address"),
+        ("source_address: \"127.0.0.1:2775\"", "source_address"),
         ("system_type: thirteen-long", "system_type"),
         ("bind: both", "bind"),
         ("links: 0", "links"),
@@ -212,6 +216,7 @@ fn a_carrier_is_checked_key_by_key() {
         ("queue: -1", "queue"),
         ("queue_wait: 5", "queue_wait"),
         ("in_doubt: ask", "in_doubt"),
+        ("remap_references: 8", "remap_references"),
         ("profile: odd", "profile"),
         ("message_id: uuid", "message_id"),
         ("message_id: { response: uuid }", "message_id.response"),
@@ -238,6 +243,31 @@ fn a_carrier_is_checked_key_by_key() {
 }
 
 #[test]
+fn a_profile_of_receipts_says_only_what_can_be_meant() {
+    for (fields, path) in [
+        ("by: guess", "by"),
+        ("id_from: [tlv, text]", "id_from"),
+        ("final: []", "final"),
+        ("final: [DELIVRD, GONE]", "final[1]"),
+        ("final: DELIVRD!", "final"),
+        ("states: { GONE: LOST }", "states.GONE"),
+        ("states: { \"GONE AWAY\": UNDELIV }", "states.\"GONE AWAY\""),
+        ("states: [UNDELIV]", "states"),
+        ("time_zone: CET", "time_zone"),
+        ("time_zone: \"+5:30\"", "time_zone"),
+        ("time_zone: \"05:30\"", "time_zone"),
+        ("time_zone: \"+05:60\"", "time_zone"),
+        ("time_zone: \"+15:00\"", "time_zone"),
+        ("zone: UTC", "zone"),
+    ] {
+        refused(
+            &format!("profiles: {{ p: {{ receipts: {{ {fields} }} }} }}"),
+            &[&format!("profiles.p.receipts.{path}")],
+        );
+    }
+}
+
+#[test]
 fn routes_name_what_exists_and_can_match() {
     let base = "accounts: { a: { password: p } }\n\
                 carriers:\n  c: { connect: \"h:1\", system_id: u, password: p }\n  d: { connect: \"h:1\", system_id: u, password: p }\n";
@@ -250,7 +280,7 @@ fn routes_name_what_exists_and_can_match() {
         ("routes: [{ to: e }]", "routes[0].to"),
         ("routes: [{ to: [c, c] }]", "routes[0].to[1]"),
         ("routes: [{ to: [{ carrier: c, weight: 1 }, d] }]", "routes[0].to"),
-        ("routes: [{ to: [{ carrier: c, weight: 0 }, d] }]", "routes[0].to[0].weight"),
+        ("routes: [{ to: [{ carrier: c, weight: -1 }, d] }]", "routes[0].to[0].weight"),
         ("routes: [{ to: [{ weight: 1 }] }]", "routes[0].to[0].carrier"),
         ("routes: [{ to: [{ carrier: c, share: 1 }] }]", "routes[0].to[0].share"),
         ("routes: [{ to: c, when: }]", "routes[0].when"),
@@ -264,6 +294,9 @@ fn routes_name_what_exists_and_can_match() {
         ("mo: [{}]", "mo[0].to"),
         ("mo: [{ to: a, when: { carrier: a } }]", "mo[0].when.carrier"),
         ("mo: [{ to: a, when: { account: a } }]", "mo[0].when.account"),
+        ("mo: [{ to: a, when: { keyword: [] } }]", "mo[0].when.keyword"),
+        ("mo: [{ to: a, when: { keyword: [join, \"a b\"] } }]", "mo[0].when.keyword[1]"),
+        ("routes: [{ to: c, when: { keyword: join } }]", "routes[0].when.keyword"),
     ] {
         refused(&format!("{base}{text}"), &[path]);
     }

@@ -74,9 +74,6 @@ fn what_is_not_built_yet_is_told() {
     ] {
         warned(&account(fields), &format!("accounts.a.{path}"), "not built yet");
     }
-    for fields in ["tls: true", "tls: { ca: x }", "tls: {}"] {
-        warned(&carrier(fields), "carriers.c.tls", "not built yet");
-    }
     let hash = "{ argon2id: \"$argon2id$v=19$m=1$a$b\" }";
     for (text, path) in [
         ("smpp: { tls: { certificate: c, key: k } }", "smpp.tls"),

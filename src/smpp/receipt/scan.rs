@@ -3,7 +3,7 @@
 //! Fields are `label:value` words between spaces, in any order and case. A value may stand behind spaces of its own
 //! (`err: 042`), a state without its label; behind `text:` comes what the message said, which proves nothing.
 
-use super::MessageState;
+use super::{Habits, MessageState};
 
 /// What the text says. `id` is where the id starts and ends.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -12,8 +12,9 @@ pub(super) struct Scanned {
     pub(super) state: Option<MessageState>,
 }
 
-pub(super) fn scan(text: &[u8]) -> Scanned {
-    scan_standard(text).unwrap_or_else(|| scan_any(text))
+pub(super) fn scan(text: &[u8], habits: &Habits) -> Scanned {
+    let standard = if habits.states.is_empty() { scan_standard(text) } else { None };
+    standard.unwrap_or_else(|| scan_any(text, habits))
 }
 
 /// Whether the first word is one that only receipts begin with.
@@ -21,7 +22,7 @@ pub(super) fn begins_like_receipt(text: &[u8]) -> bool {
     if text.starts_with(b"id:") {
         return true;
     }
-    let mut words = Words { text, at: 0 };
+    let mut words = Words::of(text);
     match words.next().map(|word| Label::of(&text[word.0..word.1]).0) {
         Some(Label::Id | Label::State | Label::Other) => true,
         Some(Label::Text | Label::None) | None => false,
@@ -57,11 +58,11 @@ fn standard_state(fields: &[u8], date_len: usize) -> Option<MessageState> {
     MessageState::from_word(state.get(..STATE_LEN)?)
 }
 
-fn scan_any(text: &[u8]) -> Scanned {
+fn scan_any(text: &[u8], habits: &Habits) -> Scanned {
     let mut scanned = Scanned::default();
     let mut bare_state = None;
     let (mut id_seen, mut state_seen) = (false, false);
-    let mut words = Words { text, at: 0 };
+    let mut words = Words::of(text);
     while !(id_seen && state_seen)
         && let Some((start, end)) = words.next()
     {
@@ -76,9 +77,9 @@ fn scan_any(text: &[u8]) -> Scanned {
             Label::State if !state_seen => {
                 state_seen = true;
                 let value = words.value(start + label_len, end);
-                scanned.state = value.and_then(|(start, end)| MessageState::from_word(&text[start..end]));
+                scanned.state = value.and_then(|(start, end)| habits.of_word(&text[start..end]));
             }
-            Label::None if bare_state.is_none() => bare_state = MessageState::from_word(word),
+            Label::None if bare_state.is_none() => bare_state = habits.of_word(word),
             Label::Id | Label::State | Label::Other | Label::None => {}
         }
     }
@@ -89,15 +90,19 @@ fn scan_any(text: &[u8]) -> Scanned {
 }
 
 /// The words between spaces and control octets, as (start, end).
-struct Words<'a> {
+pub(super) struct Words<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    pub(super) fn of(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+
     /// The value of a label that ends at `start`: the rest of its word, or else the next word unless that is a field
     /// of its own.
-    fn value(&mut self, start: usize, end: usize) -> Option<(usize, usize)> {
+    pub(super) fn value(&mut self, start: usize, end: usize) -> Option<(usize, usize)> {
         if start < end {
             return Some((start, end));
         }
@@ -175,7 +180,7 @@ mod tests {
             b"id:5B2F sub:001 dlvrd:001 submit date:2611151404 done date:2611151405 stat:DELIVRD err:000 text:hi";
         let quick = scan_standard(text).unwrap();
         assert_eq!(quick, Scanned { id: Some((3, 7)), state: Some(MessageState::Delivered) });
-        assert_eq!(scan_any(text), quick);
+        assert_eq!(scan_any(text, &Habits::DEFAULT), quick);
         let longer = b"id:5B2F sub:001 dlvrd:001 submit date:2611151404 done date:2611151405 stat:DELIVRDX err:000";
         assert_eq!(scan_standard(longer), None);
     }
@@ -188,7 +193,7 @@ mod tests {
         ) {
             for text in [&text[..], words.as_bytes()] {
                 let _ = begins_like_receipt(text);
-                let scanned = scan(text);
+                let scanned = scan(text, &Habits::DEFAULT);
                 prop_assert!(scanned.id.is_none_or(|(start, end)| start < end && end <= text.len()));
             }
         }

@@ -71,7 +71,7 @@ impl MessageState {
         upper.make_ascii_uppercase();
         Some(match &*upper {
             b"DELIVRD" | b"DELIVERD" | b"DELIVERED" => Self::Delivered,
-            b"UNDELIV" | b"UNDELIVRD" | b"UNDELIVERED" | b"UNDELIVERABLE" => Self::Undeliverable,
+            b"UNDELIV" | b"UNDELIVRD" | b"UNDELIVERED" | b"UNDELIVERABLE" | b"FAILED" => Self::Undeliverable,
             b"EXPIRED" => Self::Expired,
             b"REJECTD" | b"REJECTED" => Self::Rejected,
             b"DELETED" => Self::Deleted,

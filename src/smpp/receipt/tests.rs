@@ -140,7 +140,8 @@ fn a_receipt_behind_a_real_user_data_header_is_read_and_the_header_kept() {
 
 #[test]
 fn an_unmarked_receipt_is_known_by_its_content_when_that_is_asked_for() {
-    let unmarked = |text: &[u8]| read_unmarked(&SmView::deliver(&body(0, text, &[])).unwrap()).is_some();
+    let habits = Habits { by: KnownBy::Content, ..Habits::DEFAULT };
+    let unmarked = |text: &[u8]| read_as(&SmView::deliver(&body(0, text, &[])).unwrap(), &habits).is_some();
     assert!(unmarked(b"id:77 sub:001 dlvrd:001 stat:DELIVRD"));
     assert!(!unmarked(b"id:77 is my number"));
     assert!(!unmarked(b"please deliver id:77 stat:DELIVRD"));
@@ -222,7 +223,7 @@ fn no_cut_and_no_flipped_octet_panics() {
     let optional = [tlv(tag::RECEIPTED_MESSAGE_ID, b"77\0"), tlv(tag::MESSAGE_STATE, &[2])].concat();
     let try_it = |octets: &[u8]| {
         let Ok(view) = SmView::deliver(octets) else { return };
-        let _ = read_unmarked(&view);
+        let _ = read_unmarked(&view, &Habits::DEFAULT);
         if let Some(receipt) = read(&view) {
             rewrite(octets, &view, &receipt, b"0123456789abcdef", &mut Vec::new());
         }

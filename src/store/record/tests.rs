@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::unrouted::{UNROUTED, UNROUTED_GONE};
 use super::*;
+use crate::engine::message::DeliveryKind;
+use crate::smpp::message_id::MessageId;
 
 fn encoded(record: &StoreRecord<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
@@ -19,6 +22,7 @@ fn correlation(carrier_id: &[u8]) -> StoreRecord<'_> {
         born: 1_800_000_000,
         is_muted: false,
         carrier_id,
+        addresses: b"",
     })
 }
 
@@ -29,7 +33,7 @@ fn a_correlation_with_a_ten_octet_id_takes_32_octets() {
 
 #[test]
 fn an_unknown_type_and_an_id_of_64_bits_are_refused() {
-    for kind in [0, STANDS_FOR + 1, 0xFF] {
+    for kind in [0, READDRESSED_CORRELATION + 1, 0xFF] {
         assert_eq!(StoreRecord::decode(&mut &[kind; 40][..]), Err(RecordError::UnknownType(kind)));
     }
     let gone = Entry::CorrelationGone { carrier: NameIndex(0), id: MessageId::new(1) };
@@ -64,7 +68,7 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
         }),
         ACCOUNT_NAME => StoreRecord::Name { index, kind: NameKind::Account, name: text },
         CARRIER_NAME => StoreRecord::Name { index, kind: NameKind::Carrier, name: text },
-        CORRELATION | MUTED_CORRELATION => StoreRecord::Entry(Entry::Correlation {
+        CORRELATION | MUTED_CORRELATION | READDRESSED_CORRELATION => StoreRecord::Entry(Entry::Correlation {
             carrier: index,
             account: NameIndex(!name),
             id,
@@ -72,6 +76,7 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
             born,
             is_muted: kind == MUTED_CORRELATION,
             carrier_id: text.as_bytes(),
+            addresses: if kind == READDRESSED_CORRELATION { b"\x01\x01447\0\x01\x0149170\0" } else { b"" },
         }),
         CORRELATION_GONE => StoreRecord::Entry(Entry::CorrelationGone { carrier: index, id }),
         EARLY => StoreRecord::Entry(Entry::Early { carrier: index, key, born, before: other, body: text.as_bytes() }),
@@ -79,6 +84,8 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
         FINAL_RECEIPT => delivery(DeliveryKind::FinalReceipt),
         INTERMEDIATE_RECEIPT => delivery(DeliveryKind::IntermediateReceipt),
         MO => delivery(DeliveryKind::Mo),
+        UNROUTED => StoreRecord::Entry(Entry::Unrouted { carrier: index, key, born, body: text.as_bytes() }),
+        UNROUTED_GONE => StoreRecord::Entry(Entry::UnroutedGone { carrier: index, key }),
         STANDS_FOR => StoreRecord::StandsFor(StandsFor { id: other, batches: key }),
         _ => StoreRecord::Entry(Entry::DeliveryGone { account: index, key }),
     }
@@ -87,7 +94,7 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
 proptest! {
     #[test]
     fn every_record_is_read_back_and_none_is_read_from_its_beginning(
-        kind in BEGIN..=STANDS_FOR, name: u32, numbers: [u64; 3], text in ".{0,40}", behind: u8,
+        kind in BEGIN..=READDRESSED_CORRELATION, name: u32, numbers: [u64; 3], text in ".{0,40}", behind: u8,
     ) {
         let record = any_record(kind, name, numbers, &text);
         let mut octets = encoded(&record);
@@ -101,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_decode_or_are_refused(mut octets in prop::collection::vec(any::<u8>(), 0..80), kind in 0u8..15) {
+    fn any_octets_decode_or_are_refused(mut octets in prop::collection::vec(any::<u8>(), 0..80), kind in 0u8..18) {
         if let Some(first) = octets.first_mut() {
             *first = kind;
         }

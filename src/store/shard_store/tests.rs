@@ -37,8 +37,16 @@ impl World {
         let carrier_id = id.to_be_bytes();
         let (carrier, account, id) = (CarrierId(0), crate::config::AccountId(0), MessageId::new(id));
         let (destination, born, is_muted) = (0, 0, false);
-        let entry =
-            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id: &carrier_id };
+        let entry = Restored::Correlation {
+            carrier,
+            account,
+            id,
+            destination,
+            born,
+            is_muted,
+            carrier_id: &carrier_id,
+            addresses: b"",
+        };
         self.shard.restore(&entry, None, Instant::ZERO, &mut self.out);
     }
 

@@ -16,7 +16,7 @@ use super::seat::{Seat, seats};
 use super::session::{Lane, Session, Thread};
 use super::tally::Tally;
 use super::template::{Common, Template};
-use super::{Account, LoadArgs, LoadReport, Mode, Progress};
+use super::{Account, LoadArgs, LoadReport, Mode, PART_TEXT_MAX, Progress};
 use crate::runtime::pulse::Pulse;
 use crate::tools::PULSE;
 use crate::tools::clock::{monotonic_ns, since_unix_epoch, thread_cpu_ns};
@@ -66,6 +66,9 @@ pub(super) struct Shared {
 
 /// Runs the load on threads of its own until it is done, given up, or `stop` is raised.
 pub fn load(args: &LoadArgs, progress: &Arc<Progress>, stop: &Arc<AtomicBool>) -> Result<LoadReport, String> {
+    if args.parts > 1 && args.text > PART_TEXT_MAX {
+        return Err(format!("--text: a part has room for {PART_TEXT_MAX} octets"));
+    }
     let seats = seats(args);
     let shared = Arc::new(Shared::new(args, progress, stop, seats.len() as u64)?);
     let threads = usize::from(args.threads).min(seats.len());
@@ -253,6 +256,8 @@ impl Shared {
 
     /// The next numbers for submits, at most `count` of them.
     pub(super) fn take_numbers(&self, count: u64) -> Range<u64> {
+        // All parts of a message are one customer's.
+        let count = count.next_multiple_of(self.args.parts.into());
         let first = self.next_number.fetch_add(count, Ordering::Relaxed).min(self.limit);
         first..(first + count).min(self.limit)
     }
@@ -269,6 +274,8 @@ impl Shared {
             text_len: usize::from(args.text),
             run: self.run,
             wants_receipt: args.dlr,
+            parts: args.parts,
+            concat: args.concat,
         }
     }
 

@@ -25,6 +25,7 @@ use super::ledger::Tag;
 use super::report::{LatencySummary, StatusCounts, Table};
 use super::values::duration;
 pub use conduct::load;
+pub use template::Concat;
 
 /// A load generator: ESMEs that bind, submit, and match every receipt
 #[derive(Clone, Debug, clap::Args)]
@@ -78,6 +79,12 @@ pub struct LoadArgs {
     /// Octets of each text; it begins with a tag of its own
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(Tag::LEN as i64..=254))]
     pub text: u16,
+    /// Submit long messages, of so many parts each, one after the other on one connection
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub parts: u8,
+    /// How their parts are marked
+    #[arg(long, default_value = "udh8")]
+    pub concat: Concat,
     /// Connect and bind again, for the whole run, when a connection is lost or refused. What was unanswered on it is in
     /// doubt, is not sent again, and is no error
     #[arg(long)]
@@ -112,6 +119,9 @@ pub enum Mode {
     Transmitter,
     Receiver,
 }
+
+/// What fits into a submit_sm behind the header of a part.
+const PART_TEXT_MAX: u16 = 247;
 
 /// Submits of a run that neither counts nor times itself.
 const COUNT_DEFAULT: u64 = 100_000;

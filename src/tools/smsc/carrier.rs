@@ -2,16 +2,22 @@
 
 use std::rc::Rc;
 
+use super::answers::Said;
 use super::bucket::Bucket;
 use super::entries::Entries;
+use super::originate::Source;
+use super::parts::Parts;
 use super::peer::{GroupId, Kind, Parcel, Peer, PeerKey, Peers};
-use super::receipt::{Date, Receipt, State, finish, write_mo};
+use super::rate::Rates;
+use super::receipt::{Date, Receipt, State};
 use super::wheel::Wheel;
 use super::{ReceiptLink, Receipts, SmscArgs, SmscReport};
-use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
-use crate::smpp::frame::{Frame, write_header};
+use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::frame::Frame;
+use crate::smpp::segment::count_segments;
 use crate::smpp::view::SmView;
 use crate::tools::clock::since_unix_epoch;
+use crate::tools::ids::IdFormat;
 use crate::tools::values::Dice;
 use crate::tools::wire::Outbox;
 
@@ -24,13 +30,11 @@ const BEHIND_OTHER_LINK_NS: u64 = 2_000_000;
 /// Buffers kept for reuse.
 const SPARE_MAX: usize = 65_536;
 
-/// MO that wait for one connection's window; above it they are skipped.
-const MO_QUEUE: usize = 1_000;
-
 /// Something that happens later.
-enum Job {
+pub(super) enum Job {
     Answer(PeerKey, Vec<u8>),
     Deliver { origin: PeerKey, group: GroupId, parcel: Parcel },
+    Leave(PeerKey),
 }
 
 pub(super) struct Carrier {
@@ -38,16 +42,19 @@ pub(super) struct Carrier {
     pub(super) counts: SmscReport,
     pub(super) peers: Peers,
     pub(super) entries: Entries,
-    wheel: Wheel<Job>,
+    pub(super) wheel: Wheel<Job>,
+    pub(super) dice: Dice,
+    pub(super) date: Date,
+    pub(super) began_ns: u64,
+    pub(super) mo: Source,
+    pub(super) strays: Source,
     due: Vec<Job>,
-    dice: Dice,
     next_id: u64,
     bucket: Bucket,
-    date: Date,
+    rates: Rates,
+    parts: Parts,
     spare: Vec<Vec<u8>>,
     id_text: Vec<u8>,
-    mo_from_ns: u64,
-    mo_made: u64,
     /// Final receipts owed.
     finals: u64,
     refused_for_good: u64,
@@ -60,15 +67,18 @@ impl Carrier {
             peers: Peers::default(),
             entries: Entries::default(),
             wheel: Wheel::new(now),
-            due: Vec::new(),
             dice: Dice::new(args.seed),
+            date: Date::at(since_unix_epoch()),
+            began_ns: now,
+            mo: Source::default(),
+            strays: Source::default(),
+            due: Vec::new(),
             next_id: args.id_start,
             bucket: Bucket::new(&args, now),
-            date: Date::at(since_unix_epoch()),
+            rates: Rates::default(),
+            parts: Parts::default(),
             spare: Vec::new(),
             id_text: Vec::new(),
-            mo_from_ns: now,
-            mo_made: 0,
             finals: 0,
             refused_for_good: 0,
             args,
@@ -78,37 +88,46 @@ impl Carrier {
     /// Answers a submit_sm, now or later, and sees to its receipts.
     pub(super) fn submit(&mut self, peer: &Peer, frame: &Frame<'_>, now: u64) {
         self.counts.submits += 1;
-        if self.args.no_answer > 0.0 && self.dice.below(1_000_000) < (self.args.no_answer * 1e4) as u64 {
+        let read = SmView::submit(frame.body);
+        self.rates.add(peer.key.serial, read.as_ref().map_or(1, count_segments), now);
+        if self.dice.percent(self.args.no_answer) {
             self.counts.not_answered += 1;
             self.entries.refused(peer.key, frame.body, None);
             return;
         }
         let answer_at = now + self.args.latency.draw_ns(&mut self.dice);
-        let view = match self.judge(frame.body, now) {
+        let view = match self.judge(read, now) {
             Ok(view) => view,
             Err(status) => {
                 self.counts.refused.add(status);
                 self.entries.refused(peer.key, frame.body, Some(status));
-                return self.answer(peer, frame.sequence, Err(status), answer_at, now);
+                return self.answer(peer, frame.sequence, Said::Refused(status), answer_at, now);
             }
         };
+        if self.dice.percent(self.args.lies.nack) {
+            let status = CommandStatus::RINVCMDID;
+            self.counts.nacked += 1;
+            self.entries.refused(peer.key, frame.body, Some(status));
+            return self.answer(peer, frame.sequence, Said::Nacked(status), answer_at, now);
+        }
         self.counts.accepted += 1;
+        self.parts.add(peer.key.serial, &view);
         let number = self.next_id;
         self.next_id += 1;
         let owed = self.receipt_wanted(&view);
         self.entries.accepted(peer.key, &view, (self.args.id_format, number), owed);
         let Some(state) = owed else {
-            return self.answer(peer, frame.sequence, Ok(number), answer_at, now);
+            return self.answer(peer, frame.sequence, Said::Accepted(number), answer_at, now);
         };
         let accepted = Accepted { view, number, state };
         match self.args.receipts {
             Receipts::Before => {
                 let mut answer = self.buffer();
-                self.write_answer(frame.sequence, Ok(number), &mut answer);
+                self.write_answer(frame.sequence, Said::Accepted(number), &mut answer);
                 self.send_receipts(peer, &accepted, Some(answer), [answer_at; 2], now);
             }
             Receipts::After(delay) => {
-                self.answer(peer, frame.sequence, Ok(number), answer_at, now);
+                self.answer(peer, frame.sequence, Said::Accepted(number), answer_at, now);
                 let due = answer_at + delay.draw_ns(&mut self.dice);
                 self.send_receipts(peer, &accepted, None, [answer_at, due], now);
             }
@@ -125,6 +144,7 @@ impl Carrier {
         self.entries.answered(peer.key, parcel.note.as_ref(), status);
         match parcel.kind {
             Kind::Mo => self.counts.mo_answered.add(status),
+            Kind::Stray => self.counts.stray_receipts_answered.add(status),
             Kind::Final | Kind::Intermediate if status.is_ok() => {
                 self.counts.receipts_acknowledged += u64::from(parcel.kind == Kind::Final);
             }
@@ -151,6 +171,7 @@ impl Carrier {
                 (Kind::Intermediate, false) => self.counts.intermediate_sent += 1,
                 (Kind::Final, false) => self.counts.receipts_sent += 1,
                 (Kind::Mo, again) => self.counts.mo_sent += u64::from(!again),
+                (Kind::Stray, again) => self.counts.stray_receipts_sent += u64::from(!again),
             }
             if let Some((to, answer)) = sent.then {
                 if to == peer.key {
@@ -169,6 +190,7 @@ impl Carrier {
         let window = self.args.delivery_window as usize;
         let peer = self.peers.join(bind.system_id, bind.submits, bind.receives, outbox, window);
         self.entries.bound(&peer, bind.system_id);
+        self.plan_leaving(&peer, now);
         self.pump(&peer, now);
         peer
     }
@@ -183,6 +205,9 @@ impl Carrier {
 
     /// Does what has become due.
     pub(super) fn tick(&mut self, now: u64) {
+        if self.stalled_for(now) > 0 {
+            return;
+        }
         self.date = Date::at(since_unix_epoch());
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(now, &mut due);
@@ -190,6 +215,11 @@ impl Carrier {
             match job {
                 Job::Answer(to, answer) => self.release(to, answer),
                 Job::Deliver { origin, group, parcel } => self.deliver(origin, group, parcel, now),
+                Job::Leave(key) => {
+                    if let Some(peer) = self.peers.find(key).cloned() {
+                        self.leave_peer(&peer, now);
+                    }
+                }
             }
         }
         self.due = due;
@@ -208,15 +238,17 @@ impl Carrier {
     #[must_use]
     pub(super) fn report(&self) -> SmscReport {
         let mut report = self.counts.clone();
+        report.rate = self.rates.report();
+        report.long = self.parts.report();
         report.receipts_unacknowledged = self.finals - report.receipts_acknowledged - self.refused_for_good;
         report
     }
 
-    fn judge<'a>(&mut self, body: &'a [u8], now: u64) -> Result<SmView<'a>, CommandStatus> {
+    fn judge<'a>(&mut self, read: Result<SmView<'a>, CommandStatus>, now: u64) -> Result<SmView<'a>, CommandStatus> {
         if !self.bucket.take(now) {
             return Err(self.args.throttle_status);
         }
-        let view = SmView::submit(body)?;
+        let view = read?;
         match self.args.errors.draw(&mut self.dice) {
             Some(status) => Err(status),
             None => Ok(view),
@@ -233,25 +265,6 @@ impl Carrier {
             0b01 => Some(state),
             0b10 => Some(state).filter(|state| *state != State::Delivered),
             _ => None,
-        }
-    }
-
-    fn answer(&mut self, peer: &Peer, to: SequenceNumber, outcome: Result<u64, CommandStatus>, at: u64, now: u64) {
-        if at <= now {
-            return self.write_answer(to, outcome, &mut peer.outbox.bytes.borrow_mut());
-        }
-        let mut answer = self.buffer();
-        self.write_answer(to, outcome, &mut answer);
-        self.wheel.schedule(at, Job::Answer(peer.key, answer));
-    }
-
-    fn write_answer(&self, sequence: SequenceNumber, outcome: Result<u64, CommandStatus>, out: &mut Vec<u8>) {
-        let at = out.len();
-        write_header(out, CommandId::SUBMIT_SM_RESP, outcome.err().unwrap_or(CommandStatus::ROK), sequence, 0);
-        if let Ok(number) = outcome {
-            self.args.id_format.write(number, out);
-            out.push(0);
-            finish(at, out);
         }
     }
 
@@ -277,8 +290,9 @@ impl Carrier {
     fn receipt(&mut self, kind: Kind, accepted: &Accepted<'_>, state: State) -> Parcel {
         let mut pdu = self.buffer();
         self.id_text.clear();
-        self.args.receipt_id_format.unwrap_or(self.args.id_format).write(accepted.number, &mut self.id_text);
-        let receipt = Receipt { id: &self.id_text, id_in: self.args.receipt_id_in, state, date: self.date };
+        self.receipt_ids().write(accepted.number, &mut self.id_text);
+        let (id, id_in, command) = (&self.id_text[..], self.args.receipt_id_in, self.args.receipts_as);
+        let receipt = Receipt { id, id_in, state, date: self.date, command };
         receipt.write(&accepted.view, &mut pdu);
         let mut parcel = Parcel::new(kind, pdu);
         parcel.note = self.entries.note(&accepted.view, &self.id_text, state);
@@ -305,38 +319,16 @@ impl Carrier {
         self.pump(&target, now);
     }
 
-    /// Writes an answer whose time has come, if its connection is still there.
-    fn release(&mut self, to: PeerKey, answer: Vec<u8>) {
-        if let Some(peer) = self.peers.find(to) {
-            peer.outbox.bytes.borrow_mut().extend_from_slice(&answer);
-            peer.outbox.ring();
-        }
-        self.recycle(answer);
+    /// How receipts write ids.
+    pub(super) fn receipt_ids(&self) -> IdFormat {
+        self.args.receipt_id_format.unwrap_or(self.args.id_format)
     }
 
-    /// Sends the mobile originated messages that are due.
-    fn originate(&mut self, now: u64) {
-        let due = (u128::from(now - self.mo_from_ns) * u128::from(self.args.mo_rate) / 1_000_000_000) as u64;
-        while self.mo_made < due {
-            self.mo_made += 1;
-            // Nobody there, or nobody acknowledging: this one is never sent.
-            let Some(peer) = self.peers.any_receiver().filter(|peer| peer.deliveries.borrow().queue.len() < MO_QUEUE)
-            else {
-                continue;
-            };
-            let mut pdu = self.buffer();
-            let text = format!("mo={}", self.mo_made);
-            write_mo(&self.args.mo_source, &self.args.mo_destination, text.as_bytes(), &mut pdu);
-            peer.deliveries.borrow_mut().queue.push_back(Parcel::new(Kind::Mo, pdu));
-            self.pump(&peer, now);
-        }
-    }
-
-    fn buffer(&mut self) -> Vec<u8> {
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()
     }
 
-    fn recycle(&mut self, mut buffer: Vec<u8>) {
+    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
         if self.spare.len() < SPARE_MAX {
             buffer.clear();
             self.spare.push(buffer);

@@ -49,7 +49,7 @@ impl Entries {
         if self.0.is_some() {
             let mut id = Vec::new();
             format.write(number, &mut id);
-            let (connection, tag) = (to.serial, Tag::begins(submit.text()));
+            let (connection, tag) = (to.serial, Tag::begins(submit.text_behind_header()));
             self.add(&SmscLine::Accepted { connection, tag, id: &word(&id), owed: owed.map_or("-", State::text) });
         }
     }
@@ -57,7 +57,7 @@ impl Entries {
     /// Refused with this status, or never answered.
     pub(super) fn refused(&mut self, to: PeerKey, body: &[u8], status: Option<CommandStatus>) {
         if self.0.is_some() {
-            let tag = SmView::submit(body).ok().and_then(|view| Tag::begins(view.text()));
+            let tag = SmView::submit(body).ok().and_then(|view| Tag::begins(view.text_behind_header()));
             self.add(&SmscLine::Refused { connection: to.serial, tag, status });
         }
     }
@@ -65,7 +65,7 @@ impl Entries {
     /// What a receipt's parcel carries along, to be named when it is sent, answered or lost.
     pub(super) fn note(&self, submit: &SmView<'_>, id: &[u8], state: State) -> Option<Rc<Note>> {
         self.0.as_ref()?;
-        Some(Rc::new(Note { tag: Tag::begins(submit.text()), id: word(id).into(), state: state.text() }))
+        Some(Rc::new(Note { tag: Tag::begins(submit.text_behind_header()), id: word(id).into(), state: state.text() }))
     }
 
     pub(super) fn sent(&mut self, to: PeerKey, note: Option<&Rc<Note>>, again: bool) {

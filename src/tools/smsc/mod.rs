@@ -1,9 +1,14 @@
 //! `trunkline smsc`: a simulated carrier, well or badly behaved as its flags say.
 
+mod answers;
 mod bucket;
 mod carrier;
 mod entries;
+mod lies;
+mod originate;
+mod parts;
 mod peer;
+mod rate;
 mod receipt;
 mod session;
 #[cfg(test)]
@@ -22,10 +27,11 @@ use std::time::Duration;
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement};
 use serde::Serialize;
+use signal_hook::consts::SIGUSR1;
 
 use super::ids::IdFormat;
 use super::report::{StatusCounts, Table};
-use super::values::{Delay, Mix, duration, nanos, status};
+use super::values::{Delay, Mix, duration, nanos, percent, status};
 use crate::runtime::pulse::Pulse;
 use crate::runtime::socket;
 use crate::runtime::sys::listener_from;
@@ -35,8 +41,11 @@ use crate::tools::clock::{monotonic_ns, thread_cpu_ns};
 use crate::tools::ledger::LedgerFile;
 use carrier::Carrier;
 use entries::Entries;
-pub use receipt::IdPlace;
+pub use lies::Lies;
+pub use parts::PartsReport;
+pub use rate::{ConnectionRate, Rate, RateReport};
 use receipt::State;
+pub use receipt::{IdPlace, ReceiptCommand};
 
 /// How often everything that is late is looked at.
 const TICK: Duration = Duration::from_millis(1);
@@ -98,6 +107,12 @@ pub struct SmscArgs {
     /// Where a receipt carries the id
     #[arg(long, default_value = "both")]
     pub receipt_id_in: IdPlace,
+    /// What carries a receipt
+    #[arg(long, default_value = "deliver_sm")]
+    pub receipts_as: ReceiptCommand,
+    /// The congestion_state that answers carry: 0..100
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub congestion: Option<u8>,
     /// deliver_sm (receipts and MO) outstanding per connection
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub delivery_window: u32,
@@ -129,6 +144,8 @@ pub struct SmscArgs {
     /// Write the JSON report to this file as well
     #[arg(long)]
     pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub lies: Lies,
 }
 
 /// When receipts are sent.
@@ -160,13 +177,6 @@ pub enum ReceiptLink {
     Other,
 }
 
-fn percent(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|percent| (0.0..=100.0).contains(percent))
-        .ok_or_else(|| format!("`{text}` is no percentage"))
-}
-
 impl SmscArgs {
     /// Whether something is to happen other than in reply to what was just read.
     fn has_late_work(&self) -> bool {
@@ -175,7 +185,7 @@ impl SmscArgs {
             Receipts::Before => self.receipt_link == ReceiptLink::Other,
             Receipts::After(delay) => !delay.is_zero(),
         };
-        receipts_late || !self.latency.is_zero() || self.mo_rate > 0
+        receipts_late || !self.latency.is_zero() || self.mo_rate > 0 || self.lies.stray_receipts > 0
     }
 }
 
@@ -199,6 +209,19 @@ pub struct SmscReport {
     pub receipts_unacknowledged: u64,
     pub mo_sent: u64,
     pub mo_answered: StatusCounts,
+    pub answered_twice: u64,
+    /// Answers with a sequence number nobody sent.
+    pub wrong_sequences: u64,
+    /// Submits refused with a generic_nack.
+    pub nacked: u64,
+    /// Times that garbage was sent.
+    pub garbage_sent: u64,
+    /// Connections it closed of its own accord.
+    pub closes: u64,
+    pub stray_receipts_sent: u64,
+    pub stray_receipts_answered: StatusCounts,
+    pub rate: RateReport,
+    pub long: PartsReport,
     pub enquire_links: u64,
     pub protocol_errors: u64,
     pub cpu_seconds: f64,
@@ -222,6 +245,15 @@ impl SmscReport {
         table.row("receipts unacknowledged", self.receipts_unacknowledged);
         table.row_unless_zero("mo sent", self.mo_sent);
         table.statuses("mo answered", &self.mo_answered);
+        table.row_unless_zero("answered twice", self.answered_twice);
+        table.row_unless_zero("wrong sequence numbers", self.wrong_sequences);
+        table.row_unless_zero("nacked", self.nacked);
+        table.row_unless_zero("garbage sent", self.garbage_sent);
+        table.row_unless_zero("connections closed", self.closes);
+        table.row_unless_zero("stray receipts", self.stray_receipts_sent);
+        table.statuses("stray receipts answered", &self.stray_receipts_answered);
+        self.rate.rows(&mut table);
+        self.long.rows(&mut table);
         table.row_unless_zero("protocol errors", self.protocol_errors);
         table.row("cpu seconds", format!("{:.3}", self.cpu_seconds));
         table
@@ -260,6 +292,8 @@ pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>)
         .io_memory(64 << 10)
         .make()
         .map_err(|error| format!("no executor: {error}"))?;
+    let behave = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGUSR1, Arc::clone(&behave)).map_err(|error| format!("no signal handler: {error}"))?;
     let cpu_before = thread_cpu_ns();
     let mut carrier = Carrier::new(args.clone(), monotonic_ns());
     carrier.entries = file.as_ref().map(|file| Entries::to(file.lines())).unwrap_or_default();
@@ -267,7 +301,7 @@ pub fn smsc(args: &SmscArgs, stop: &Arc<AtomicBool>, bound: &Sender<SocketAddr>)
     let pulse = Pulse::start(1, PULSE).map_err(|error| format!("no pulse: {error}"))?;
     let mut report = executor.run(async move {
         glommio::spawn_local(pulse.keep_awake(0)).detach();
-        conduct(carrier, listeners, Arc::clone(stop)).await
+        conduct(carrier, listeners, Arc::clone(stop), behave).await
     });
     file.as_ref().map_or(Ok(()), LedgerFile::close)?;
     report.cpu_seconds = (thread_cpu_ns() - cpu_before) as f64 / 1e9;
@@ -278,6 +312,7 @@ async fn conduct(
     carrier: Rc<RefCell<Carrier>>,
     listeners: Vec<std::net::TcpListener>,
     stop: Arc<AtomicBool>,
+    behave: Arc<AtomicBool>,
 ) -> SmscReport {
     for listener in listeners {
         glommio::spawn_local(accept(Rc::clone(&carrier), listener)).detach();
@@ -292,6 +327,9 @@ async fn conduct(
         Timer::new(tick).await;
         let now = monotonic_ns();
         let mut carrier = carrier.borrow_mut();
+        if behave.swap(false, Ordering::Relaxed) {
+            carrier.behave();
+        }
         carrier.tick(now);
         if carrier.is_done() || now >= deadline || stop.load(Ordering::Relaxed) {
             carrier.entries.flush();

@@ -1,6 +1,6 @@
 //! A bound connection as the rest of the simulator sees it, and the deliveries on their way to it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -24,6 +24,8 @@ pub(super) struct GroupId(pub usize);
 pub(super) enum Kind {
     Intermediate,
     Final,
+    /// A receipt for an id that was never given out.
+    Stray,
     Mo,
 }
 
@@ -51,6 +53,10 @@ pub(super) struct Peer {
     pub(super) receives: bool,
     pub(super) outbox: Rc<Outbox>,
     pub(super) deliveries: RefCell<Deliveries>,
+    /// An unbind was sent to it.
+    pub(super) said_goodbye: Cell<bool>,
+    /// To be closed at once.
+    pub(super) is_over: Cell<bool>,
 }
 
 pub(super) struct Deliveries {
@@ -128,7 +134,16 @@ impl Peers {
             queue.append(&mut self.groups[group.0].homeless);
         }
         let deliveries = RefCell::new(Deliveries { outstanding: Ring::new(if receives { window } else { 1 }), queue });
-        let peer = Rc::new(Peer { key, group, submits, receives, outbox: Rc::clone(outbox), deliveries });
+        let peer = Rc::new(Peer {
+            key,
+            group,
+            submits,
+            receives,
+            outbox: Rc::clone(outbox),
+            deliveries,
+            said_goodbye: Cell::new(false),
+            is_over: Cell::new(false),
+        });
         self.slots[slot as usize] = Some(Rc::clone(&peer));
         peer
     }

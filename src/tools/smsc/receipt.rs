@@ -60,31 +60,52 @@ pub enum IdPlace {
     Both,
 }
 
+/// What carries a receipt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum ReceiptCommand {
+    DeliverSm,
+    DataSm,
+}
+
 /// One receipt to be written.
 pub(super) struct Receipt<'a> {
     pub(super) id: &'a [u8],
     pub(super) id_in: IdPlace,
     pub(super) state: State,
     pub(super) date: Date,
+    pub(super) command: ReceiptCommand,
 }
 
 impl Receipt<'_> {
-    /// Appends the receipt of this submit as a `deliver_sm`; its sequence number is filled in when it is sent.
+    /// Appends the receipt of this submit; its sequence number is filled in when it is sent.
     pub(super) fn write(&self, submit: &SmView<'_>, out: &mut Vec<u8>) {
         let is_final = self.state != State::Enroute;
         let kind = if is_final { esm_class::RECEIPT } else { esm_class::INTERMEDIATE };
-        let at = begin_deliver_sm(submit.destination, submit.source, kind, out);
-        let length_at = out.len();
-        out.push(0);
+        let at = begin(self.command, submit.destination, submit.source, kind, out);
         if self.id_in != IdPlace::Tlv {
-            self.write_text(submit, out);
-            out[length_at] = u8::try_from(out.len() - length_at - 1).unwrap_or(u8::MAX);
+            self.write_text_field(submit, out);
+        } else if self.command == ReceiptCommand::DeliverSm {
+            out.push(0);
         }
         if self.id_in != IdPlace::Text {
             write_tlv(tag::RECEIPTED_MESSAGE_ID, &[self.id, b"\0"], out);
             write_tlv(tag::MESSAGE_STATE, &[&[self.state.number()]], out);
         }
         finish(at, out);
+    }
+
+    /// The text as this command carries it: behind its length, or in a TLV.
+    fn write_text_field(&self, submit: &SmView<'_>, out: &mut Vec<u8>) {
+        if self.command == ReceiptCommand::DataSm {
+            let mut text = Vec::new();
+            self.write_text(submit, &mut text);
+            return write_tlv(tag::MESSAGE_PAYLOAD, &[&text], out);
+        }
+        let length_at = out.len();
+        out.push(0);
+        self.write_text(submit, out);
+        out[length_at] = u8::try_from(out.len() - length_at - 1).unwrap_or(u8::MAX);
     }
 
     fn write_text(&self, submit: &SmView<'_>, out: &mut Vec<u8>) {
@@ -108,8 +129,8 @@ impl Receipt<'_> {
         out.extend_from_slice(b" err:");
         out.extend_from_slice(err);
         out.extend_from_slice(b" text:");
-        if submit.data_coding == 0 && !submit.has_udh() {
-            let text = submit.text();
+        if submit.data_coding == 0 {
+            let text = submit.text_behind_header();
             out.extend_from_slice(&text[..text.len().min(20)]);
         }
     }
@@ -118,29 +139,42 @@ impl Receipt<'_> {
 /// Appends a mobile originated message.
 pub(super) fn write_mo(source: &str, destination: &str, text: &[u8], out: &mut Vec<u8>) {
     let address = |digits| Address { ton: 1, npi: 1, digits };
-    let at = begin_deliver_sm(address(source.as_bytes()), address(destination.as_bytes()), 0, out);
+    let (source, destination) = (address(source.as_bytes()), address(destination.as_bytes()));
+    let at = begin(ReceiptCommand::DeliverSm, source, destination, 0, out);
     let text = &text[..text.len().min(254)];
     out.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
     out.extend_from_slice(text);
     finish(at, out);
 }
 
-/// Header and fields up to `sm_length`; returns where the PDU begins.
-fn begin_deliver_sm(source: Address<'_>, destination: Address<'_>, esm_class: u8, out: &mut Vec<u8>) -> usize {
+/// Header and fields up to `sm_length`, or up to the TLVs; returns where the PDU begins.
+fn begin(
+    command: ReceiptCommand,
+    source: Address<'_>,
+    destination: Address<'_>,
+    esm_class: u8,
+    out: &mut Vec<u8>,
+) -> usize {
+    // For deliver_sm: protocol_id, priority, schedule, validity, registered_delivery, replace_if_present, data_coding and
+    // default message behind the esm_class; for data_sm: registered_delivery and data_coding.
+    let (id, behind) = match command {
+        ReceiptCommand::DeliverSm => (CommandId::DELIVER_SM, &[0; 8][..]),
+        ReceiptCommand::DataSm => (CommandId::DATA_SM, &[0; 2][..]),
+    };
     let at = out.len();
-    write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, SequenceNumber(0), 0);
+    write_header(out, id, CommandStatus::ROK, SequenceNumber(0), 0);
     out.push(0);
     for address in [source, destination] {
         out.extend_from_slice(&[address.ton, address.npi]);
         out.extend_from_slice(address.digits);
         out.push(0);
     }
-    // protocol_id, priority, schedule, validity, registered_delivery, replace_if_present, data_coding, default message.
-    out.extend_from_slice(&[esm_class, 0, 0, 0, 0, 0, 0, 0, 0]);
+    out.push(esm_class);
+    out.extend_from_slice(behind);
     at
 }
 
-fn write_tlv(tag: u16, parts: &[&[u8]], out: &mut Vec<u8>) {
+pub(super) fn write_tlv(tag: u16, parts: &[&[u8]], out: &mut Vec<u8>) {
     let len: usize = parts.iter().map(|part| part.len()).sum();
     out.extend_from_slice(&tag.to_be_bytes());
     out.extend_from_slice(&u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes());
@@ -200,7 +234,8 @@ mod tests {
     fn receipt(id_in: IdPlace, state: State) -> Vec<u8> {
         let (body, mut out) = (submit_body(), Vec::new());
         let date = Date::at(Duration::from_secs(1_795_381_500));
-        Receipt { id: b"beef", id_in, state, date }.write(&SmView::submit(&body).unwrap(), &mut out);
+        let command = ReceiptCommand::DeliverSm;
+        Receipt { id: b"beef", id_in, state, date, command }.write(&SmView::submit(&body).unwrap(), &mut out);
         out
     }
 
@@ -230,6 +265,21 @@ mod tests {
         let view = SmView::deliver(&tlv_only[16..]).unwrap();
         assert_eq!((view.text(), view.esm_class), (&b""[..], esm_class::INTERMEDIATE));
         assert_eq!(view.tlv(tag::MESSAGE_STATE), Some(&[1][..]));
+    }
+
+    #[test]
+    fn as_a_data_sm_the_text_stands_in_a_tlv() {
+        let (body, mut out) = (submit_body(), Vec::new());
+        let (date, command) = (Date::at(Duration::ZERO), ReceiptCommand::DataSm);
+        let receipt = Receipt { id: b"beef", id_in: IdPlace::Both, state: State::Delivered, date, command };
+        receipt.write(&SmView::submit(&body).unwrap(), &mut out);
+        let frame = Frame::cut(&out, 1_000).unwrap().unwrap();
+        assert_eq!((frame.command, frame.len()), (CommandId::DATA_SM, out.len()));
+        // Addresses, esm_class, registered_delivery, data_coding, and then message_payload (0x0424).
+        let head = b"\0\x01\x0144770090\0\x05\0ACME\0\x04\0\0\x04\x24\0";
+        assert_eq!(&frame.body[..head.len()], head);
+        assert!(frame.body.windows(8).any(|window| window == b"id:beef "));
+        assert!(frame.body.ends_with(b"\0\x1E\0\x05beef\0\x04\x27\0\x01\x02"));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use glommio::net::TcpStream;
+use glommio::timer::Timer;
 
 use super::carrier::{Bind, Carrier};
 use super::peer::Peer;
@@ -39,8 +41,13 @@ pub(super) async fn serve(carrier: Rc<RefCell<Carrier>>, stream: TcpStream) {
     loop {
         match wire.turn(&outbox).await {
             Ok(Turn::Read) => {}
+            Ok(Turn::Rung) if session.is_over() => break,
             Ok(Turn::Rung) => continue,
             Ok(Turn::Closed) | Err(_) => break,
+        }
+        let stalled_for = carrier.borrow().stalled_for(monotonic_ns());
+        if stalled_for > 0 {
+            Timer::new(Duration::from_nanos(stalled_for)).await;
         }
         let next = session.handle_input(&mut wire, &mut carrier.borrow_mut());
         outbox.hush();
@@ -61,6 +68,10 @@ pub(super) async fn serve(carrier: Rc<RefCell<Carrier>>, stream: TcpStream) {
 }
 
 impl Session {
+    fn is_over(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.is_over.get())
+    }
+
     fn handle_input(&mut self, wire: &mut Wire, carrier: &mut Carrier) -> Next {
         let now = monotonic_ns();
         loop {
@@ -83,7 +94,7 @@ impl Session {
     fn handle_frame(&mut self, frame: &Frame<'_>, carrier: &mut Carrier, now: u64) -> Next {
         match frame.command {
             CommandId::SUBMIT_SM => return self.submit(frame, carrier, now),
-            CommandId::DELIVER_SM_RESP => {
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => {
                 if let Some(peer) = &self.peer {
                     carrier.delivery_answered(peer, frame.sequence, frame.status, now);
                 } else {
@@ -100,6 +111,9 @@ impl Session {
             CommandId::UNBIND => {
                 self.reply(frame, CommandStatus::ROK, &[]);
                 return Next::Close;
+            }
+            CommandId::UNBIND_RESP if self.peer.as_ref().is_some_and(|peer| peer.said_goodbye.get()) => {
+                return Next::Abort;
             }
             command if command.is_response() => carrier.counts.protocol_errors += 1,
             _ => {
@@ -120,6 +134,7 @@ impl Session {
             }
         }
         self.submits += 1;
+        carrier.write_garbage(self.submits, &mut self.outbox.bytes.borrow_mut());
         if carrier.args.close_after.is_some_and(|limit| self.submits >= limit) { Next::Abort } else { Next::Go }
     }
 
@@ -134,7 +149,7 @@ impl Session {
         } else if is_wrong(&carrier.args.system_id, system_id) || is_wrong(&carrier.args.password, password) {
             CommandStatus::RINVPASWD
         } else {
-            CommandStatus::ROK
+            carrier.refuses_bind().unwrap_or(CommandStatus::ROK)
         };
         if !status.is_ok() {
             carrier.counts.binds_refused.add(status);

@@ -28,21 +28,27 @@ fn submit(carrier: &mut Carrier, peer: &Peer, sequence: u32, registered_delivery
     carrier.submit(peer, &Frame { command, status, sequence, body: &body }, now);
 }
 
-/// What was written since the last look, as `answer SEQUENCE` and `deliver SEQUENCE`.
-fn written(peer: &Peer) -> Vec<String> {
+/// The PDUs written since the last look: command, status, sequence number, body.
+fn pdus(peer: &Peer) -> Vec<(CommandId, CommandStatus, u32, Vec<u8>)> {
     let bytes = std::mem::take(&mut *peer.outbox.bytes.borrow_mut());
     let (mut rest, mut seen) = (&bytes[..], Vec::new());
     while let Some(frame) = Frame::cut(rest, 1_000).unwrap() {
-        let what = if frame.command == CommandId::DELIVER_SM {
-            assert!(SmView::deliver(frame.body).is_ok());
-            "deliver"
-        } else {
-            "answer"
-        };
-        seen.push(format!("{what} {}", frame.sequence.0));
+        seen.push((frame.command, frame.status, frame.sequence.0, frame.body.to_vec()));
         rest = &rest[frame.len()..];
     }
     seen
+}
+
+/// What was written since the last look, as `answer SEQUENCE` and `deliver SEQUENCE`.
+fn written(peer: &Peer) -> Vec<String> {
+    let told = |(command, _, sequence, body): (CommandId, CommandStatus, u32, Vec<u8>)| {
+        if command != CommandId::DELIVER_SM {
+            return format!("answer {sequence}");
+        }
+        assert!(SmView::deliver(&body).is_ok());
+        format!("deliver {sequence}")
+    };
+    pdus(peer).into_iter().map(told).collect()
 }
 
 #[test]
@@ -142,4 +148,99 @@ fn the_run_is_done_when_as_many_receipts_were_acknowledged() {
     let (mut carrier, peer) = bound("--count 1 --receipts none");
     submit(&mut carrier, &peer, 1, 1, 0);
     assert!(carrier.is_done());
+}
+
+#[test]
+fn lies_are_told_as_often_as_asked_and_counted() {
+    let (mut carrier, peer) = bound("--receipts none --answer-twice 100");
+    submit(&mut carrier, &peer, 7, 0, 0);
+    assert_eq!(written(&peer), ["answer 7", "answer 7"]);
+    let (mut carrier, peer) = bound("--receipts none --wrong-sequence 30 --seed 9");
+    for sequence in 1..=1_000 {
+        submit(&mut carrier, &peer, sequence, 0, 0);
+    }
+    let wrong = pdus(&peer).iter().filter(|(_, _, sequence, _)| *sequence > 1_000).count();
+    assert!((250..350).contains(&wrong), "{wrong}");
+    assert_eq!(carrier.report().wrong_sequences, wrong as u64);
+    let (mut carrier, peer) = bound("--nack 100");
+    submit(&mut carrier, &peer, 7, 1, 0);
+    assert_eq!(pdus(&peer), [(CommandId::GENERIC_NACK, CommandStatus::RINVCMDID, 7, Vec::new())]);
+    assert_eq!((carrier.report().nacked, carrier.report().accepted), (1, 0));
+}
+
+#[test]
+fn refusals_carry_a_body_and_answers_the_congestion_when_asked() {
+    let (mut carrier, peer) = bound("--errors ESME_RSYSERR=100 --refusal-body");
+    submit(&mut carrier, &peer, 7, 1, 0);
+    assert_eq!(pdus(&peer), [(CommandId::SUBMIT_SM_RESP, CommandStatus::RSYSERR, 7, b"\0".to_vec())]);
+    let (mut carrier, peer) = bound("--receipts none --congestion 85");
+    submit(&mut carrier, &peer, 7, 1, 0);
+    assert_eq!(pdus(&peer)[0].3, b"1\0\x04\x28\0\x01\x55");
+}
+
+#[test]
+fn garbage_is_no_pdu_and_comes_after_every_so_many_submits() {
+    let (mut carrier, _) = bound("--garbage-after 3");
+    let mut lens = Vec::new();
+    for submits in 1..=6 {
+        let mut out = Vec::new();
+        carrier.write_garbage(submits, &mut out);
+        assert!(out.is_empty() || Frame::cut(&out, 1_000).is_err());
+        lens.push(out.len());
+    }
+    assert_eq!(lens, [0, 0, 64, 0, 0, 64]);
+}
+
+#[test]
+fn a_stall_comes_again_and_again_and_holds_back_what_is_due() {
+    let (mut carrier, peer) = bound("--latency 10ms --receipts none --stall-every 5s --stall 2s");
+    let left = |carrier: &Carrier, ms: u64| carrier.stalled_for(ms * MS) / MS;
+    assert_eq!([0, 4_999, 5_000, 6_999, 7_000, 12_500].map(|ms| left(&carrier, ms)), [0, 0, 2_000, 1, 0, 1_500]);
+    submit(&mut carrier, &peer, 7, 0, 4_995 * MS);
+    carrier.tick(6_000 * MS);
+    assert!(written(&peer).is_empty());
+    carrier.tick(7_001 * MS);
+    assert_eq!(written(&peer), ["answer 7"]);
+}
+
+#[test]
+fn a_connection_is_left_in_time_with_a_goodbye_or_without() {
+    let mut goodbyes = 0;
+    for seed in 0..20 {
+        let (mut carrier, peer) = bound(&format!("--close-every 2s --seed {seed}"));
+        carrier.plan_leaving(&peer, 0);
+        carrier.tick(1_999 * MS);
+        assert!(!peer.is_over.get() && written(&peer).is_empty());
+        carrier.tick(2_001 * MS);
+        assert_ne!(peer.is_over.get(), peer.said_goodbye.get());
+        goodbyes += u64::from(peer.said_goodbye.get());
+        carrier.tick(3_002 * MS);
+        assert!(peer.is_over.get(), "nobody waits longer for the answer to an unbind");
+    }
+    assert!((1..20).contains(&goodbyes));
+}
+
+#[test]
+fn stray_receipts_keep_their_rate_and_ids_of_their_own() {
+    let (mut carrier, peer) = bound("--stray-receipts 50 --receipt-id-in text");
+    carrier.tick(100 * MS);
+    let seen = pdus(&peer);
+    assert_eq!(seen.len(), 5);
+    let text = SmView::deliver(&seen[4].3).unwrap().text().to_vec();
+    assert!(text.starts_with(b"id:4611686018427387908 "), "{}", String::from_utf8_lossy(&text));
+    carrier.delivery_answered(&peer, SequenceNumber(1), CommandStatus::ROK, 100 * MS);
+    let report = carrier.report();
+    assert_eq!((report.stray_receipts_sent, report.stray_receipts_answered.of(CommandStatus::ROK)), (5, 1));
+    assert_eq!((report.receipts_sent, report.receipts_acknowledged, report.receipts_unacknowledged), (0, 0, 0));
+}
+
+#[test]
+fn the_rate_counts_segments_and_what_is_refused_too() {
+    let (mut carrier, peer) = bound("--rate 10 --burst 1");
+    for at in 0..20 {
+        submit(&mut carrier, &peer, at, 0, u64::from(at) * 50 * MS);
+    }
+    let report = carrier.report();
+    assert_eq!((report.rate.all.segments, report.rate.all.mean, report.rate.all.busiest_second), (20, 20.0, 20));
+    assert_eq!((report.refused.total(), report.rate.connections.len()), (10, 1));
 }

@@ -20,6 +20,7 @@ pub struct StoreReport {
     correlations: u64,
     early: u64,
     deliveries: u64,
+    unrouted_mo: u64,
     oldest_age_seconds: Option<u64>,
     accounts: Vec<QueueReport>,
     carriers: Vec<QueueReport>,
@@ -44,6 +45,7 @@ struct QueueReport {
     correlations: u64,
     early: u64,
     deliveries: u64,
+    unrouted_mo: u64,
     oldest_age_seconds: Option<u64>,
 }
 
@@ -71,6 +73,7 @@ impl StoreReport {
                     correlations: counts.correlations,
                     early: counts.early,
                     deliveries: counts.deliveries,
+                    unrouted_mo: counts.unrouted,
                     oldest_age_seconds: counts.oldest_born.map(|born| now.saturating_sub(born.into())),
                 })
                 .collect();
@@ -86,6 +89,7 @@ impl StoreReport {
             correlations: accounts.iter().map(|queue| queue.correlations).sum(),
             early: carriers.iter().map(|queue| queue.early).sum(),
             deliveries: accounts.iter().map(|queue| queue.deliveries).sum(),
+            unrouted_mo: carriers.iter().map(|queue| queue.unrouted_mo).sum(),
             oldest_age_seconds: accounts.iter().chain(&carriers).filter_map(|queue| queue.oldest_age_seconds).max(),
             accounts,
             carriers,
@@ -112,8 +116,8 @@ impl fmt::Display for StoreReport {
         let oldest = Age(self.oldest_age_seconds);
         writeln!(
             f,
-            "live: {} correlations, {} early receipts, {} deliveries{oldest}",
-            self.correlations, self.early, self.deliveries
+            "live: {} correlations, {} early receipts, {} deliveries, {} unrouted MO{oldest}",
+            self.correlations, self.early, self.deliveries, self.unrouted_mo
         )?;
         for queue in &self.accounts {
             let QueueReport { name, correlations, deliveries, .. } = queue;
@@ -121,9 +125,10 @@ impl fmt::Display for StoreReport {
             writeln!(f, "  account {name}: {correlations} correlations, {deliveries} deliveries{oldest}")?;
         }
         for queue in &self.carriers {
-            let QueueReport { name, correlations, early, .. } = queue;
+            let QueueReport { name, correlations, early, unrouted_mo, .. } = queue;
             let oldest = Age(queue.oldest_age_seconds);
-            writeln!(f, "  carrier {name}: {correlations} correlations, {early} early receipts{oldest}")?;
+            let held = format!("{correlations} correlations, {early} early receipts, {unrouted_mo} unrouted MO");
+            writeln!(f, "  carrier {name}: {held}{oldest}")?;
         }
         for damage in &self.damage {
             writeln!(f, "damage: {damage}")?;

@@ -12,7 +12,7 @@ use crate::variants::vary;
 
 impl Sim {
     /// Ends the process and runs until the next one serves.
-    fn crash_and_restart(&mut self, is_power: bool) {
+    pub(super) fn crash_and_restart(&mut self, is_power: bool) {
         self.crash(is_power);
         self.run_until_true(Duration::from_secs(10), |sim| !sim.is_down());
     }

@@ -1,10 +1,15 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod crashes;
+mod lies;
+mod mo;
+mod orders;
 mod pacing;
+mod parts;
 mod receipts;
 mod replay;
 mod retries;
+mod rewriting;
 mod sessions;
 mod statuses;
 mod submits;
@@ -15,6 +20,7 @@ use trunkline::smpp::command::CommandStatus;
 
 use crate::sim::Sim;
 use crate::soak::mo_routes;
+use crate::text::ODD_PROFILE;
 
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -24,6 +30,11 @@ fn gateway(account: &str, carrier: &str, routes: &str) -> Sim {
 }
 
 fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
+    gateway_of(smpp, account, carrier, routes, "")
+}
+
+/// With more profiles beside `odd`.
+fn gateway_of(smpp: &str, account: &str, carrier: &str, routes: &str, profiles: &str) -> Sim {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut config = format!("shards: 2\nsmpp: {{ {smpp} }}\naccounts:\n");
     for (name, shard) in [("a0", 0), ("a1", 1)] {
@@ -36,6 +47,8 @@ fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
     }
     config.push_str(&format!("routes:\n{routes}\n"));
     config.push_str(&mo_routes(2));
+    config.push_str(ODD_PROFILE);
+    config.push_str(profiles);
     let mut sim = Sim::new(seed, 2, &config);
     // The links bind.
     sim.run_for(Duration::from_millis(200));

@@ -1,0 +1,88 @@
+//! What one shard's accounts have out at each carrier, for routes that choose the least loaded.
+//!
+//! A shard counts what it sent itself: no message is needed to know it, and in the long run all shards see the same carriers slow down.
+
+use std::time::Duration;
+
+use super::message::{Outcome, ReturnReason};
+use super::time::Instant;
+use crate::config::{CarrierId, Config};
+
+/// A carrier's load; the lesser one is to be preferred.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Load {
+    is_away: bool,
+    /// What is out, in millionths of the capacity.
+    share: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Loads {
+    carriers: Vec<Counted>,
+}
+
+#[derive(Clone, Debug)]
+struct Counted {
+    outstanding: u32,
+    /// What it can be expected to have out: its windows, or what its rate lets out in a second when that is less.
+    capacity: u32,
+    /// It had no link, and has answered nothing since: having nothing out does not make it the least loaded.
+    away_until: Instant,
+}
+
+impl Loads {
+    /// How long a carrier that had no link stands behind all others.
+    const AWAY: Duration = Duration::from_secs(1);
+
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let counted = |carrier: &crate::config::Carrier| {
+            let windows = u32::from(carrier.links.get()) * u32::from(carrier.window.get());
+            let capacity = carrier.rate.map_or(windows, |rate| windows.min(rate.per_second.get()));
+            Counted { outstanding: 0, capacity, away_until: Instant::ZERO }
+        };
+        Self { carriers: config.carriers.iter().map(counted).collect() }
+    }
+
+    pub fn sent(&mut self, carrier: CarrierId) {
+        if let Some(counted) = self.carriers.get_mut(carrier.index()) {
+            counted.outstanding += 1;
+        }
+    }
+
+    /// What was sent is settled.
+    pub fn settled(&mut self, carrier: CarrierId, outcome: Outcome) {
+        let Some(counted) = self.carriers.get_mut(carrier.index()) else { return };
+        counted.give_back();
+        match outcome {
+            Outcome::Accepted | Outcome::Refused(_) => counted.away_until = Instant::ZERO,
+            Outcome::Failed(_) | Outcome::InDoubt => {}
+        }
+    }
+
+    /// What was sent came back.
+    pub fn returned(&mut self, carrier: CarrierId, reason: ReturnReason, now: Instant) {
+        let Some(counted) = self.carriers.get_mut(carrier.index()) else { return };
+        counted.give_back();
+        match reason {
+            ReturnReason::NotBound => counted.away_until = now + Self::AWAY,
+            ReturnReason::QueueFull | ReturnReason::Refused(_) => {}
+        }
+    }
+
+    #[must_use]
+    pub fn of(&self, carrier: CarrierId, now: Instant) -> Load {
+        let nothing = Load { is_away: true, share: 0 };
+        self.carriers.get(carrier.index()).map_or(nothing, |counted| Load {
+            is_away: counted.away_until > now,
+            share: u64::from(counted.outstanding) * 1_000_000 / u64::from(counted.capacity),
+        })
+    }
+}
+
+impl Counted {
+    fn give_back(&mut self) {
+        debug_assert!(self.outstanding > 0, "more came back than was sent");
+        self.outstanding = self.outstanding.saturating_sub(1);
+    }
+}

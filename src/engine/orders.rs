@@ -1,0 +1,247 @@
+//! What an operator orders a carrier's links while they run: pause, drain, resume; how they stand; and the drain of them all at the
+//! end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::carrier::Carrier;
+use super::context::Context;
+use super::effects::Effects;
+use super::event::{Action, EndReason, SubmitError};
+use super::link::LinkState;
+use super::message::Outcome;
+use super::shard::{Shard, context};
+use super::time::Instant;
+use crate::config::{CarrierId, CarrierState};
+use crate::smpp::pdu::BindMode;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Stay bound and receive, submit nothing.
+    Pause,
+    /// Submit nothing, receive what is outstanding, at most for this long; then unbind and stay so.
+    Drain { within: Option<Duration> },
+    /// Bind and submit again, at once.
+    Resume,
+}
+
+/// What a link is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    Active,
+    /// It is bound and receives; nothing is submitted.
+    Paused,
+    /// It receives what is outstanding, no longer than until then.
+    Draining {
+        until: Instant,
+    },
+    /// It is not bound until it is resumed.
+    Stopped,
+}
+
+impl Standing {
+    /// What the configuration says.
+    #[must_use]
+    pub fn configured(state: CarrierState) -> Self {
+        match state {
+            CarrierState::Active => Self::Active,
+            CarrierState::Drain => Self::Paused,
+            CarrierState::Off => Self::Stopped,
+        }
+    }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Draining { .. } => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A carrier as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct CarrierStatus {
+    pub carrier: CarrierId,
+    /// The standing of its most active link.
+    pub standing: &'static str,
+    /// Segments per second just now; `None`: unlimited.
+    pub rate: Option<u64>,
+    pub queued: usize,
+    /// Submits whose receipt is out.
+    pub receipts_outstanding: usize,
+    pub links: Vec<LinkStatus>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LinkStatus {
+    pub mode: BindMode,
+    pub address: Arc<str>,
+    pub standing: &'static str,
+    pub state: &'static str,
+    /// In Unix seconds.
+    pub bound_since: Option<u32>,
+    pub retry_in: Option<Duration>,
+    pub outstanding: usize,
+}
+
+impl Carrier {
+    /// How often a link that drains is looked at.
+    const DRAIN_LOOK: Duration = Duration::from_millis(200);
+
+    /// Applies an order to one link, or to all of them.
+    pub fn order(&mut self, link: Option<u16>, order: Order, cx: &mut Context<'_>) {
+        if cx.is_draining {
+            return;
+        }
+        let chosen = link.map_or(0..self.links.len(), |link| usize::from(link)..usize::from(link) + 1);
+        for at in chosen {
+            if at < self.links.len() {
+                self.order_link(at, order, cx);
+            }
+        }
+        self.go_on_draining_links(cx);
+        self.return_queue(cx);
+        self.pump(cx);
+        self.arm(cx);
+    }
+
+    fn order_link(&mut self, at: usize, order: Order, cx: &mut Context<'_>) {
+        let standing = &mut self.links[at].standing;
+        match order {
+            Order::Pause => *standing = Standing::Paused,
+            Order::Drain { .. } if *standing == Standing::Stopped => return,
+            Order::Drain { within } => {
+                let until = within.map_or(Instant::NEVER, |within| cx.now + within);
+                *standing = Standing::Draining { until };
+                return;
+            }
+            Order::Resume => {
+                *standing = Standing::Active;
+                // Whoever says so has mended what the carrier refused.
+                self.access.granted();
+            }
+        }
+        // What is being closed is dialled again once it is.
+        let state = &mut self.links[at].state;
+        let is_waiting = matches!(state, LinkState::Backoff { .. }) && order == Order::Resume;
+        if is_waiting || matches!(state, LinkState::Off) {
+            *state = LinkState::Backoff { retry_at: cx.now };
+        }
+    }
+
+    /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
+    pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
+        for pending in self.queue.take(cx.now, |_| true) {
+            self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
+        }
+        for link in 0..self.links.len() {
+            match &self.links[link].state {
+                LinkState::Bound(bound) if bound.window.outstanding() == 0 && self.in_hand.is_empty() => {
+                    self.unbind_link(link, cx);
+                }
+                LinkState::Backoff { .. } => self.links[link].state = LinkState::Off,
+                // A dial may take long to fail, and nothing depends on how it ends.
+                LinkState::Connecting { connection } => {
+                    cx.out.act(Action::Close { connection: *connection });
+                    self.links[link].state = LinkState::Off;
+                }
+                LinkState::Binding { .. } => self.close_link(link, EndReason::Drained, cx),
+                LinkState::Bound(_) | LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
+            }
+        }
+        // What came behind our unbind is still on its way to its account.
+        self.in_hand.is_empty() && self.links.iter().all(|link| matches!(link.state, LinkState::Off))
+    }
+
+    /// Says goodbye on links that have drained.
+    pub(super) fn go_on_draining_links(&mut self, cx: &mut Context<'_>) {
+        for at in 0..self.links.len() {
+            let Standing::Draining { until } = self.links[at].standing else { continue };
+            if !self.has_drained(at, until, cx.now) {
+                continue;
+            }
+            self.links[at].standing = Standing::Stopped;
+            match &self.links[at].state {
+                LinkState::Bound(_) => self.unbind_link(at, cx),
+                LinkState::Backoff { .. } => self.links[at].state = LinkState::Off,
+                LinkState::Connecting { connection } => {
+                    cx.out.act(Action::Close { connection: *connection });
+                    self.links[at].state = LinkState::Off;
+                }
+                LinkState::Binding { .. } => self.close_link(at, EndReason::Drained, cx),
+                LinkState::Unbinding { .. } | LinkState::Closing { .. } | LinkState::Off => {}
+            }
+        }
+    }
+
+    /// When a link that drains is looked at next.
+    pub(super) fn look_at_drain(&self, cx: &Context<'_>) -> Instant {
+        let is_draining = |standing: Standing| matches!(standing, Standing::Draining { .. });
+        let any = self.links.iter().any(|link| is_draining(link.standing));
+        if any { cx.now + Self::DRAIN_LOOK } else { Instant::NEVER }
+    }
+
+    /// Submits end by their own deadline. Receipts may come on any link that receives, so the last such one waits for them.
+    fn has_drained(&self, at: usize, until: Instant, now: Instant) -> bool {
+        let link = &self.links[at];
+        let is_in_hand = self.in_hand.iter().any(|(_, in_hand)| in_hand.came_on(link.connection()));
+        if link.outstanding() > 0 || is_in_hand {
+            return false;
+        }
+        let stays = |standing| matches!(standing, Standing::Active | Standing::Paused);
+        let receives_elsewhere = self.links.iter().any(|link| link.mode.may_receive() && stays(link.standing));
+        // The submits of the other links have receipts to come as well.
+        let is_quiet = self.correlations.is_empty() && self.links.iter().all(|link| link.outstanding() == 0);
+        !link.mode.may_receive() || receives_elsewhere || is_quiet || now >= until
+    }
+
+    #[must_use]
+    pub fn status(&self, cx: &Context<'_>) -> CarrierStatus {
+        let rank = |standing: &Standing| match standing {
+            Standing::Active => 0,
+            Standing::Paused => 1,
+            Standing::Draining { .. } => 2,
+            Standing::Stopped => 3,
+        };
+        let standing = self.links.iter().map(|link| link.standing).min_by_key(rank);
+        let links = self.links.iter().map(|link| {
+            let (state, bound_since, retry_in) = match &link.state {
+                LinkState::Backoff { retry_at } => ("waiting", None, Some(retry_at.since(cx.now))),
+                LinkState::Connecting { .. } => ("connecting", None, None),
+                LinkState::Binding { .. } => ("binding", None, None),
+                LinkState::Bound(bound) => ("bound", Some(cx.wall.seconds(bound.since)), None),
+                LinkState::Unbinding { .. } => ("unbinding", None, None),
+                LinkState::Closing { .. } => ("closing", None, None),
+                LinkState::Off => ("off", None, None),
+            };
+            LinkStatus {
+                mode: link.mode,
+                address: Arc::clone(&link.address),
+                standing: link.standing.name(),
+                state,
+                bound_since,
+                retry_in,
+                outstanding: link.outstanding(),
+            }
+        });
+        CarrierStatus {
+            carrier: self.id,
+            standing: standing.unwrap_or(Standing::Stopped).name(),
+            rate: self.pace.current().map(|rate| rate as u64),
+            queued: self.queue.len(),
+            receipts_outstanding: self.correlations.len(),
+            links: links.collect(),
+        }
+    }
+}
+
+impl Shard {
+    /// How the carriers at home here stand.
+    pub fn carrier_statuses(&mut self, now: Instant, out: &mut Effects) -> Vec<CarrierStatus> {
+        let cx = context!(self, now, out);
+        self.carriers.iter().flatten().map(|carrier| carrier.status(cx)).collect()
+    }
+}

@@ -1,0 +1,296 @@
+//! The admin API of carriers: how they stand, and orders to them or to one of their links.
+//!
+//! `GET /carriers`, `GET /carriers/NAME`, and `POST /carriers/NAME/pause`, `drain` (`?within=10m`), `resume`; the same behind
+//! `/carriers/NAME/links/N/`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future;
+use glommio::timer::Timer;
+use hyper::header::ORIGIN;
+use hyper::{Method, Request, StatusCode};
+use serde_json::{Value, json};
+
+use crate::config::{CarrierId, Config, Connect, parse_duration};
+use crate::engine::orders::{CarrierStatus, LinkStatus, Order};
+use crate::runtime::mailbox::{Ask, Mailboxes};
+
+/// A shard answers at its next upkeep; one that has not by then hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub struct Carriers {
+    config: Arc<Config>,
+    mailboxes: Arc<Mailboxes>,
+}
+
+/// What is answered: JSON, or a refusal with its reason.
+pub type Answered = Result<Value, Refusal>;
+
+#[derive(Debug, Eq, PartialEq)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub why: String,
+    /// The method that is right here, when the wrong one was used.
+    pub allow: Option<&'static str>,
+}
+
+/// What a path asks for.
+#[derive(Debug, Eq, PartialEq)]
+enum Asked {
+    All,
+    One(CarrierId),
+    Order { carrier: CarrierId, link: Option<u16>, order: Order },
+}
+
+impl Carriers {
+    #[must_use]
+    pub fn new(config: Arc<Config>, mailboxes: Arc<Mailboxes>) -> Self {
+        Self { config, mailboxes }
+    }
+
+    /// Whether the path is one of these.
+    #[must_use]
+    pub fn is_at(path: &str) -> bool {
+        path == "/carriers" || path.starts_with("/carriers/")
+    }
+
+    pub async fn answer<B>(&self, request: &Request<B>, from: Option<IpAddr>) -> Answered {
+        let uri = request.uri();
+        let asked = self.read(request.method(), uri.path(), uri.query())?;
+        let Asked::Order { carrier, link, order } = asked else {
+            let all = self.ask(Ask { order: None }).await?;
+            return Ok(match asked {
+                Asked::One(carrier) => self.shown_one(&all, carrier),
+                Asked::All | Asked::Order { .. } => all.iter().map(|status| self.shown(status)).collect(),
+            });
+        };
+        // A page in a browser on this host could otherwise order what its reader may.
+        if request.headers().contains_key(ORIGIN) {
+            return Err(refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages"));
+        }
+        let all = self.ask(Ask { order: Some((carrier, link, order)) }).await?;
+        let name = self.config.carrier(carrier).name.as_str();
+        let from = from.map(|address| address.to_canonical().to_string());
+        match order {
+            Order::Pause => tracing::info!(target: "audit", carrier = name, link, from, "paused"),
+            Order::Drain { within } => tracing::info!(target: "audit", carrier = name, link, from, ?within, "drained"),
+            Order::Resume => tracing::info!(target: "audit", carrier = name, link, from, "resumed"),
+        }
+        Ok(self.shown_one(&all, carrier))
+    }
+
+    fn read(&self, method: &Method, path: &str, query: Option<&str>) -> Result<Asked, Refusal> {
+        let parts: Vec<_> = path.trim_start_matches('/').split('/').skip(1).map(decoded).collect();
+        let parts: Vec<_> = parts.iter().map(String::as_str).collect();
+        let Some((name, rest)) = parts.split_first() else { return is_method(method, "GET").map(|()| Asked::All) };
+        let carrier = self.carrier(name)?;
+        if rest.is_empty() {
+            return is_method(method, "GET").map(|()| Asked::One(carrier));
+        }
+        let (link, word) = match rest {
+            [word] => (None, *word),
+            ["links", link, word] => (Some(self.link(carrier, link)?), *word),
+            _ => return Err(refusal(StatusCode::NOT_FOUND, "not found")),
+        };
+        let order = match word {
+            "pause" => Order::Pause,
+            "drain" => Order::Drain { within: None },
+            "resume" => Order::Resume,
+            _ => return Err(refusal(StatusCode::NOT_FOUND, "not found: there are pause, drain and resume")),
+        };
+        is_method(method, "POST")?;
+        let order = match (order, query) {
+            (order, None | Some("")) => order,
+            (Order::Drain { .. }, Some(query)) => Order::Drain { within: Some(read_within(query)?) },
+            (Order::Pause | Order::Resume, Some(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "takes no query")),
+        };
+        Ok(Asked::Order { carrier, link, order })
+    }
+
+    fn carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
+        let at = self.config.carriers.iter().position(|carrier| carrier.name == name);
+        let id = at.and_then(|at| u16::try_from(at).ok()).map(CarrierId);
+        id.ok_or_else(|| refusal(StatusCode::NOT_FOUND, format!("there is no carrier {name:?}")))
+    }
+
+    fn link(&self, carrier: CarrierId, text: &str) -> Result<u16, Refusal> {
+        let config = self.config.carrier(carrier);
+        let each = match config.connect {
+            Connect::Transceiver(_) => 1,
+            Connect::TransmitterReceiver { .. } => 2,
+        };
+        let count = u32::from(config.links.get()) * each;
+        let link = text.parse::<u16>().ok().filter(|link| u32::from(*link) < count);
+        link.ok_or_else(|| {
+            let why = format!("there is no link {text:?}: {:?} has 0 to {}", config.name, count - 1);
+            refusal(StatusCode::NOT_FOUND, why)
+        })
+    }
+
+    /// Asks every shard; the carriers come in the order of the file.
+    async fn ask(&self, ask: Ask) -> Result<Vec<CarrierStatus>, Refusal> {
+        let late = || refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer");
+        let answers = self.mailboxes.ask(ask).ok_or_else(late)?;
+        let all = async {
+            let mut all = Vec::new();
+            for answer in answers {
+                all.append(&mut answer.look(std::mem::take).await);
+            }
+            Some(all)
+        };
+        let patience = async {
+            Timer::new(PATIENCE).await;
+            None
+        };
+        let mut all = future::or(all, patience).await.ok_or_else(late)?;
+        all.sort_by_key(|status| status.carrier);
+        Ok(all)
+    }
+
+    fn shown_one(&self, all: &[CarrierStatus], carrier: CarrierId) -> Value {
+        all.iter().find(|status| status.carrier == carrier).map_or(Value::Null, |status| self.shown(status))
+    }
+
+    fn shown(&self, status: &CarrierStatus) -> Value {
+        let links: Vec<_> = status.links.iter().enumerate().map(shown_link).collect();
+        json!({
+            "carrier": self.config.carrier(status.carrier).name,
+            "order": status.standing,
+            "rate": status.rate,
+            "queued": status.queued,
+            "receipts_outstanding": status.receipts_outstanding,
+            "links": links,
+        })
+    }
+}
+
+fn shown_link((at, link): (usize, &LinkStatus)) -> Value {
+    json!({
+        "link": at,
+        "bind": link.mode.name(),
+        "address": &*link.address,
+        "order": link.standing,
+        "state": link.state,
+        "bound_since": link.bound_since,
+        "retry_in_ms": link.retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        "outstanding": link.outstanding,
+    })
+}
+
+fn read_within(query: &str) -> Result<Duration, Refusal> {
+    let bad = |why: &str| refusal(StatusCode::BAD_REQUEST, why);
+    let text = query.strip_prefix("within=").ok_or_else(|| bad("knows `within` alone, as in ?within=10m"))?;
+    parse_duration(text).map_err(|why| bad(&format!("within: {why}")))
+}
+
+fn is_method(method: &Method, right: &'static str) -> Result<(), Refusal> {
+    if method.as_str() == right {
+        return Ok(());
+    }
+    Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, why: format!("only {right}"), allow: Some(right) })
+}
+
+fn refusal(status: StatusCode, why: impl Into<String>) -> Refusal {
+    Refusal { status, why: why.into(), allow: None }
+}
+
+/// A part of a path with its `%20`s read; a carrier's name may be any printable text.
+fn decoded(part: &str) -> String {
+    let mut octets = Vec::new();
+    let mut rest = part.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let hex = behind.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(octet) => {
+                octets.push(octet);
+                rest = &behind[2..];
+            }
+            None => {
+                octets.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    fn carriers() -> Carriers {
+        let text = "carriers:\n  north: { connect: \"h:1\", system_id: u, password: p, links: 3 }\n  \
+                    \"a/b c\": { connect: \"h:1\", system_id: u, password: p, bind: transmitter_receiver, links: 1 }\n";
+        let file = |_: &Path| Err("no files".to_owned());
+        let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
+        let config = Arc::new(config::parse(text, &surroundings).unwrap().config);
+        Carriers::new(config, Arc::new(Mailboxes::new(1)))
+    }
+
+    #[test]
+    fn a_path_says_which_carrier_which_link_and_what() {
+        let (north, other) = (CarrierId(0), CarrierId(1));
+        let drain = |seconds: u64| Order::Drain { within: Some(Duration::from_secs(seconds)) };
+        for (method, path, query, asked) in [
+            (Method::GET, "/carriers", None, Asked::All),
+            (Method::GET, "/carriers/north", None, Asked::One(north)),
+            (Method::GET, "/carriers/a%2Fb%20c", None, Asked::One(other)),
+            (
+                Method::POST,
+                "/carriers/north/pause",
+                None,
+                Asked::Order { carrier: north, link: None, order: Order::Pause },
+            ),
+            (
+                Method::POST,
+                "/carriers/north/links/2/resume",
+                Some(""),
+                Asked::Order { carrier: north, link: Some(2), order: Order::Resume },
+            ),
+            (
+                Method::POST,
+                "/carriers/a%2fb%20c/links/1/drain",
+                Some("within=5m"),
+                Asked::Order { carrier: other, link: Some(1), order: drain(300) },
+            ),
+        ] {
+            assert_eq!(carriers().read(&method, path, query), Ok(asked), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_or_not_meant_is_refused_with_its_reason() {
+        for (method, path, query, status, why) in [
+            (Method::GET, "/carriers/", None, 404, "no carrier \"\""),
+            (Method::GET, "/carriers/south", None, 404, "no carrier \"south\""),
+            (Method::POST, "/carriers/north/links/3/pause", None, 404, "\"north\" has 0 to 2"),
+            (Method::POST, "/carriers/north/links/-1/pause", None, 404, "no link \"-1\""),
+            (Method::POST, "/carriers/north/links/0", None, 404, "not found"),
+            (Method::POST, "/carriers/north/stop", None, 404, "pause, drain and resume"),
+            (Method::POST, "/carriers", None, 405, "only GET"),
+            (Method::POST, "/carriers/north", None, 405, "only GET"),
+            (Method::GET, "/carriers/north/pause", None, 405, "only POST"),
+            (Method::POST, "/carriers/north/drain", Some("within=5"), 400, "within: "),
+            (Method::POST, "/carriers/north/drain", Some("until=5m"), 400, "`within` alone"),
+            (Method::POST, "/carriers/north/pause", Some("within=5m"), 400, "takes no query"),
+        ] {
+            let refused = carriers().read(&method, path, query).unwrap_err();
+            assert_eq!(refused.status.as_u16(), status, "{method} {path}: {refused:?}");
+            assert!(refused.why.contains(why), "{method} {path}: {refused:?}");
+            assert_eq!(refused.allow.is_some(), status == 405);
+        }
+    }
+
+    #[test]
+    fn a_shard_that_takes_no_questions_is_told_of_and_holds_no_more_than_a_box_full() {
+        let mailboxes = Mailboxes::new(2);
+        let asked = (0..1_000).filter(|_| mailboxes.ask(Ask { order: None }).is_some()).count();
+        assert_eq!((asked, mailboxes.take(0).len()), (64, 64));
+        assert!(mailboxes.ask(Ask { order: None }).is_none(), "the other's is full");
+    }
+}

@@ -1,0 +1,74 @@
+//! What the admin listener asks of the shards. It runs on a thread of its own and is not of the mesh: a shard looks into its box at
+//! each upkeep, and hands its answer over.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::config::CarrierId;
+use crate::engine::event::Input;
+use crate::engine::orders::{CarrierStatus, Order};
+use crate::runtime::handover::Handover;
+use crate::runtime::shard_loop::ShardLoop;
+
+/// An order, if there is one, and how the carriers at home there stand afterwards.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    pub order: Option<(CarrierId, Option<u16>, Order)>,
+}
+
+pub type Answer = Arc<Handover<Vec<CarrierStatus>>>;
+
+type Questions = Mutex<Vec<(Ask, Answer)>>;
+
+/// One box for each shard.
+pub struct Mailboxes {
+    boxes: Box<[Questions]>,
+}
+
+impl Mailboxes {
+    /// As many as the admin listener has connections; a shard that hangs empties no box.
+    const ROOM: usize = 64;
+
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self { boxes: (0..shards).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Asks every shard. `None` when one of them has let too many questions pile up.
+    #[must_use]
+    pub fn ask(&self, ask: Ask) -> Option<Vec<Answer>> {
+        if self.boxes.iter().any(|questions| lock(questions).len() >= Self::ROOM) {
+            return None;
+        }
+        let put = |questions: &Questions| {
+            let answer = Handover::new();
+            lock(questions).push((ask, Arc::clone(&answer)));
+            answer
+        };
+        Some(self.boxes.iter().map(put).collect())
+    }
+
+    #[must_use]
+    pub fn take(&self, shard: usize) -> Vec<(Ask, Answer)> {
+        std::mem::take(&mut *lock(&self.boxes[shard]))
+    }
+}
+
+fn lock<T>(questions: &Mutex<T>) -> MutexGuard<'_, T> {
+    questions.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ShardLoop {
+    /// Does what the admin listener asked for since the last look.
+    pub fn read_mail(self: &Rc<Self>) {
+        for (ask, answer) in self.shared.mailboxes.take(self.id.index()) {
+            let statuses = self.in_engine(|engine, now| {
+                if let Some((carrier, link, order)) = ask.order {
+                    engine.shard.handle(Input::Order { carrier, link, order }, now, &mut engine.out);
+                }
+                engine.shard.carrier_statuses(now, &mut engine.out)
+            });
+            answer.give(statuses);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! data_sm from a carrier (SMPP 3.4, section 4.7.1), which says in fewer fields what a deliver_sm says.
+//!
+//! It is worked with as that deliver_sm: what is parked, recorded and delivered is one kind of body.
+
+use super::command::CommandStatus;
+use super::view::{Tlvs, tag};
+
+/// Longest text a deliver_sm holds without a TLV.
+const SHORT_MESSAGE_MAX: usize = 254;
+
+/// The body of the deliver_sm that says the same. A text in `message_payload` becomes its short message when it fits; every
+/// other TLV, and what stands behind them, is kept as it came. The error is the status to answer with.
+pub fn as_deliver(body: &[u8]) -> Result<Vec<u8>, CommandStatus> {
+    let mut at = 0;
+    skip_c_string(body, &mut at).ok_or(CommandStatus::RINVSERTYP)?;
+    for status in [CommandStatus::RINVSRCADR, CommandStatus::RINVDSTADR] {
+        at += TON_AND_NPI;
+        skip_c_string(body, &mut at).ok_or(status)?;
+    }
+    let (head, rest) = body.split_at(at);
+    let [esm_class, registered_delivery, data_coding, optional @ ..] = rest else {
+        return Err(CommandStatus::RINVMSGLEN);
+    };
+    let mut tlvs = Tlvs::of(optional);
+    let payload = tlvs.find(|tlv| tlv.tag == tag::MESSAGE_PAYLOAD && tlv.value.len() <= SHORT_MESSAGE_MAX);
+    let text = payload.map_or(&b""[..], |tlv| tlv.value);
+    let mut out = Vec::with_capacity(head.len() + MIDDLE + optional.len());
+    out.extend_from_slice(head);
+    // No protocol_id, priority or times; nothing is replaced, and no canned message is meant.
+    out.extend_from_slice(&[*esm_class, 0, 0, 0, 0, *registered_delivery, 0, *data_coding, 0, text.len() as u8]);
+    out.extend_from_slice(text);
+    match payload {
+        Some(tlv) => {
+            out.extend_from_slice(&optional[..tlv.at]);
+            out.extend_from_slice(&optional[tlv.at + TLV_HEADER + tlv.value.len()..]);
+        }
+        None => out.extend_from_slice(optional),
+    }
+    Ok(out)
+}
+
+const TON_AND_NPI: usize = 2;
+const TLV_HEADER: usize = 4;
+/// Octets between the addresses and the text.
+const MIDDLE: usize = 10;
+
+fn skip_c_string(body: &[u8], at: &mut usize) -> Option<()> {
+    let len = body.get(*at..)?.iter().position(|octet| *octet == 0)?;
+    *at += len + 1;
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smpp::receipt::{self, MessageState};
+    use crate::smpp::view::SmView;
+
+    const ADDRESSES: &[u8] = b"CMT\0\x01\x01447700900001\0\x05\0ACME\0";
+
+    fn tlv(tag: u16, value: &[u8]) -> Vec<u8> {
+        [&tag.to_be_bytes()[..], &(value.len() as u16).to_be_bytes(), value].concat()
+    }
+
+    fn data_sm(esm_class: u8, data_coding: u8, tlvs: &[Vec<u8>]) -> Vec<u8> {
+        [ADDRESSES, &[esm_class, 1, data_coding], &tlvs.concat()].concat()
+    }
+
+    #[test]
+    fn it_becomes_the_deliver_sm_that_says_the_same() {
+        let (before, behind) = (tlv(0x1400, b"dlt"), tlv(0x0204, &[0, 7]));
+        let body = data_sm(0x40, 8, &[before.clone(), tlv(tag::MESSAGE_PAYLOAD, b"hello"), behind.clone()]);
+        let deliver = as_deliver(&body).unwrap();
+        let view = SmView::deliver(&deliver).unwrap();
+        assert_eq!(
+            (view.service_type, view.source.digits, view.destination.digits),
+            (&b"CMT"[..], &b"447700900001"[..], &b"ACME"[..])
+        );
+        assert_eq!((view.esm_class, view.registered_delivery, view.data_coding), (0x40, 1, 8));
+        assert_eq!((view.short_message, view.optional), (&b"hello"[..], &[before, behind].concat()[..]));
+    }
+
+    #[test]
+    fn a_text_that_no_short_message_holds_stays_a_payload() {
+        for (len, is_short) in [(254, true), (255, false), (2_000, false)] {
+            let text = vec![b'x'; len];
+            let deliver = as_deliver(&data_sm(0, 0, &[tlv(tag::MESSAGE_PAYLOAD, &text)])).unwrap();
+            let view = SmView::deliver(&deliver).unwrap();
+            assert_eq!((view.text(), view.short_message.len()), (&text[..], if is_short { len } else { 0 }));
+        }
+    }
+
+    #[test]
+    fn a_receipt_in_it_is_read_as_any_other() {
+        let tlvs = [tlv(tag::RECEIPTED_MESSAGE_ID, b"77\0"), tlv(tag::MESSAGE_STATE, &[5])];
+        let deliver = as_deliver(&data_sm(0x04, 0, &tlvs)).unwrap();
+        let receipt = receipt::read(&SmView::deliver(&deliver).unwrap()).unwrap();
+        assert_eq!((receipt.ids, receipt.state), ([Some(&b"77"[..]), None], MessageState::Undeliverable));
+        let text = tlv(tag::MESSAGE_PAYLOAD, b"id:78 sub:001 dlvrd:001 stat:DELIVRD");
+        let deliver = as_deliver(&data_sm(0x04, 0, &[text])).unwrap();
+        let receipt = receipt::read(&SmView::deliver(&deliver).unwrap()).unwrap();
+        assert_eq!((receipt.ids, receipt.state), ([Some(&b"78"[..]), None], MessageState::Delivered));
+    }
+
+    #[test]
+    fn a_cut_one_has_a_status_or_a_deliver_sm_and_never_a_panic() {
+        let whole = data_sm(0x04, 0, &[tlv(tag::MESSAGE_PAYLOAD, b"hello"), vec![1, 2, 3]]);
+        let expected = |cut: usize| match cut {
+            0..4 => Some(CommandStatus::RINVSERTYP),
+            4..19 => Some(CommandStatus::RINVSRCADR),
+            19..26 => Some(CommandStatus::RINVDSTADR),
+            26..29 => Some(CommandStatus::RINVMSGLEN),
+            _ => None,
+        };
+        for cut in 0..=whole.len() {
+            assert_eq!(as_deliver(&whole[..cut]).err(), expected(cut), "{cut}");
+        }
+        for at in 0..whole.len() {
+            for value in [0x00, 0x7F, 0x80, 0xFF] {
+                let mut octets = whole.clone();
+                octets[at] = value;
+                if let Ok(deliver) = as_deliver(&octets) {
+                    assert!(SmView::deliver(&deliver).is_ok());
+                }
+            }
+        }
+    }
+}
