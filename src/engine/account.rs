@@ -6,7 +6,7 @@
 use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
-use super::message::{Attempts, Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
+use super::message::{Course, Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
 use super::parts::{Claim, Messages, Part};
 use super::replay::Replay;
 use super::router::RouteChoice;
@@ -51,7 +51,7 @@ pub struct Submit {
     /// Which of them has it.
     pub carrier: CarrierId,
     pub info: SubmitInfo,
-    pub attempts: Attempts,
+    pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
 }
@@ -187,19 +187,19 @@ impl Account {
         &mut self,
         submit: Key,
         deadline: Instant,
-        (reason, attempts): (ReturnReason, Attempts),
+        (reason, course): (ReturnReason, Course),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
         let Some(entry) = self.submits.get_mut(submit) else { return };
-        entry.attempts = attempts;
+        entry.course = course;
         if let ReturnReason::Refused(status) = reason {
             entry.refused = Some(status);
         }
         cx.loads.returned(entry.carrier, reason, cx.now);
         let has_session = self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
-            _ if !has_session || !attempts.may_go_on() || deadline <= cx.now || cx.is_draining => None,
+            _ if !has_session || deadline <= cx.now || cx.is_draining || !course.may_go_on() => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
             None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };
@@ -209,7 +209,7 @@ impl Account {
             cx.loads.sent(carrier);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, claim, attempts, body });
+            batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
             return;
         }
         let outcome = match reason {
@@ -217,7 +217,7 @@ impl Account {
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.answer_submit(submit, outcome.given(attempts.is_doubtful), cx);
+        self.answer_submit(submit, outcome.given(course.is_doubtful), cx);
     }
 
     /// Hands a checked submit to its carrier's home.
@@ -230,13 +230,13 @@ impl Account {
         let key = self.submits.insert(submit);
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;
-        let (info, attempts) = (entry.info, entry.attempts);
+        let (info, course) = (entry.info, entry.course);
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, claim, attempts, body });
+        batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
         Ok(())
     }
 

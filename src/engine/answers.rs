@@ -14,10 +14,10 @@ use super::message::{Outcome, ReturnReason, SubmitInfo};
 use crate::config::Then;
 use crate::metrics::AnswerClass;
 use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::congestion::congestion_state;
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id;
 use crate::smpp::pdu;
-use crate::smpp::view::congestion_state;
 
 impl Carrier {
     /// Settles the submit this answers.
@@ -80,9 +80,9 @@ impl Carrier {
             return self.settle(pending, Outcome::Refused(told), cx);
         }
         self.counts.count_answer(AnswerClass::Temporary);
-        pending.attempts.tries += 1;
+        pending.course.tries += 1;
         let back = match then {
-            Then::Again { after, times } if pending.agains < times && pending.attempts.may_go_on() => {
+            Then::Again { after, times } if pending.agains < times && pending.course.may_go_on() => {
                 pending.agains += 1;
                 self.put_back_after(after, pending, cx)
             }

@@ -13,7 +13,7 @@ use super::correlation::Correlations;
 use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::SubmitError;
 use super::link::Link;
-use super::message::{Attempts, Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::mo::PartOwners;
 use super::orders::Standing;
 use super::outgoing::{Outgoing, Readdressed};
@@ -73,7 +73,7 @@ pub struct Carrier {
 pub struct Pending {
     pub info: SubmitInfo,
     pub claim: Claim,
-    pub attempts: Attempts,
+    pub course: Course,
     /// Its session ended while it was outstanding: nobody waits for another sending.
     pub is_withdrawn: bool,
     /// As the customer sent it, for the next carrier.
@@ -101,14 +101,14 @@ pub struct Pending {
 
 impl Pending {
     #[must_use]
-    pub fn new(info: SubmitInfo, attempts: Attempts, body: Vec<u8>) -> Self {
+    pub fn new(info: SubmitInfo, claim: Claim, course: Course, body: Vec<u8>, outgoing: Outgoing) -> Self {
         Self {
             info,
-            claim: Claim::None,
-            attempts,
+            claim,
+            course,
             is_withdrawn: false,
             body,
-            outgoing: Outgoing::default(),
+            outgoing,
             queued_until: Instant::ZERO,
             stream_at: 0,
             written: 0,
@@ -123,7 +123,7 @@ impl Pending {
 
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        self.refused.is_some() || self.attempts.tries > 0
+        self.refused.is_some() || self.course.tries > 0
     }
 
     pub(super) fn give_up_at(&self) -> Instant {
@@ -183,7 +183,7 @@ impl Carrier {
     /// Tells the account's home what became of a submit, behind whatever record its answer needs.
     pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
-        let outcome = outcome.given(pending.attempts.is_doubtful);
+        let outcome = outcome.given(pending.course.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
         let done = ShardMessage::SubmitDone { account, submit, outcome };
@@ -204,7 +204,7 @@ impl Carrier {
             (ReturnReason::NotBound | ReturnReason::QueueFull, Some(status)) => ReturnReason::Refused(status),
             _ => reason,
         };
-        self.give_back(&pending.info, (reason, pending.attempts), &pending.body, cx);
+        self.give_back(&pending.info, (reason, pending.course), &pending.body, cx);
         self.recycle(pending.body);
         self.recycle(pending.outgoing.body);
     }
@@ -252,7 +252,7 @@ impl Carrier {
         if let Some(refused) = self.refused.first() {
             at = at.min(refused.retry_at);
         }
-        at = at.min(self.unrouted.next_retry());
+        at = at.min(self.unrouted.next_retry()).min(self.queue.next_release());
         cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, at.min(self.look_at));
     }
 
@@ -285,14 +285,14 @@ impl Carrier {
     pub(super) fn give_back(
         &mut self,
         info: &SubmitInfo,
-        why: (ReturnReason, Attempts),
+        why: (ReturnReason, Course),
         body: &[u8],
         cx: &mut Context<'_>,
     ) {
-        let (reason, attempts) = why;
+        let (reason, course) = why;
         let (account, submit, deadline) = (info.account, info.submit, info.deadline);
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, attempts, body });
+        batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body });
     }
 }

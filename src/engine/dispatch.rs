@@ -107,9 +107,9 @@ impl Shard {
 
     pub(super) fn handle_message(&mut self, message: &ShardMessage, batch: &Batch, now: Instant, out: &mut Effects) {
         match *message {
-            ShardMessage::Submit { carrier, ref info, claim, attempts, body } => {
+            ShardMessage::Submit { carrier, ref info, claim, course, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.submit(*info, claim, attempts, batch.octets(body), context!(self, now, out));
+                    carrier.submit(*info, claim, course, batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::SubmitDone { account, submit, outcome } => {
@@ -117,10 +117,10 @@ impl Shard {
                     account.submit_done(submit, outcome, context!(self, now, out));
                 }
             }
-            ShardMessage::SubmitReturned { account, submit, deadline, reason, attempts, body } => {
+            ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     let body = batch.octets(body);
-                    account.submit_returned(submit, deadline, (reason, attempts), body, context!(self, now, out));
+                    account.submit_returned(submit, deadline, (reason, course), body, context!(self, now, out));
                 }
             }
             ShardMessage::Withdraw { carrier, account, session } => {

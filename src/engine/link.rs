@@ -20,9 +20,9 @@ use super::time::Instant;
 use super::window::Window;
 use crate::config::{self, Connect, Timers};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::congestion::congestion_state;
 use crate::smpp::frame::Frame;
 use crate::smpp::pdu::{self, BindMode};
-use crate::smpp::view::congestion_state;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
-use super::message::{Attempts, Outcome};
+use super::message::{Course, Outcome};
 use super::orders::Standing;
 use super::sending::must_not_leave;
 use super::slab::Key;
@@ -126,7 +126,7 @@ impl Carrier {
     /// will never come, so an early receipt of it belongs to nobody, and must not wait for the other's answer.
     fn send_again(&mut self, mut pending: Pending, cx: &mut Context<'_>) {
         self.counts.retried_in_doubt += 1;
-        pending.attempts = in_doubt(pending.attempts);
+        pending.course = in_doubt(pending.course);
         if pending.info.wants_receipt {
             self.unanswered.answered(pending.written);
         }
@@ -148,10 +148,10 @@ impl Carrier {
 
 /// Whether what was lost with its link may be sent once more: it may be what makes the carrier hang up.
 fn may_go_again(pending: &Pending) -> bool {
-    in_doubt(pending.attempts).may_go_on()
+    in_doubt(pending.course).may_go_on()
 }
 
 /// How a submit stands after a sending that may have been accepted.
-fn in_doubt(attempts: Attempts) -> Attempts {
-    Attempts { is_doubtful: true, tries: attempts.tries + 1, ..attempts }
+fn in_doubt(course: Course) -> Course {
+    Course { is_doubtful: true, tries: course.tries + 1, ..course }
 }

@@ -55,7 +55,7 @@ pub struct SubmitInfo {
 
 /// What earlier sendings of a submit came to, and what is to be known of the next.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Attempts {
+pub struct Course {
     /// An earlier sending may have been accepted: its link was lost before the answer came (`in_doubt: retry`).
     pub is_doubtful: bool,
     /// Sendings that a carrier refused for good or lost. Where one only asked for less speed is not counted.
@@ -64,7 +64,7 @@ pub struct Attempts {
     pub is_expiring: bool,
 }
 
-impl Attempts {
+impl Course {
     /// So often a submit is sent at most, whatever the tables say.
     pub const MOST_TRIES: u8 = 8;
     /// What is in doubt may be what makes carriers hang up.
@@ -143,7 +143,7 @@ pub enum ShardMessage {
         carrier: CarrierId,
         info: SubmitInfo,
         claim: Claim,
-        attempts: Attempts,
+        course: Course,
         body: Octets,
     },
     /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
@@ -158,7 +158,7 @@ pub enum ShardMessage {
         submit: Key,
         deadline: Instant,
         reason: ReturnReason,
-        attempts: Attempts,
+        course: Course,
         body: Octets,
     },
     /// Account's home to carrier's: the session ended; answer `SubmitDone` without sending what no link was given yet.

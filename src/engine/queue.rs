@@ -1,7 +1,8 @@
 //! Submits that wait for a carrier's rate or window: fair between accounts by segments, by priority and order within one.
 //!
-//! Deficit round robin: an account may send `QUANTUM` segments each time its turn comes. What waits for a time to come, for its
-//! sender's rate (`senders`), or as a part of a message for the message's link, waits aside and holds up nobody.
+//! Deficit round robin: an account may send `QUANTUM` segments each time its turn comes. A part of a message whose link has no room
+//! when its turn comes is set aside in that link's line, and nothing behind it waits for it; nor for what waits for a time to come,
+//! or for its sender's rate (`senders`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,16 +15,19 @@ use super::slab::Key;
 use super::time::Instant;
 use crate::config::{AccountId, Rate};
 
+#[cfg(test)]
+mod tests;
+
 #[derive(Debug, Default)]
 pub struct SubmitQueue {
     accounts: AHashMap<AccountId, AccountQueue>,
     /// Accounts with something to send, the next one first.
     ring: VecDeque<AccountId>,
+    /// What had its turn and waits for one link, by that link.
+    aside: Vec<VecDeque<Pending>>,
     /// What is not to be sent before a time, told apart by a count.
     held: BTreeMap<(Instant, u64), Pending>,
     next_held: u64,
-    /// What had its turn and waits for one link, by that link.
-    aside: Vec<VecDeque<Pending>>,
     senders: Option<Box<Senders>>,
     len: usize,
     segments: u64,
@@ -110,27 +114,31 @@ impl SubmitQueue {
         self.senders.as_mut().map_or(Duration::ZERO, |senders| senders.wait_of(body, segments, now))
     }
 
-    /// Has what is next, or next in a link's line, wait for its sender's rate when that is used up.
-    pub fn turn_away(&mut self, link: Option<usize>, now: Instant) -> bool {
-        if self.senders.is_none() {
-            return false;
-        }
-        if let Some(link) = link {
-            let (Some(line), Some(senders)) = (self.aside.get_mut(link), &mut self.senders) else { return false };
-            if line.front().is_none_or(|next| senders.may_leave(next, now)) {
-                return false;
+    /// Turns the head away, or that of a link's line, when its sender is over its rate.
+    pub fn turn_away(&mut self, aside: Option<usize>, now: Instant) -> bool {
+        let Some(senders) = &mut self.senders else { return false };
+        if let Some(line) = aside.and_then(|link| self.aside.get_mut(link)) {
+            let is_over = line.front().is_some_and(|head| !senders.may_leave(head, now));
+            if is_over && let Some(pending) = line.pop_front() {
+                senders.step_aside(pending, now);
             }
-            line.pop_front().into_iter().for_each(|pending| senders.step_aside(pending, now));
-            return true;
+            return is_over;
         }
         let Some(account) = self.next_account() else { return false };
         let (Some(queue), Some(senders)) = (self.accounts.get_mut(&account), &mut self.senders) else { return false };
-        if queue.head().is_none_or(|next| senders.may_leave(next, now)) {
+        if queue.head().is_none_or(|head| senders.may_leave(head, now)) {
             return false;
         }
-        queue.take_head().into_iter().for_each(|pending| senders.step_aside(pending, now));
+        if let Some(pending) = queue.take_head() {
+            senders.step_aside(pending, now);
+        }
         self.leave_ring(account);
         true
+    }
+
+    /// Whether its sender's rate lets what was taken leave.
+    pub fn may_leave(&mut self, pending: &Pending, now: Instant) -> bool {
+        self.senders.as_mut().is_none_or(|senders| senders.may_leave(pending, now))
     }
 
     /// What `pop` gave leaves on a link.
@@ -215,6 +223,7 @@ impl SubmitQueue {
 
     fn extract(&mut self, now: Instant, of: Option<AccountId>, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
         let mut taken = Vec::new();
+        self.aside.iter_mut().for_each(|line| take_from(line, &is_wanted, &mut taken));
         for account in &self.ring {
             if of.is_none_or(|of| of == *account)
                 && let Some(queue) = self.accounts.get_mut(account)
@@ -225,7 +234,6 @@ impl SubmitQueue {
         self.ring.retain(|account| self.accounts.get(account).is_some_and(|queue| queue.head().is_some()));
         let held: Vec<_> = self.held.iter().filter(|(_, pending)| is_wanted(pending)).map(|(at, _)| *at).collect();
         taken.extend(held.iter().filter_map(|at| self.held.remove(at)));
-        self.aside.iter_mut().for_each(|line| take_from(line, &is_wanted, &mut taken));
         if let Some(senders) = &mut self.senders {
             for pending in &mut taken {
                 senders.gone(pending, now);
@@ -241,8 +249,7 @@ impl SubmitQueue {
     /// Everything that waits, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Pending> {
         let queued = self.ring.iter().filter_map(|account| self.accounts.get(account));
-        let queued = queued.flat_map(|queue| queue.by_priority.iter().flatten());
-        let queued = queued.chain(self.aside.iter().flatten());
+        let queued = queued.flat_map(|queue| queue.by_priority.iter().flatten()).chain(self.aside.iter().flatten());
         queued.chain(self.held.values()).chain(self.senders.iter().flat_map(|senders| senders.iter()))
     }
 
@@ -295,7 +302,7 @@ impl SubmitQueue {
 /// Takes what is wanted out of a line.
 fn take_from(line: &mut VecDeque<Pending>, is_wanted: impl Fn(&Pending) -> bool, taken: &mut Vec<Pending>) {
     if line.iter().any(&is_wanted) {
-        let (out, stay): (Vec<_>, Vec<_>) = line.drain(..).partition(&is_wanted);
+        let (out, stay): (Vec<_>, Vec<_>) = line.drain(..).partition(is_wanted);
         line.extend(stay);
         taken.extend(out);
     }
@@ -311,14 +318,9 @@ impl AccountQueue {
     }
 
     fn extract(&mut self, is_wanted: impl Fn(&Pending) -> bool, taken: &mut Vec<Pending>) {
-        for line in self.by_priority.iter_mut().rev() {
-            take_from(line, &is_wanted, taken);
-        }
+        self.by_priority.iter_mut().rev().for_each(|line| take_from(line, &is_wanted, taken));
         if self.head().is_none() {
             self.deficit = 0;
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -190,7 +190,9 @@ mod tests {
 
     use super::*;
     use crate::config::AccountId;
-    use crate::engine::message::{Attempts, SubmitInfo};
+    use crate::engine::message::{Course, SubmitInfo};
+    use crate::engine::outgoing::Outgoing;
+    use crate::engine::parts::Claim;
     use crate::engine::slab::Key;
     use crate::smpp::message_id::MessageId;
 
@@ -224,7 +226,7 @@ mod tests {
             priority,
             wants_receipt: false,
         };
-        Pending::new(info, Attempts::default(), body(sender))
+        Pending::new(info, Claim::None, Course::default(), body(sender), Outgoing::default())
     }
 
     /// Everything that leaves by then, called when its time has come, with the time in milliseconds.

@@ -9,7 +9,7 @@ use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::event::SubmitError;
 use super::link::{Link, LinkState};
-use super::message::{Attempts, Outcome, ReturnReason, SubmitInfo};
+use super::message::{Course, Outcome, ReturnReason, SubmitInfo};
 use super::outgoing::Outgoing;
 use super::part_links::Way;
 use super::parts::Claim;
@@ -26,28 +26,21 @@ impl Carrier {
     const RUN: u32 = 16;
 
     /// Takes a submit from its account's home.
-    pub fn submit(
-        &mut self,
-        mut info: SubmitInfo,
-        claim: Claim,
-        attempts: Attempts,
-        body: &[u8],
-        cx: &mut Context<'_>,
-    ) {
+    pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, course: Course, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
         if !is_bound && (claim != Claim::Held || self.is_withheld()) {
-            return self.give_back(&info, (ReturnReason::NotBound, attempts), body, cx);
+            return self.give_back(&info, (ReturnReason::NotBound, course), body, cx);
         }
         if !cx.has_room {
-            return self.give_back(&info, (ReturnReason::QueueFull, attempts), body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, course), body, cx);
         }
         let outgoing = match self.outgoing(body, &mut info, cx) {
             Ok(outgoing) => outgoing,
             Err(status) => {
                 // Another carrier may take it as it is.
                 self.counts.unfit += 1;
-                return self.give_back(&info, (ReturnReason::Refused(status), attempts), body, cx);
+                return self.give_back(&info, (ReturnReason::Refused(status), course), body, cx);
             }
         };
         let segments = u32::from(info.segments);
@@ -57,7 +50,7 @@ impl Carrier {
             && let Way::Link(link) = self.way(&info, cx.now)
             && self.pace.take(segments, cx.now).is_ok()
         {
-            let pending = self.pending((info, claim, attempts), body, outgoing, cx);
+            let pending = self.pending(info, claim, course, (body, outgoing), cx);
             return self.forward(link, pending, cx);
         }
         let fits = match claim {
@@ -73,9 +66,9 @@ impl Carrier {
         };
         if !fits {
             self.recycle(outgoing.body);
-            return self.give_back(&info, (ReturnReason::QueueFull, attempts), body, cx);
+            return self.give_back(&info, (ReturnReason::QueueFull, course), body, cx);
         }
-        let mut pending = self.pending((info, claim, attempts), body, outgoing, cx);
+        let mut pending = self.pending(info, claim, course, (body, outgoing), cx);
         pending.queued_until = cx.now + config.queue_wait;
         if !is_bound {
             // There must be time left to try another carrier.
@@ -92,9 +85,11 @@ impl Carrier {
         self.queue.release(cx.now);
         loop {
             let aside = self.next_aside();
-            let next = if let Some(link) = aside { self.queue.head_aside(link) } else { self.queue.head() };
-            let Some(next) = next else { break };
-            let (info, is_late) = (next.info, must_not_leave(next, cx));
+            let next = match aside {
+                Some(link) => self.queue.head_aside(link),
+                None => self.queue.head(),
+            };
+            let Some((info, is_late)) = next.map(|pending| (pending.info, must_not_leave(pending, cx))) else { break };
             if !is_late && self.queue.turn_away(aside, cx.now) {
                 continue;
             }
@@ -106,7 +101,8 @@ impl Carrier {
                 }
                 Way::None => break,
             };
-            if !is_late && let Err(ready) = self.pace.take(u32::from(info.segments), cx.now) {
+            let segments = u32::from(info.segments);
+            if !is_late && let Err(ready) = self.pace.take(segments, cx.now) {
                 cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, ready);
                 break;
             }
@@ -186,7 +182,9 @@ impl Carrier {
             if pending.expires_at() <= cx.now {
                 let outcome = pending.expired();
                 self.settle(pending, outcome, cx);
-            } else if let Some(link) = self.way_out(&pending.info, cx.now) {
+            } else if self.queue.may_leave(&pending, cx.now)
+                && let Some(link) = self.way_out(&pending.info, cx.now)
+            {
                 self.forward(link, pending, cx);
             } else {
                 self.return_pending(pending, ReturnReason::QueueFull, cx);
@@ -198,15 +196,16 @@ impl Carrier {
 
     fn pending(
         &mut self,
-        (info, claim, attempts): (SubmitInfo, Claim, Attempts),
-        body: &[u8],
-        outgoing: Outgoing,
+        info: SubmitInfo,
+        claim: Claim,
+        course: Course,
+        (body, outgoing): (&[u8], Outgoing),
         cx: &Context<'_>,
     ) -> Pending {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
-        let mut pending = Pending { claim, outgoing, ..Pending::new(info, attempts, octets) };
-        if attempts.is_expiring {
+        let mut pending = Pending::new(info, claim, course, octets, outgoing);
+        if course.is_expiring {
             pending.leave_by = validity::end_of(body, &info, cx);
         }
         pending

@@ -6,7 +6,7 @@
 use super::account::{Account, Submit};
 use super::context::Context;
 use super::event::{EndReason, SubmitError};
-use super::message::{Attempts, SubmitInfo};
+use super::message::{Course, SubmitInfo};
 use super::parts::Part;
 use super::router::{Query, significant};
 use super::session::SessionState;
@@ -110,10 +110,10 @@ impl Account {
         check_policy(config, &view)?;
         let segments = segment::count_segments(&view);
         self.counts.segments += u64::from(segments);
+        let deadline = cx.now + cx.config.smpp.timers.response;
+        let course = Course { is_expiring: is_expiring(&view, deadline, cx)?, ..Course::default() };
         let part = Part::read(&view);
         let affinity = part.as_ref().map_or(0, Part::affinity);
-        let deadline = cx.now + cx.config.smpp.timers.response;
-        let attempts = Attempts { is_expiring: is_expiring(&view, deadline, cx)?, ..Attempts::default() };
         let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
         let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
         let (destination, data_coding) = (view.destination.digits, view.data_coding);
@@ -141,7 +141,7 @@ impl Account {
         };
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
-        let submit = Submit { sequence: frame.sequence, choice, carrier, part, info, attempts, refused: None };
+        let submit = Submit { sequence: frame.sequence, choice, carrier, part, info, course, refused: None };
         match &config.force_sender {
             None => self.dispatch(submit, frame.body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(frame.body, &view, forced), cx),

@@ -1,6 +1,7 @@
 //! SMPP 3.4 on the wire: framing, borrowed fields, receipts, message ids, segments. Pure: bytes in, values out.
 
 pub mod command;
+pub mod congestion;
 pub mod data_sm;
 pub mod edit;
 pub mod frame;

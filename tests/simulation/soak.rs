@@ -221,8 +221,8 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         let rate = rng.pick(&["", "", ", rate: 30, burst: 10", ", rate: 300, burst: 20"]);
         let (queue, wait) = (rng.pick(&[5, 1_000]), rng.pick(&["1s", "5s"]));
         let in_doubt = rng.pick(&["fail", "retry"]);
-        let profile = own.pick(&["", ", profile: odd"]);
-        let profile = if is_varied { ", profile: varied, source_rate: 5, source_burst: 2" } else { profile };
+        let drawn = own.pick(&["", ", profile: odd"]);
+        let profile = if is_varied { ", profile: varied, source_rate: 5, source_burst: 2" } else { drawn };
         let _ = writeln!(
             text,
             "  c{at}: {{ connect: {connect}, system_id: us, password: secret, links: {links}, window: {window}{rate}, \
@@ -240,13 +240,15 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
     let _ = writeln!(text, "routes:\n  - to: [{to}]\n    choose: {choose}");
     text.push_str(&mo_routes(accounts));
     text.push_str(ODD_PROFILE);
-    text.push_str(VARIED_PROFILE);
+    if is_varied {
+        text.push_str(VARIED_PROFILE);
+    }
     (text, formats)
 }
 
-/// Behind `ODD_PROFILE`.
-const VARIED_PROFILE: &str = "  varied: { statuses: { ESME_RSYSERR: { then: again, after: 700ms, times: 2 }, \
-                              ESME_RMSGQFUL: { then: next, as: ESME_RTHROTTLED } } }\n";
+/// Behind the other.
+const VARIED_PROFILE: &str = "  varied: { statuses: { ESME_RSYSERR: { then: again, after: 700ms, times: 2 }, ESME_RMSGQFUL: \
+                              { then: next, as: ESME_RTHROTTLED } } }\n";
 
 pub(crate) fn mo_routes(accounts: u64) -> String {
     let mut text = "mo:\n".to_owned();

@@ -81,6 +81,18 @@ pub(crate) fn submit_body(
     out.split_off(HEADER_LEN)
 }
 
+/// The same from another sender, with a validity_period, and for no receipt.
+pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec<u8> {
+    let text = format!("T{number:0DIGITS$}");
+    let source = Address { ton: 5, npi: 0, digits: sender.as_bytes() };
+    let destination = Address { ton: 1, npi: 1, digits: b"491701234567" };
+    let validity = validity.as_bytes();
+    let message = ShortMessage { validity, ..ShortMessage::new(source, destination, text.as_bytes()) };
+    let mut out = Vec::new();
+    pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);
+    out.split_off(HEADER_LEN)
+}
+
 /// A profile under this name is what `rewritten` does.
 pub(crate) const ODD_PROFILE: &str = "profiles:\n  odd: { submits: { source: { rewrite: { from: ACME, to: Rewritten } }, \
      destination: { format: plus, number: { ton: 2 } }, data_coding: { 0: 1 }, tlvs: { add: { 0x1402: sim } } } }\n";
@@ -96,18 +108,6 @@ pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
     let mut rest = rest.to_vec();
     rest[BEFORE_DATA_CODING] = 1;
     [&b"\0\x05\0Rewritten\0\x02\x01+"[..], digits, &rest, b"\x14\x02\0\x03sim"].concat()
-}
-
-/// The same from another sender, with a validity_period, and for no receipt.
-pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec<u8> {
-    let text = format!("T{number:0DIGITS$}");
-    let source = Address { ton: 5, npi: 0, digits: sender.as_bytes() };
-    let destination = Address { ton: 1, npi: 1, digits: b"491701234567" };
-    let validity = validity.as_bytes();
-    let message = ShortMessage { validity, ..ShortMessage::new(source, destination, text.as_bytes()) };
-    let mut out = Vec::new();
-    pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);
-    out.split_off(HEADER_LEN)
 }
 
 /// A receipt but for the id in it.

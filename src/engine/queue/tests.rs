@@ -1,7 +1,10 @@
-//! Who goes next, and what waits aside.
+//! The order of what waits.
 
 use super::*;
-use crate::engine::message::{Attempts, SubmitInfo};
+use crate::engine::message::{Course, SubmitInfo};
+use crate::engine::outgoing::Outgoing;
+use crate::engine::parts::Claim;
+
 use crate::smpp::message_id::MessageId;
 
 fn pending(account: u32, segments: u16, priority: u8, tag: u64) -> Pending {
@@ -19,7 +22,7 @@ fn pending(account: u32, segments: u16, priority: u8, tag: u64) -> Pending {
         wants_receipt: false,
     };
     let queued_until = Instant::NEVER;
-    Pending { queued_until, ..Pending::new(info, Attempts::default(), Vec::new()) }
+    Pending { queued_until, ..Pending::new(info, Claim::None, Course::default(), Vec::new(), Outgoing::default()) }
 }
 
 fn drain(queue: &mut SubmitQueue) -> Vec<u64> {
@@ -74,44 +77,4 @@ fn a_session_that_ended_takes_its_own_out_and_nothing_else() {
     let gone = queue.withdraw(AccountId(1), Key { slot: 1, generation: 0 }, Instant::ZERO);
     assert_eq!((gone.len(), queue.len()), (3, 3));
     assert_eq!(drain(&mut queue), [10, 11, 12]);
-}
-
-#[test]
-fn what_is_set_aside_holds_up_nothing_and_goes_back_to_the_head() {
-    let mut queue = SubmitQueue::default();
-    for tag in 0..4 {
-        queue.push(pending(1, 2, 0, tag));
-    }
-    queue.head();
-    queue.set_aside(1);
-    queue.head();
-    queue.set_aside(1);
-    assert_eq!((queue.len(), queue.segments(), queue.iter().count()), (4, 8, 4));
-    assert_eq!(queue.aside().collect::<Vec<_>>(), [1]);
-    assert_eq!(queue.pop().unwrap().info.id.bits(), 2);
-    assert_eq!(queue.head_aside(1).unwrap().info.id.bits(), 0);
-    queue.gather(1);
-    assert!(!queue.has_aside());
-    assert_eq!(drain(&mut queue), [0, 1, 3]);
-    assert_eq!((queue.len(), queue.segments()), (0, 0));
-}
-
-#[test]
-fn what_is_set_aside_is_sent_withdrawn_and_given_up_like_the_rest() {
-    let mut queue = SubmitQueue::default();
-    for tag in 0..3 {
-        queue.push(pending(1, 1, 0, tag));
-        queue.push(pending(2, 1, 0, 10 + tag));
-    }
-    for _ in 0..6 {
-        queue.head();
-        queue.set_aside(0);
-    }
-    assert_eq!(queue.pop_aside(0).unwrap().info.id.bits(), 0);
-    let gone = queue.withdraw(AccountId(1), Key { slot: 1, generation: 0 }, Instant::ZERO);
-    assert_eq!(gone.iter().map(|pending| pending.info.id.bits()).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(queue.take(Instant::ZERO, |pending| pending.info.id.bits() == 11).len(), 1);
-    assert_eq!((queue.len(), queue.segments(), queue.has_aside()), (2, 2, true));
-    assert_eq!(queue.take(Instant::ZERO, |_| true).len(), 2);
-    assert!(queue.is_empty() && !queue.has_aside());
 }

@@ -30,6 +30,11 @@ fn gateway(account: &str, carrier: &str, routes: &str) -> Sim {
 }
 
 fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
+    gateway_of(smpp, account, carrier, routes, "")
+}
+
+/// With more profiles beside `odd`.
+fn gateway_of(smpp: &str, account: &str, carrier: &str, routes: &str, profiles: &str) -> Sim {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut config = format!("shards: 2\nsmpp: {{ {smpp} }}\naccounts:\n");
     for (name, shard) in [("a0", 0), ("a1", 1)] {
@@ -42,9 +47,8 @@ fn gateway_with(smpp: &str, account: &str, carrier: &str, routes: &str) -> Sim {
     }
     config.push_str(&format!("routes:\n{routes}\n"));
     config.push_str(&mo_routes(2));
-    if !routes.contains("profiles:") {
-        config.push_str(ODD_PROFILE);
-    }
+    config.push_str(ODD_PROFILE);
+    config.push_str(profiles);
     let mut sim = Sim::new(seed, 2, &config);
     // The links bind.
     sim.run_for(Duration::from_millis(200));

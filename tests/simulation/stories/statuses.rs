@@ -9,8 +9,8 @@ use super::*;
 
 /// A gateway whose carriers have a profile with these statuses, and an ESME of it.
 fn with_statuses(smpp: &str, carrier: &str, routes: &str, statuses: &str) -> (Sim, usize) {
-    let routes = format!("{routes}\nprofiles: {{ stated: {{ statuses: {statuses} }} }}");
-    let mut sim = gateway_with(smpp, "", &format!("{carrier}, profile: stated"), &routes);
+    let profile = format!("  table: {{ statuses: {statuses} }}\n");
+    let mut sim = gateway_of(smpp, "", &format!("{carrier}, profile: table"), routes, &profile);
     let esme = sim.bound("a0", BindMode::Transceiver);
     (sim, esme)
 }
