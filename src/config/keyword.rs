@@ -1,6 +1,6 @@
 //! Patterns of keywords: the first word of a message, whole or its beginning, in any case.
 
-use crate::smpp::keyword::LONGEST;
+use crate::smpp::keyword::{LONGEST, fold};
 
 /// Exact, or a prefix when written with a trailing `*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +28,7 @@ impl Keyword {
         if text.chars().count() > LONGEST {
             return Err(format!("must be at most {LONGEST} letters"));
         }
-        Ok(Self { text: text.to_lowercase(), is_prefix })
+        Ok(Self { text: text.chars().flat_map(fold).collect(), is_prefix })
     }
 
     /// Whether this speaks of a word in lower case.
@@ -50,6 +50,8 @@ mod tests {
             ("Win*", "winner", true),
             ("win*", "wi", false),
             ("СТОП", "стоп", true),
+            // As a message's first word is folded.
+            ("ΝΙΚΗΣ", "νικησ", true),
             ("*", "anything", true),
         ] {
             assert_eq!(Keyword::parse(pattern).unwrap().matches(word), expected, "{pattern} {word}");

@@ -76,10 +76,17 @@ impl Carrier {
     /// Which of several submits under one id the customer sent to this handset. Receipts may bring the number as it was before it
     /// was rewritten to the carrier's taste.
     pub(super) fn sent_to(&self, handset: &[u8], any: &Correlation) -> Option<Correlation> {
-        self.correlations.find_only(any.fingerprint, |entry| {
-            let destination = edit::destination(self.readdressed.addresses(entry.id));
-            destination.is_some_and(|destination| significant(destination) == significant(handset))
-        })
+        self.correlations.find_only(any.fingerprint, |entry| self.was_addressed(handset, entry))
+    }
+
+    /// Whether this submit went to this handset, by the number the carrier was sent or the customer's own.
+    pub(super) fn went_to(&self, handset: &[u8], entry: &Correlation) -> bool {
+        entry.destination == hash_digits(significant(handset)) || self.was_addressed(handset, entry)
+    }
+
+    fn was_addressed(&self, handset: &[u8], entry: &Correlation) -> bool {
+        let destination = edit::destination(self.readdressed.addresses(entry.id));
+        destination.is_some_and(|destination| significant(destination) == significant(handset))
     }
 }
 

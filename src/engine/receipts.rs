@@ -17,7 +17,7 @@ use crate::metrics::ReceiptOutcome;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id::{CarrierIdFormat, NormalizedId, normalize};
-use crate::smpp::receipt::{self, Receipt};
+use crate::smpp::receipt::{self, KnownBy, Receipt};
 use crate::smpp::view::SmView;
 use crate::smpp::{data_sm, edit, pdu};
 
@@ -150,9 +150,22 @@ impl Carrier {
             self.counts.count_receipt(ReceiptOutcome::Muted);
             return self.forget_early(early, cx);
         }
+        if !self.may_tell_of(&early.body, &entry, cx) {
+            return self.drop_early(early, cx);
+        }
         self.counts.count_receipt(ReceiptOutcome::Matched);
         early.addresses = self.readdressed.addresses(entry.id).into();
         self.hand_over_parked(Box::new(early), entry, cx);
+    }
+
+    /// Whether this body is to be believed of a submit: what only looks like a receipt is one when it comes from where that went.
+    fn may_tell_of(&self, body: &[u8], entry: &Correlation, cx: &Context<'_>) -> bool {
+        let habits = &cx.config.carrier(self.id).profile.receipts;
+        let is_foreign = |view: SmView<'_>| {
+            let receipt = receipt::read_as(&view, habits);
+            receipt.is_some_and(|receipt| receipt.is_by_text && !self.went_to(view.source.digits, entry))
+        };
+        habits.by == KnownBy::Flag || !SmView::deliver(body).is_ok_and(is_foreign)
     }
 
     /// Drops early receipts that no unanswered submit can claim any more.
@@ -215,6 +228,11 @@ impl Carrier {
                 self.sent_to(view.source.digits, &newest).unwrap_or(newest)
             }
         };
+        if receipt.is_by_text && !self.went_to(view.source.digits, &entry) {
+            // A handset wrote it: receipts come from where the submit went.
+            let From::Link(request) = from else { return None };
+            return self.handle_mo(request, body, view, cx);
+        }
         let is_final = cx.config.carrier(self.id).profile.receipts.is_final(receipt.state);
         if is_final {
             self.correlations.remove(&entry);

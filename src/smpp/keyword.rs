@@ -23,10 +23,16 @@ pub fn first_word(view: &SmView<'_>) -> Option<String> {
             &mut char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER))
         }
     };
-    let is_blank = |letter: &char| letter.is_whitespace() || letter.is_control();
+    // Some handsets begin a text in UCS-2 with the mark of its byte order.
+    let is_blank = |letter: &char| letter.is_whitespace() || letter.is_control() || *letter == '\u{FEFF}';
     let word = letters.skip_while(is_blank).take_while(|letter| !is_blank(letter)).take(LONGEST);
-    let word: String = word.flat_map(char::to_lowercase).collect();
+    let word: String = word.flat_map(fold).collect();
     (!word.is_empty()).then_some(word)
+}
+
+/// A letter as words are compared: in lower case, and with one small sigma, whose other form only ends words.
+pub fn fold(letter: char) -> impl Iterator<Item = char> {
+    letter.to_lowercase().map(|lower| if lower == 'ς' { 'σ' } else { lower })
 }
 
 #[derive(Clone, Copy)]
@@ -105,6 +111,8 @@ mod tests {
         }
         for data_coding in [0x08, 0x19, 0xE0] {
             assert_eq!(word(0, data_coding, &wide(" СТОП сейчас")).as_deref(), Some("стоп"));
+            assert_eq!(word(0, data_coding, &wide("\u{FEFF}Да")).as_deref(), Some("да"));
+            assert_eq!(word(0, data_coding, &wide("ΝΙΚΗΣ")), word(0, data_coding, &wide("νικης")));
         }
     }
 

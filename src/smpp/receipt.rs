@@ -29,6 +29,8 @@ pub struct Receipt<'a> {
     pub state: MessageState,
     /// Whether `state` was read; otherwise it is `Unknown` because there was none or not one we know.
     pub state_known: bool,
+    /// Its text alone says that it is a receipt: a handset may have written it.
+    pub is_by_text: bool,
     /// Where the ids stand, in the order of their places.
     edits: [Option<Edit>; 2],
 }
@@ -54,12 +56,15 @@ pub fn read_as<'a>(view: &SmView<'a>, habits: &Habits) -> Option<Receipt<'a>> {
     Some(fields.receipt(habits))
 }
 
-/// Without the mark only what says both, of which message and what became of it, is a receipt.
+/// Without the mark only what says both, of which message and what became of it, is a receipt. A text says the second behind
+/// its label: "id: 4711 expired" may be anybody's.
 fn read_unmarked<'a>(view: &SmView<'a>, habits: &Habits) -> Option<Receipt<'a>> {
     let fields = Fields::of(view, habits);
-    let has_tlvs = fields.tlv_id.is_some() && fields.tlv_state.is_some();
-    let receipt = (has_tlvs || scan::begins_like_receipt(fields.text)).then(|| fields.receipt(habits))?;
-    (receipt.ids[0].is_some() && receipt.state_known).then_some(receipt)
+    let (has_id, has_state) = (fields.tlv_id.is_some(), fields.tlv_state.is_some());
+    let text_says = || scan::begins_like_receipt(fields.text) && (has_state || scan::says_state(fields.text, habits));
+    let receipt = (has_id && has_state || text_says()).then(|| fields.receipt(habits))?;
+    let is_by_text = !has_id && !has_state;
+    (receipt.ids[0].is_some() && receipt.state_known).then_some(Receipt { is_by_text, ..receipt })
 }
 
 /// The body of a receipt with its dates told in UTC, when the habits say in which zone they are.
@@ -225,7 +230,8 @@ impl<'a> Fields<'a> {
         let in_order = self.text_value.start <= self.tlv_id_value.start;
         let edits = if in_order { [text_edit, tlv_edit] } else { [tlv_edit, text_edit] };
         let state = self.tlv_state.or(scanned.state);
-        Receipt { ids, state: state.unwrap_or(MessageState::Unknown), state_known: state.is_some(), edits }
+        let (state, state_known) = (state.unwrap_or(MessageState::Unknown), state.is_some());
+        Receipt { ids, state, state_known, is_by_text: false, edits }
     }
 }
 

@@ -84,7 +84,7 @@ impl World {
 
     fn correlation(&mut self, carrier_id: &[u8]) {
         let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
-        let (destination, born, is_muted) = (0, 0, false);
+        let (destination, born, is_muted) = (hash_digits(b"491700"), 0, false);
         let entry =
             Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
         self.shard.restore(&entry, None, Instant::ZERO, &mut self.out);
@@ -252,6 +252,54 @@ fn a_receipt_without_the_flag_is_one_where_the_profile_says_so() {
         world.commit();
         assert_eq!(world.delivered(), [text]);
     }
+}
+
+#[test]
+fn what_a_handset_writes_like_a_receipt_of_another_one_is_a_message() {
+    let text = "id:abc sub:001 dlvrd:001 stat:UNDELIV err:001";
+    let from = |handset: &[u8]| {
+        let body = deliver(0, text.as_bytes());
+        [b"\0\0\0", handset, &body[b"\0\0\x00491700".len()..]].concat()
+    };
+    for (handset, is_message) in [(&b"491799"[..], true), (b"", true), (b"+491700", false), (b"00491700", false)] {
+        let mut world = World::with_receipts("{ by: content }");
+        world.correlation(b"abc");
+        world.says(CommandId::DELIVER_SM, 1, &from(handset));
+        world.commit();
+        assert_eq!(world.answers(), [(CommandStatus::ROK, 1)]);
+        assert_eq!(world.delivered() == [text], is_message, "{}", handset.escape_ascii());
+        let left = world.shard.carriers().map(|carrier| carrier.correlations.len()).sum::<usize>();
+        assert_eq!(left, usize::from(is_message));
+    }
+    // Nor when it waited for the answer that names its id.
+    for (handset, joined) in [(&b"491799"[..], 0), (b"491700", 1)] {
+        let (mut shard, mut out) = shard(&format!("{}{CARRIER}", "profiles: { odd: { like: unflagged_receipts } }\n"));
+        let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
+        let (destination, born, is_muted, carrier_id) = (hash_digits(b"491700"), 0, false, &b"abc"[..]);
+        let entry =
+            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
+        let body = from(handset);
+        for entry in [entry, Restored::Early { carrier, key: 7, born, body: &body }] {
+            shard.restore(&entry, None, Instant::ZERO, &mut out);
+        }
+        shard.start(Instant::ZERO, &mut out);
+        let through = out.start_commit().unwrap();
+        shard.handle(Input::Durable { through }, Instant::ZERO, &mut out);
+        shard.settle(Instant::ZERO, &mut out);
+        assert_eq!(shard.accounts().map(|account| account.deliveries.len()).sum::<usize>(), joined);
+    }
+}
+
+#[test]
+fn a_message_in_ucs_2_that_begins_as_receipts_do_keeps_its_letters() {
+    let mut world = World::with_receipts("{ by: content }");
+    world.correlation(b"abc");
+    let wide: Vec<u8> = "id:abc \u{41F}\u{440}\u{438}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let body = deliver(0, &wide);
+    world.says(CommandId::DELIVER_SM, 1, &body);
+    world.commit();
+    let account = world.shard.accounts().next().unwrap();
+    assert_eq!(account.deliveries.at_mut(0).unwrap().body, body);
 }
 
 #[test]

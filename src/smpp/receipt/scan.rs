@@ -10,6 +10,8 @@ use super::{Habits, MessageState};
 pub(super) struct Scanned {
     pub(super) id: Option<(usize, usize)>,
     pub(super) state: Option<MessageState>,
+    /// Whether the state has its label.
+    pub(super) is_labelled: bool,
 }
 
 pub(super) fn scan(text: &[u8], habits: &Habits) -> Scanned {
@@ -37,7 +39,7 @@ fn scan_standard(text: &[u8]) -> Option<Scanned> {
     let id_len = behind.iter().position(|octet| is_space(*octet)).filter(|len| *len != 0)?;
     let fields = &behind[id_len..];
     let state = standard_state(fields, 10).or_else(|| standard_state(fields, 12))?;
-    Some(Scanned { id: Some((ID.len(), ID.len() + id_len)), state: Some(state) })
+    Some(Scanned { id: Some((ID.len(), ID.len() + id_len)), state: Some(state), is_labelled: true })
 }
 
 /// The state in the fields behind the id, when they are as wide as they should be.
@@ -56,6 +58,12 @@ fn standard_state(fields: &[u8], date_len: usize) -> Option<MessageState> {
         return None;
     }
     MessageState::from_word(state.get(..STATE_LEN)?)
+}
+
+/// Whether a label says that a state of a message follows, and one does.
+pub(super) fn says_state(text: &[u8], habits: &Habits) -> bool {
+    let scanned = scan_any(text, habits);
+    scanned.is_labelled && scanned.state.is_some()
 }
 
 fn scan_any(text: &[u8], habits: &Habits) -> Scanned {
@@ -83,6 +91,7 @@ fn scan_any(text: &[u8], habits: &Habits) -> Scanned {
             Label::Id | Label::State | Label::Other | Label::None => {}
         }
     }
+    scanned.is_labelled = state_seen;
     if !state_seen {
         scanned.state = bare_state;
     }
@@ -179,7 +188,7 @@ mod tests {
         let text =
             b"id:5B2F sub:001 dlvrd:001 submit date:2611151404 done date:2611151405 stat:DELIVRD err:000 text:hi";
         let quick = scan_standard(text).unwrap();
-        assert_eq!(quick, Scanned { id: Some((3, 7)), state: Some(MessageState::Delivered) });
+        assert_eq!(quick, Scanned { id: Some((3, 7)), state: Some(MessageState::Delivered), is_labelled: true });
         assert_eq!(scan_any(text, &Habits::DEFAULT), quick);
         let longer = b"id:5B2F sub:001 dlvrd:001 submit date:2611151404 done date:2611151405 stat:DELIVRDX err:000";
         assert_eq!(scan_standard(longer), None);

@@ -1,10 +1,11 @@
 //! Receipts whose text is in UCS-2: some carriers write them as they write a message with a name that needs it.
 
-use super::{Habits, KnownBy, Mark, scan};
+use super::{Habits, KnownBy, Mark, read_as, scan};
 use crate::smpp::view::{SmView, tag};
 
 /// The body of a receipt with its text in ASCII, when it came in UCS-2: an octet a letter, so that the id in it can be given
 /// in our spelling as in any other receipt. What `data_coding` says is not believed either way: carriers set 8 and write ASCII.
+/// `None` for what is no receipt: an MO that begins as one does keeps its letters.
 #[must_use]
 pub fn narrowed(body: &[u8], view: &SmView<'_>, habits: &Habits) -> Option<Vec<u8>> {
     let text = view.text();
@@ -28,14 +29,14 @@ pub fn narrowed(body: &[u8], view: &SmView<'_>, habits: &Habits) -> Option<Vec<u
         out[view.short_message_at - 1] = narrow.len() as u8;
         out.extend_from_slice(&narrow);
         out.extend_from_slice(view.optional);
-        return Some(out);
+    } else {
+        let payload = view.tlvs().find(|tlv| tlv.tag == tag::MESSAGE_PAYLOAD)?;
+        out.extend_from_slice(&view.optional[..payload.at]);
+        out.extend_from_slice(&tag::MESSAGE_PAYLOAD.to_be_bytes());
+        out.extend_from_slice(&(narrow.len() as u16).to_be_bytes());
+        out.extend_from_slice(&narrow);
+        out.extend_from_slice(&view.optional[payload.at + 4 + payload.value.len()..]);
     }
-    let mut tlvs = view.tlvs().skip_while(|tlv| tlv.tag != tag::MESSAGE_PAYLOAD);
-    let payload = tlvs.next()?;
-    out.extend_from_slice(&view.optional[..payload.at]);
-    out.extend_from_slice(&tag::MESSAGE_PAYLOAD.to_be_bytes());
-    out.extend_from_slice(&(narrow.len() as u16).to_be_bytes());
-    out.extend_from_slice(&narrow);
-    out.extend_from_slice(&view.optional[payload.at + 4 + payload.value.len()..]);
-    Some(out)
+    let is_receipt = SmView::deliver(&out).is_ok_and(|view| read_as(&view, habits).is_some());
+    is_receipt.then_some(out)
 }
