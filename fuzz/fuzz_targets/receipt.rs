@@ -10,7 +10,8 @@ const OUR_ID: &[u8] = b"0123456789abcdef";
 fuzz_target!(|body: &[u8]| {
     let Ok(view) = SmView::deliver(body) else { return };
     let by_content = receipt::Habits { by: receipt::KnownBy::Content, ..receipt::Habits::DEFAULT };
-    let _ = (receipt::read_as(&view, &by_content), receipt::details(&view), receipt::narrowed(body, &view, &by_content));
+    let _ =
+        (receipt::read_as(&view, &by_content), receipt::details(&view), receipt::narrowed(body, &view, &by_content));
     let Some(receipt) = receipt::read(&view) else { return };
     let mut rewritten = Vec::new();
     receipt::rewrite(body, &view, &receipt, OUR_ID, &mut rewritten);

@@ -25,6 +25,9 @@ pub struct RewriteCursor {
 }
 
 impl Shard {
+    /// Octets of receipts and MO that one commit carries again, and one of them more.
+    const REWRITTEN_AT_ONCE: usize = 8 << 20;
+
     /// Records a correlation again if it lives and its record lies in this segment.
     pub fn rewrite_correlation(
         &mut self,
@@ -47,6 +50,7 @@ impl Shard {
         now: Instant,
         out: &mut Effects,
     ) -> bool {
+        let most = out.record_bytes.bytes.len() + Self::REWRITTEN_AT_ONCE;
         if !std::mem::replace(&mut cursor.has_early, true) {
             for carrier in self.carriers.iter_mut().flatten() {
                 carrier.rewrite_early(segment, context!(self, now, out));
@@ -66,7 +70,7 @@ impl Shard {
             if let Some(account) = account {
                 let end = account.deliveries.slots().min(cursor.slot + slots);
                 slots -= end.saturating_sub(cursor.slot);
-                while cursor.slot < end {
+                while cursor.slot < end && out.record_bytes.bytes.len() < most {
                     account.rewrite_delivery(cursor.slot, segment, context!(self, now, out));
                     cursor.slot += 1;
                 }

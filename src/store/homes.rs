@@ -18,8 +18,9 @@ use crate::engine::restore::Restored;
 use crate::engine::shard::Shard;
 use crate::engine::time::Instant;
 
-/// Records of one commit while everything is recorded anew.
+/// Records of one commit while everything is recorded anew, and octets in them: MO may be long.
 const MOVED_AT_ONCE: usize = 50_000;
+const MOVED_OCTETS: usize = 16 << 20;
 
 /// What recovery found, and where it belongs now.
 pub struct Homes<'a> {
@@ -127,7 +128,8 @@ impl<'a> Homes<'a> {
                 }
                 Owner::Shard(..) => continue,
             }
-            if self.is_moved && out.records.len() >= MOVED_AT_ONCE {
+            let is_much = out.records.len() >= MOVED_AT_ONCE || out.record_bytes.bytes.len() >= MOVED_OCTETS;
+            if self.is_moved && is_much {
                 commit(shard, store, out)?;
             }
         }

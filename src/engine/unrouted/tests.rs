@@ -156,6 +156,26 @@ fn a_segment_is_emptied_of_them_a_few_at_once() {
 }
 
 #[test]
+fn long_deliveries_are_recorded_again_a_few_at_once() {
+    let (mut shard, mut out) = restored("", 0);
+    let (account, id, kind) =
+        (AccountId(0), crate::smpp::message_id::MessageId::new(0), crate::engine::message::DeliveryKind::Mo);
+    let body = [0; 60_000];
+    for key in 0..400 {
+        let delivery = Restored::Delivery { account, id, key, kind, born: 0, body: &body };
+        shard.restore(&delivery, Some(Place { segment: 3, octets: 60_021 }), Instant::ZERO, &mut out);
+    }
+    out.segment = 4;
+    let (mut cursor, mut commits) = (RewriteCursor::default(), Vec::new());
+    while !shard.rewrite_held(3, &mut cursor, 20_000, Instant::ZERO, &mut out) {
+        commits.push(out.records.len());
+        out.records.clear();
+        out.record_bytes.clear();
+    }
+    assert_eq!((commits, out.records.len()), (vec![140, 140], 120));
+}
+
+#[test]
 fn a_keyword_finds_its_account_and_the_parts_behind_it_follow() {
     let rules = "mo: [{ when: { keyword: [join, win*] }, to: acme }]";
     let mut world = world(rules);
