@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ahash::AHashSet;
+use ahash::AHashMap;
 
 use super::backoff::Access;
 use super::context::Context;
@@ -50,8 +50,9 @@ pub struct Carrier {
     pub unanswered: Unanswered,
     /// Receipts and MO handed to their account and not yet durable there.
     pub in_hand: Slab<InHand>,
-    /// Ids of final receipts in hand, by fingerprint: correlated no more, and not yet durable at their account's home.
-    pub finals_in_hand: AHashSet<u64>,
+    /// How many final receipts are in hand under an id, by its fingerprint: correlated no more, and not yet durable at their
+    /// account's home.
+    pub finals_in_hand: AHashMap<u64, u32>,
     /// Receipts acknowledged to the carrier that their account had no room for.
     pub refused: Vec<Refused>,
     pub unrouted: UnroutedMo,
@@ -165,7 +166,7 @@ impl Carrier {
             has_strangers: false,
             unanswered: Unanswered::default(),
             in_hand: Slab::default(),
-            finals_in_hand: AHashSet::new(),
+            finals_in_hand: AHashMap::new(),
             refused: Vec::new(),
             unrouted: UnroutedMo::default(),
             mo_parts: PartOwners::default(),

@@ -1,6 +1,7 @@
 //! What a carrier delivers: receipts find whose they are, MO finds its account, and the carrier is acknowledged once the
 //! account's home has made either durable. Never the other way round.
 
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use super::carrier::Carrier;
@@ -116,7 +117,7 @@ impl Carrier {
     pub fn deliver_done(&mut self, in_hand: Key, is_kept: bool, cx: &mut Context<'_>) {
         let Some(hand) = self.in_hand.remove(in_hand) else { return };
         if let Some(entry) = hand.entry.filter(|_| hand.is_final) {
-            self.finals_in_hand.remove(&entry.fingerprint);
+            self.final_done(entry.fingerprint);
             if is_kept {
                 self.forget_correlation(&entry, cx);
             } else {
@@ -140,6 +141,16 @@ impl Carrier {
                 }
                 Some(_) | None => self.forget_early(*early, cx),
             },
+        }
+    }
+
+    /// Another one under the same id may still be in hand.
+    fn final_done(&mut self, fingerprint: u64) {
+        if let Entry::Occupied(mut count) = self.finals_in_hand.entry(fingerprint) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 
@@ -260,7 +271,7 @@ impl Carrier {
     ) -> Option<CommandStatus> {
         let From::Link(request) = from else { return None };
         // The same receipt again, on another link perhaps: what came first may yet be refused, or lost in a crash.
-        if fingerprints.iter().flatten().any(|id| self.finals_in_hand.contains(id)) {
+        if fingerprints.iter().flatten().any(|id| self.finals_in_hand.contains_key(id)) {
             self.counts.count_receipt(ReceiptOutcome::Deferred);
             return Some(CommandStatus::RX_T_APPN);
         }
@@ -326,7 +337,7 @@ impl Carrier {
         cx: &mut Context<'_>,
     ) {
         if is_final {
-            self.finals_in_hand.insert(entry.fingerprint);
+            *self.finals_in_hand.entry(entry.fingerprint).or_default() += 1;
         }
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
         let account = entry.account;

@@ -83,8 +83,12 @@ impl World {
     }
 
     fn correlation(&mut self, carrier_id: &[u8]) {
-        let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
-        let (destination, born, is_muted) = (hash_digits(b"491700"), 0, false);
+        self.correlation_of(1, carrier_id, b"491700");
+    }
+
+    fn correlation_of(&mut self, number: u64, carrier_id: &[u8], handset: &[u8]) {
+        let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(number));
+        let (destination, born, is_muted) = (hash_digits(handset), 0, false);
         let entry =
             Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
         self.shard.restore(&entry, None, Instant::ZERO, &mut self.out);
@@ -157,6 +161,24 @@ fn a_receipt_sent_again_is_not_acknowledged_while_the_first_of_it_is_not_durable
     // By now it is an id that is known no more.
     world.receipt(3);
     assert_eq!(world.answers(), [(CommandStatus::ROK, 3)]);
+}
+
+#[test]
+fn of_two_under_one_id_the_second_is_not_acknowledged_because_the_first_is_durable() {
+    let mut world = World::new();
+    world.correlation_of(1, b"abc", b"491700");
+    world.correlation_of(2, b"abc", b"491799");
+    let other = [b"\0\0\x00491799", &receipt()[b"\0\0\x00491700".len()..]].concat();
+    world.receipt(1);
+    let through = world.out.start_commit().unwrap();
+    world.says(CommandId::DELIVER_SM, 2, &other);
+    world.shard.handle(Input::Durable { through }, Instant::ZERO, &mut world.out);
+    world.shard.settle(Instant::ZERO, &mut world.out);
+    assert_eq!(world.answers(), [(CommandStatus::ROK, 1)]);
+    world.says(CommandId::DELIVER_SM, 3, &other);
+    assert_eq!(world.answers(), [(CommandStatus::RX_T_APPN, 3)]);
+    world.commit();
+    assert_eq!(world.answers(), [(CommandStatus::ROK, 2)]);
 }
 
 #[test]
