@@ -1,6 +1,7 @@
 //! Mobile originated messages: the first rule of `mo` that matches says whose they are.
 //!
-//! A keyword stands in the first part of a long message alone; the others follow it to its account, while that is remembered.
+//! A keyword stands in the first part of a long message alone; the others follow it to its account, while that is remembered, or
+//! wait for it among the MO without one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,6 +32,7 @@ impl Carrier {
         self.counts.mo += 1;
         if let Some(account) = self.account_of_mo(view, cx) {
             self.hand_over_mo(From::Link(request), account, body, cx);
+            self.parts_follow(view, account, cx);
             return None;
         }
         self.counts.mo_unrouted += 1;
@@ -42,8 +44,7 @@ impl Carrier {
 
     /// Whose it is by the rules there are now.
     pub(super) fn account_of_mo(&mut self, view: &SmView<'_>, cx: &Context<'_>) -> Option<AccountId> {
-        let asks_for_words = cx.config.mo.iter().any(|route| route.keyword.is_some());
-        let part = if asks_for_words { segment_ref(view).filter(|part| part.total > 1) } else { None };
+        let part = part_by_word(view, cx.config);
         if let Some(part) = part.filter(|part| part.number != 1)
             && let Some(account) = self.mo_parts.of_first(view, part, cx.now)
         {
@@ -63,6 +64,12 @@ impl Carrier {
         let (carrier, kind, id) = (self.id, DeliveryKind::Mo, MessageId::new(0));
         batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh: false, id, body });
     }
+}
+
+/// Which part of a long message this is, where it may be routed by a word that its first part alone has.
+pub(super) fn part_by_word(view: &SmView<'_>, config: &Config) -> Option<SegmentRef> {
+    let asks_for_words = config.mo.iter().any(|route| route.keyword.is_some());
+    if asks_for_words { segment_ref(view).filter(|part| part.total > 1) } else { None }
 }
 
 /// The account of the first rule that matches.
@@ -94,7 +101,7 @@ pub struct PartOwners {
 }
 
 /// What all parts of one message share.
-type MessageKey = (Box<[u8]>, Box<[u8]>, u16, u8);
+pub(super) type MessageKey = (Box<[u8]>, Box<[u8]>, u16, u8);
 
 impl PartOwners {
     const KEPT: usize = 4_096;
@@ -121,7 +128,7 @@ impl PartOwners {
     }
 }
 
-fn key(view: &SmView<'_>, part: SegmentRef) -> MessageKey {
+pub(super) fn key(view: &SmView<'_>, part: SegmentRef) -> MessageKey {
     (view.source.digits.into(), view.destination.digits.into(), part.reference, part.total)
 }
 

@@ -10,6 +10,7 @@ use super::carrier::Carrier;
 use super::context::Context;
 use super::event::{Place, Record};
 use super::message::{Request, ShardMessage};
+use super::mo;
 use super::receipts::From;
 use super::time::Instant;
 use crate::config::AccountId;
@@ -43,6 +44,9 @@ impl UnroutedMo {
     /// On their way to accounts at once, beside what comes meanwhile.
     const AT_ONCE: usize = 1_000;
     const RETRY: Duration = Duration::from_secs(5);
+    /// Among the latest so many, and not older than that, parts of a message are looked for when its first part comes.
+    const LOOKED_AT: usize = 1_000;
+    const OUTRUN_SECONDS: u32 = 60;
 
     #[must_use]
     pub fn len(&self) -> usize {
@@ -126,6 +130,33 @@ impl Carrier {
             if let Some(kept) = self.unrouted.kept.get_mut(&key) {
                 kept.account = account;
                 self.unrouted.offers.extend(account.map(|_| key));
+            }
+        }
+        self.offer_unrouted(cx);
+    }
+
+    /// The first part of a long message found its account: what of the others outran it goes there too.
+    pub(super) fn parts_follow(&mut self, first: &SmView<'_>, account: AccountId, cx: &mut Context<'_>) {
+        if self.unrouted.is_empty() {
+            return;
+        }
+        let Some(part) = mo::part_by_word(first, cx.config).filter(|part| part.number == 1) else { return };
+        let (message, oldest) = (mo::key(first, part), cx.unix_seconds().saturating_sub(UnroutedMo::OUTRUN_SECONDS));
+        let mut outran = Vec::new();
+        for (key, kept) in self.unrouted.kept.iter().rev().take(UnroutedMo::LOOKED_AT) {
+            let Some(view) = SmView::deliver(&kept.body).ok().filter(|_| kept.account.is_none()) else { continue };
+            let part = mo::part_by_word(&view, cx.config).filter(|part| mo::key(&view, *part) == message);
+            match part.filter(|_| kept.born >= oldest) {
+                // They are another message's, whose first part had no account.
+                Some(part) if part.number == 1 => return,
+                Some(_) => outran.push(*key),
+                None => {}
+            }
+        }
+        for key in outran {
+            if let Some(kept) = self.unrouted.kept.get_mut(&key) {
+                kept.account = Some(account);
+                self.unrouted.offers.push_back(key);
             }
         }
         self.offer_unrouted(cx);

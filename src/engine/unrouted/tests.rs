@@ -184,7 +184,7 @@ fn a_keyword_finds_its_account_and_the_parts_behind_it_follow() {
         world.says(CommandId::DELIVER_SM, sequence, &deliver(0, text));
     }
     let part = |number: u8, text: &[u8]| deliver(0x40, &[&[5, 0, 3, 0x2A, 3, number], text].concat());
-    // The third part outruns the first, and nobody knows whose it is.
+    // The third part outruns the first, and nobody knows whose it is till then.
     for (sequence, number, text) in [(5, 3, &b" you"[..]), (6, 1, b"join the"), (7, 2, b" club"), (8, 3, b" you")] {
         world.says(CommandId::DELIVER_SM, sequence, &part(number, text));
     }
@@ -195,6 +195,13 @@ fn a_keyword_finds_its_account_and_the_parts_behind_it_follow() {
         .iter()
         .map(|text| text.trim_start_matches(|c: char| c < ' ' || c == '*').to_owned())
         .collect();
-    assert_eq!(told, ["JOIN now", "winner", "join the", " club", " you"]);
-    assert_eq!(kept(&mut world.shard), 3);
+    assert_eq!(told, ["JOIN now", "winner", "join the", " you", " club", " you"]);
+    assert_eq!(kept(&mut world.shard), 2);
+    // These belong to one that asked for nothing.
+    for (sequence, number, text) in [(9, 1, &b"hello"[..]), (10, 2, b" there"), (11, 1, b"join")] {
+        let body = deliver(0x40, &[&[5, 0, 3, 0x2B, 3, number], text].concat());
+        world.says(CommandId::DELIVER_SM, sequence, &body);
+    }
+    world.commit();
+    assert_eq!((world.delivered().len(), kept(&mut world.shard)), (7, 4));
 }
