@@ -18,7 +18,7 @@ use crate::metrics::ReceiptOutcome;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id::{CarrierIdFormat, NormalizedId, normalize};
-use crate::smpp::receipt::{self, KnownBy, Receipt};
+use crate::smpp::receipt::{self, Receipt};
 use crate::smpp::view::SmView;
 use crate::smpp::{data_sm, edit, pdu};
 
@@ -176,7 +176,7 @@ impl Carrier {
             let receipt = receipt::read_as(&view, habits);
             receipt.is_some_and(|receipt| receipt.is_by_text && !self.went_to(view.source.digits, entry))
         };
-        habits.by == KnownBy::Flag || !SmView::deliver(body).is_ok_and(is_foreign)
+        !SmView::deliver(body).is_ok_and(is_foreign)
     }
 
     /// Drops early receipts that no unanswered submit can claim any more.
@@ -240,7 +240,7 @@ impl Carrier {
             }
         };
         if receipt.is_by_text && !self.went_to(view.source.digits, &entry) {
-            // A handset wrote it: receipts come from where the submit went.
+            // Somebody else wrote it: receipts come from where the submit went.
             let From::Link(request) = from else { return None };
             return self.handle_mo(request, body, view, cx);
         }

@@ -29,7 +29,7 @@ pub struct Receipt<'a> {
     pub state: MessageState,
     /// Whether `state` was read; otherwise it is `Unknown` because there was none or not one we know.
     pub state_known: bool,
-    /// Its text alone says that it is a receipt: a handset may have written it.
+    /// Its text alone says that it is a receipt: a handset may have written it, or another ESME.
     pub is_by_text: bool,
     /// Where the ids stand, in the order of their places.
     edits: [Option<Edit>; 2],
@@ -48,12 +48,12 @@ pub fn read_as<'a>(view: &SmView<'a>, habits: &Habits) -> Option<Receipt<'a>> {
         return if habits.by == KnownBy::Content { read_unmarked(view, habits) } else { None };
     };
     let fields = Fields::of(view, habits);
-    match mark {
-        Mark::Certain => {}
-        Mark::Doubtful if fields.tlv_id.is_some() || scan::begins_like_receipt(fields.text) => {}
-        Mark::Doubtful => return None,
+    let is_certain = mark == Mark::Certain || fields.tlv_id.is_some();
+    if !is_certain && !scan::begins_like_receipt(fields.text) {
+        return None;
     }
-    Some(fields.receipt(habits))
+    let is_by_text = mark == Mark::Acknowledgement && fields.tlv_id.is_none() && fields.tlv_state.is_none();
+    Some(Receipt { is_by_text, ..fields.receipt(habits) })
 }
 
 /// Without the mark only what says both, of which message and what became of it, is a receipt. A text says the second behind
@@ -134,25 +134,26 @@ pub fn write_standard(receipt: &StandardText<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// What esm_class says about a deliver_sm being a receipt.
-#[derive(Clone, Copy)]
+/// What esm_class says about a deliver_sm being a receipt. Of what is not certain the content decides: some carriers mark receipts
+/// so, others mean what the specification says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mark {
     Certain,
-    /// Some carriers mark receipts so; others mean what the specification says. The content decides.
-    Doubtful,
+    /// A receipt by habit, or a concatenated message that happens to carry the bit.
+    Headed,
+    /// A handset's or an ESME's own, by the specification.
+    Acknowledgement,
 }
 
 impl Mark {
     fn of(esm_class: u8) -> Option<Self> {
-        /// A handset's acknowledgement, by the specification.
         const DELIVERY_ACK: u8 = 0b0000_1000;
         let kind = esm_class & esm_class::TYPE_MASK;
         if kind & (esm_class::RECEIPT | esm_class::INTERMEDIATE) != 0 {
-            // With UDHI it is a receipt by habit, or a concatenated message that happens to carry the bit.
-            let headed = esm_class & esm_class::UDHI != 0;
-            Some(if headed { Self::Doubtful } else { Self::Certain })
+            let is_headed = esm_class & esm_class::UDHI != 0;
+            Some(if is_headed { Self::Headed } else { Self::Certain })
         } else {
-            (kind == DELIVERY_ACK).then_some(Self::Doubtful)
+            (kind == DELIVERY_ACK).then_some(Self::Acknowledgement)
         }
     }
 }

@@ -279,14 +279,19 @@ fn a_receipt_without_the_flag_is_one_where_the_profile_says_so() {
 #[test]
 fn what_a_handset_writes_like_a_receipt_of_another_one_is_a_message() {
     let text = "id:abc sub:001 dlvrd:001 stat:UNDELIV err:001";
-    let from = |handset: &[u8]| {
-        let body = deliver(0, text.as_bytes());
+    let from = |handset: &[u8], esm_class| {
+        let body = deliver(esm_class, text.as_bytes());
         [b"\0\0\0", handset, &body[b"\0\0\x00491700".len()..]].concat()
     };
-    for (handset, is_message) in [(&b"491799"[..], true), (b"", true), (b"+491700", false), (b"00491700", false)] {
-        let mut world = World::with_receipts("{ by: content }");
+    let handsets = [(&b"491799"[..], true), (b"", true), (b"+491700", false), (b"00491700", false)];
+    // Without a flag where that is told by content; and an SME's acknowledgement, which any ESME may submit.
+    let kinds = [("{ by: content }", 0x00), ("{}", 0x08)];
+    for ((handset, is_message), (section, esm_class)) in
+        handsets.into_iter().flat_map(|one| kinds.map(|kind| (one, kind)))
+    {
+        let mut world = World::with_receipts(section);
         world.correlation(b"abc");
-        world.says(CommandId::DELIVER_SM, 1, &from(handset));
+        world.says(CommandId::DELIVER_SM, 1, &from(handset, esm_class));
         world.commit();
         assert_eq!(world.answers(), [(CommandStatus::ROK, 1)]);
         assert_eq!(world.delivered() == [text], is_message, "{}", handset.escape_ascii());
@@ -300,7 +305,7 @@ fn what_a_handset_writes_like_a_receipt_of_another_one_is_a_message() {
         let (destination, born, is_muted, carrier_id) = (hash_digits(b"491700"), 0, false, &b"abc"[..]);
         let entry =
             Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
-        let body = from(handset);
+        let body = from(handset, 0);
         for entry in [entry, Restored::Early { carrier, key: 7, born, body: &body }] {
             shard.restore(&entry, None, Instant::ZERO, &mut out);
         }
