@@ -90,3 +90,35 @@ fn a_carrier_that_changes_no_address_keeps_none() {
     sim.run_for(Duration::from_secs(2));
     assert_eq!(sim.readdressed(), (0, 10));
 }
+
+#[test]
+fn early_receipts_that_wait_for_room_bring_the_customers_addresses_through_crashes_and_moves() {
+    for is_power in [false, true] {
+        let mut sim = gateway(", delivery_queue: 3", ", profile: odd", ONE);
+        let habit = &mut sim.smscs[0].habit;
+        (habit.early, habit.intermediate, habit.latency_ms) = (1_000, 1_000, (100, 200));
+        let esme = sim.bound("a0", BindMode::Transmitter);
+        let tags = sim.submit_many(esme, 20);
+        sim.run_for(Duration::from_secs(4));
+        assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 20);
+        let left = sim.smscs[0].undelivered.len();
+        assert!(left < 10, "nearly all came before the answers, and were acknowledged");
+        // Other shards, other homes; and one life without the account.
+        for (shards, without) in [(3, &[][..]), (1, &["a0"]), (4, &[])] {
+            let mut pins = 0;
+            sim.next_config = Some(crate::variants::vary(&sim.text, shards, without, || {
+                pins += 1;
+                Some(pins % shards)
+            }));
+            sim.crash_and_restart(is_power);
+            sim.run_for(Duration::from_secs(3));
+        }
+        let receiver = sim.bound("a0", BindMode::Receiver);
+        sim.end();
+        assert!(sim.esmes[receiver].deliveries.len() >= 20);
+        // What the carrier sent while there was no such account told it of no submit.
+        let (kept, correlated) = sim.readdressed();
+        assert!(kept == correlated && kept <= left, "{kept} of {correlated}, {left} came late");
+        sim.audit_holdings();
+    }
+}
