@@ -33,10 +33,10 @@
 //!    sender, destination, rate), gets our message_id, and waits in the account for its answer. A refusal is answered here.
 //! 3. `engine/router.rs`. [`RouteTable::choose`](engine::router::RouteTable::choose) finds the first route that matches, and
 //!    with it the carriers to try, in order. The submit leaves for the first one's home.
-//! 4. `engine/carrier.rs`. [`Carrier::submit`](engine::carrier::Carrier::submit) sends it on a link with room when the
+//! 4. `engine/sending.rs`. [`Carrier::submit`](engine::carrier::Carrier::submit) sends it on a link with room when the
 //!    carrier's rate allows: a new header with a sequence_number of ours, then the body's own octets. Else it waits in the
 //!    queue; and when the queue cannot send it in time it goes back to the account, which tries the next carrier.
-//! 5. `engine/answers.rs`. The carrier's submit_sm_resp frees the window. When a receipt was asked for, (carrier, its id) to
+//! 5. `engine/answers.rs`. The carrier's submit_sm_resp frees the window; what its status means is in the carrier's profile. When a receipt was asked for, (carrier, its id) to
 //!    (account, our id) goes into [`Correlations`](engine::correlation::Correlations) and a record is emitted; the outcome
 //!    waits for that record. Then [`Account::submit_done`](engine::account::Account::submit_done) writes the ESME's answer.
 //! 6. `engine/receipts.rs`. Perhaps days later [`Carrier::handle_deliver`](engine::carrier::Carrier::handle_deliver) reads
@@ -46,7 +46,10 @@
 //!    session with room, and forgets it when the ESME has acknowledged it.
 //!
 //! What does not happen to every message lies beside that path: binds in `engine/unbound.rs`, links that come and go in
-//! `engine/link.rs` and `engine/link_end.rs`, receipts that outrun their answer in `engine/early.rs`.
+//! `engine/link.rs`, `link_bind.rs` and `link_end.rs`, what an operator orders them in `engine/orders.rs`, receipts that outrun their
+//! answer in `engine/early.rs`, MO in `engine/mo.rs`. What waits at a carrier is in `engine/queue.rs`, how fast it may leave in
+//! `engine/pace.rs`; parts of long messages are kept together by `engine/parts.rs` and `part_links.rs`, and what a carrier's profile
+//! rewrites is in `engine/outgoing.rs`.
 //!
 //! # What outlives the process
 //!

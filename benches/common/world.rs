@@ -19,14 +19,16 @@ use crate::peer::{self, Peer, Role};
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Time between two rounds: what a turn of a busy shard takes.
 const ROUND: Duration = Duration::from_micros(100);
-/// Rounds in which every bind must have been answered.
-const BIND_ROUNDS: u32 = 10;
+/// Rounds in which every bind must have been answered. Links are dialled one after the other.
+const BIND_ROUNDS: u32 = 20;
+const BIND_ROUND: Duration = Duration::from_millis(10);
 
 pub(crate) struct World {
     shards: Vec<(Shard, Effects)>,
     stores: Vec<MemoryStore>,
     peers: Vec<Peer>,
     window: u32,
+    links: u64,
     now: Instant,
     octets: u64,
     dirty: Vec<u32>,
@@ -58,17 +60,25 @@ impl World {
             stores,
             peers: Vec::new(),
             window,
+            links: u64::from(peers),
             now: Instant::ZERO,
             octets: 0,
             dirty: Vec::new(),
             spare: Vec::new(),
         };
-        world.connect_links();
+        for (shard, out) in &mut world.shards {
+            shard.start(world.now, out);
+        }
         (0..peers).for_each(|_| world.connect_session());
         for _ in 0..BIND_ROUNDS {
+            world.now = world.now + BIND_ROUND;
+            world.take_turns();
+            world.connect_links();
             world.work();
             world.let_peers_answer();
         }
+        let links = world.peers.iter().filter(|peer| matches!(peer.role, Role::Carrier { .. })).count();
+        assert_eq!(links as u32, peers, "every link is dialled");
         assert_eq!(world.esmes().filter(|esme| esme.is_bound).count() as u32, peers, "every ESME is bound");
         world
     }
@@ -127,11 +137,8 @@ impl World {
         })
     }
 
+    /// Dials what is to be dialled.
     fn connect_links(&mut self) {
-        for (shard, out) in &mut self.shards {
-            shard.start(self.now, out);
-        }
-        self.take_turns();
         for index in 0..self.shards.len() {
             let actions = std::mem::take(&mut self.shards[index].1.actions);
             let dialled = actions.iter().filter_map(|action| {
@@ -140,9 +147,10 @@ impl World {
             });
             let dialled: Vec<Key> = dialled.collect();
             let (shard, out) = &mut self.shards[index];
-            for (first_id, key) in dialled.iter().enumerate() {
-                shard.handle(Input::Connected { connection: *key }, self.now, out);
-                self.peers.push(Peer::carrier(index, *key, first_id as u64, dialled.len() as u64));
+            for key in dialled {
+                shard.handle(Input::Connected { connection: key }, self.now, out);
+                let carriers = self.peers.iter().filter(|peer| matches!(peer.role, Role::Carrier { .. })).count();
+                self.peers.push(Peer::carrier(index, key, carriers as u64, self.links));
             }
         }
     }

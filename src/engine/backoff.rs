@@ -15,6 +15,8 @@ pub struct Backoff {
 impl Backoff {
     /// A link that lasted this long did well: its end is the first failure of a new row.
     const HELD: Duration = Duration::from_secs(10);
+    /// So many failures count at most of a link that was bound: a carrier that drops its links still takes messages meanwhile.
+    const FLAPPING: u32 = 3;
 
     /// The wait after one more failure; `random` is any number.
     pub fn after_failure(&mut self, habits: Reconnect, random: u64) -> Duration {
@@ -26,9 +28,7 @@ impl Backoff {
 
     /// A link ended that was bound for this long.
     pub fn lasted(&mut self, bound: Duration) {
-        if bound >= Self::HELD {
-            self.failures = 0;
-        }
+        self.failures = if bound >= Self::HELD { 0 } else { self.failures.min(Self::FLAPPING) };
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
         let waits: Vec<_> = (0..9).map(|_| backoff.after_failure(HABITS, 0).as_millis()).collect();
         assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
         backoff.lasted(Duration::from_secs(9));
-        assert!(backoff.after_failure(HABITS, 0) > Duration::from_secs(1), "bound for a moment is no success");
+        assert_eq!(backoff.after_failure(HABITS, 0), Duration::from_secs(4), "bound for a moment is half a success");
         backoff.lasted(Duration::from_secs(10));
         assert!(backoff.after_failure(HABITS, u64::MAX) < Duration::from_secs(1));
     }
