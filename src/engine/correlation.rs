@@ -49,14 +49,13 @@ impl Correlation {
 
     #[must_use]
     pub fn place(&self) -> Place {
-        Place { segment: self.segment, octets: self.octets.into() }
+        Place::unpacked(self.segment, self.octets)
     }
 
     /// The same entry, whose record lies elsewhere.
     #[must_use]
     pub fn at(self, place: Place) -> Self {
-        // `Place::reckon_correlation` says no more than fits.
-        Self { segment: place.segment, octets: u8::try_from(place.octets).unwrap_or(u8::MAX), ..self }
+        Self { segment: place.segment, octets: place.packed_octets(), ..self }
     }
 }
 
@@ -265,6 +264,18 @@ mod tests {
         assert_eq!(table.remove(&one), None);
         assert_eq!(table.find(one.fingerprint, 10), Found::None);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn an_entry_knows_what_its_record_is_reckoned_for_however_long_the_carriers_id_is() {
+        let table = Correlations::new([1, 2, 3, 4]);
+        for octets in (0..2_000).chain(60_000..70_000) {
+            let place = Place { segment: 7, octets: Place::reckon_correlation(octets) };
+            assert_eq!(entry(&table, b"a", 1, 10, 0).at(place).place(), place);
+            // Never for less, as far as a PDU of 64 KiB goes; and for what the specification allows no more.
+            let exact = Place::reckon(octets);
+            assert!(place.octets >= exact.min(1 << 16) && (octets > 65 + 46 || place.octets == exact), "{octets}");
+        }
     }
 
     #[test]

@@ -317,10 +317,32 @@ impl Place {
         21 + octets as u32
     }
 
-    /// The same for a correlation, whose table has an octet of room for it.
+    /// The same for a correlation, whose table has an octet of room for it: exact for any id the specification knows, and
+    /// in steps for what a carrier may send instead. Reckoned for much less than they are, such would be rewritten for ever.
     #[must_use]
     pub fn reckon_correlation(octets: usize) -> u32 {
-        Self::reckon(octets).min(u8::MAX.into())
+        let exact = Self::reckon(octets);
+        if exact <= Self::EXACT {
+            return exact;
+        }
+        exact.next_multiple_of(Self::STEP).min(Self::STEP * (u32::from(u8::MAX) - Self::EXACT))
+    }
+
+    const EXACT: u32 = 191;
+    const STEP: u32 = 1024;
+
+    /// What `reckon_correlation` said, in an octet.
+    #[must_use]
+    pub fn packed_octets(self) -> u8 {
+        let packed = if self.octets <= Self::EXACT { self.octets } else { Self::EXACT + self.octets / Self::STEP };
+        u8::try_from(packed).unwrap_or(u8::MAX)
+    }
+
+    #[must_use]
+    pub fn unpacked(segment: u16, packed: u8) -> Self {
+        let packed = u32::from(packed);
+        let octets = if packed <= Self::EXACT { packed } else { (packed - Self::EXACT) * Self::STEP };
+        Self { segment, octets }
     }
 }
 

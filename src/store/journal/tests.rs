@@ -66,6 +66,29 @@ fn a_commit_waits_for_the_one_before_it_and_takes_all_that_came_meanwhile() {
 }
 
 #[test]
+fn correlations_of_endless_ids_are_not_written_again_and_again() {
+    let (mut journal, carrier_id) = (journal(), vec![b'x'; 60_000]);
+    for number in 1..20 {
+        let id = MessageId::new(number);
+        let (carrier, account, addresses) = ("north", "acme", &b""[..]);
+        let (destination, born, is_muted) = (0, 0, false);
+        let carrier_id = &carrier_id;
+        journal.append(&Entry::Correlation {
+            carrier,
+            account,
+            id,
+            destination,
+            born,
+            is_muted,
+            carrier_id,
+            addresses,
+        });
+        commit(&mut journal);
+        assert_eq!(journal.begin_rewrite(true), None, "all of it lives");
+    }
+}
+
+#[test]
 fn nothing_is_acknowledged_after_a_failure() {
     let mut journal = journal();
     let mut effects = Vec::new();
