@@ -29,7 +29,7 @@ impl Carrier {
     pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, course: Course, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
-        if !is_bound && (claim != Claim::Held || self.is_withheld()) {
+        if !is_bound && (claim != Claim::Held || self.is_withheld() || cx.is_draining) {
             return self.give_back(&info, (ReturnReason::NotBound, course), body, cx);
         }
         if !cx.has_room {
@@ -143,7 +143,8 @@ impl Carrier {
         }
     }
 
-    /// The same after a wait, in which others go on; gives it back when its time or the queue's room does not allow that.
+    /// The same after a wait, in which others go on; gives it back when its time or the queue's room does not allow that, or
+    /// nothing is sent here any more.
     pub fn put_back_after(&mut self, wait: Duration, mut pending: Pending, cx: &mut Context<'_>) -> Option<Pending> {
         if pending.is_withdrawn {
             self.put_back(pending, cx);
@@ -153,7 +154,8 @@ impl Carrier {
         let last = until + cx.config.smpp.timers.response / 4;
         let config = cx.config.carrier(self.id);
         let has_room = wait.is_zero() || self.queue.len() < config.queue as usize;
-        if last > pending.info.deadline || until >= pending.leave_by || !has_room {
+        let is_over = cx.is_draining || !self.links.iter().any(Link::may_submit);
+        if last > pending.info.deadline || until >= pending.leave_by || !has_room || is_over {
             return Some(pending);
         }
         if wait.is_zero() {
