@@ -45,7 +45,12 @@ impl Carrier {
         };
         let segments = u32::from(info.segments);
         let sender_wait = self.queue.wait_for_sender(outgoing.sent(body), segments, cx.now);
+        let windows = usize::from(config.window.get()) * self.links.len();
+        let most = config.queue as usize + windows;
+        // What waits for its sender alone leaves the way free, and what is throttled is put back beyond the bound: together they
+        // would fill the queue without end.
         if self.queue.is_idle()
+            && self.queue.len() < most
             && sender_wait.is_zero()
             && let Way::Link(link) = self.way(&info, cx.now)
             && self.pace.take(segments, cx.now).is_ok()
@@ -59,10 +64,7 @@ impl Carrier {
                     && sender_wait <= config.queue_wait
                     && self.pace.fits(self.queue.segments(), segments, config.queue_wait)
             }
-            Claim::Begun | Claim::Held => {
-                let windows = usize::from(config.window.get()) * self.links.len();
-                self.queue.len() < config.queue as usize + windows
-            }
+            Claim::Begun | Claim::Held => self.queue.len() < most,
         };
         if !fits {
             self.recycle(outgoing.body);

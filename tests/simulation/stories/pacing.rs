@@ -122,6 +122,22 @@ fn a_sender_that_would_have_to_wait_too_long_is_refused_at_once() {
     balance(&sim, esme, &tags, &[CommandStatus::ROK, CommandStatus::RMSGQFUL]);
 }
 
+/// The bound is looked at after each step.
+#[test]
+fn what_is_throttled_and_then_waits_for_its_sender_does_not_fill_the_queue_beyond_its_bound() {
+    let mut sim = gateway("", ", links: 1, window: 2, queue: 3, source_rate: 1, source_burst: 1", ONE);
+    sim.smscs[0].habit.throttled = 1_000;
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let mut tags = Vec::new();
+    for at in 0..40 {
+        tags.push(sim.submit_from(esme, &format!("SENDER{at}"), ""));
+        sim.run_for(Duration::from_millis(20));
+    }
+    assert!(sim.count(esme, &tags, CommandStatus::RMSGQFUL) > 20);
+    sim.end();
+    balance(&sim, esme, &tags, &[CommandStatus::RTHROTTLED, CommandStatus::RMSGQFUL]);
+}
+
 #[test]
 fn what_waits_for_its_sender_is_withdrawn_with_its_session() {
     let mut sim = gateway("", ", source_rate: 2, source_burst: 1", ONE);
