@@ -62,7 +62,7 @@ impl Carrier {
             Claim::None => {
                 self.queue.len() < config.queue as usize
                     && sender_wait <= config.queue_wait
-                    && self.pace.fits(self.queue.segments(), segments, config.queue_wait)
+                    && self.pace.fits(self.queue.ahead_of(info.account), segments, config.queue_wait)
             }
             Claim::Begun | Claim::Held => self.queue.len() < most,
         };

@@ -52,6 +52,24 @@ fn a_carrier_under_more_than_its_rate_gets_its_rate() {
 }
 
 #[test]
+fn an_account_within_its_share_loses_nothing_to_one_that_floods_its_carrier() {
+    let mut sim = gateway(", window: 100000", ", rate: 100, burst: 5, queue_wait: 2s", ONE);
+    let (flood, modest) = (sim.bound("a0", BindMode::Transceiver), sim.bound("a1", BindMode::Transceiver));
+    let mut tags = [Vec::new(), Vec::new()];
+    for at in 0..800 {
+        tags[0].extend(sim.submit_many(flood, 6));
+        if at % 5 == 0 {
+            tags[1].extend(sim.submit_many(modest, 1));
+        }
+        sim.run_for(Duration::from_millis(10));
+    }
+    sim.end();
+    let counts = balance(&sim, flood, &tags[0], &[CommandStatus::ROK, CommandStatus::RMSGQFUL]);
+    assert!((700..1_000).contains(&counts[0]), "{counts:?}");
+    balance(&sim, modest, &tags[1], &[CommandStatus::ROK]);
+}
+
+#[test]
 fn a_rate_outlives_its_links() {
     let mut sim = gateway(", window: 100000", ", rate: 40, burst: 4, in_doubt: retry", ONE);
     let esme = sim.bound("a0", BindMode::Transceiver);
