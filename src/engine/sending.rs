@@ -186,7 +186,8 @@ impl Carrier {
             if pending.expires_at() <= cx.now {
                 let outcome = pending.expired();
                 self.settle(pending, outcome, cx);
-            } else if self.queue.may_leave(&pending, cx.now)
+            } else if !must_not_leave(&pending, cx)
+                && self.queue.may_leave(&pending, cx.now)
                 && let Some(link) = self.way_out(&pending.info, cx.now)
             {
                 self.forward(link, pending, cx);

@@ -70,6 +70,23 @@ fn an_account_within_its_share_loses_nothing_to_one_that_floods_its_carrier() {
 }
 
 #[test]
+fn what_one_carrier_kept_for_too_long_takes_nothing_of_the_next_ones_rate() {
+    let routes = "  - { when: { account: a0 }, to: [c0, c1] }\n  - to: [c1]";
+    let mut sim = gateway_with("response: 4s", "", ", rate: 10, burst: 10", routes);
+    let habit = &mut sim.smscs[0].habit;
+    (habit.latency_ms, habit.rsyserr) = ((3_100, 3_100), 1_000);
+    let (late, fresh) = (sim.bound("a0", BindMode::Transceiver), sim.bound("a1", BindMode::Transceiver));
+    let kept = sim.submit_many(late, 10);
+    sim.run_for(Duration::from_millis(3_200));
+    let tags = sim.submit_many(fresh, 10);
+    sim.run_for(Duration::from_millis(200));
+    assert_eq!(sim.count(fresh, &tags, CommandStatus::ROK), 10);
+    sim.end();
+    balance(&sim, late, &kept, &[CommandStatus::RSYSERR]);
+    assert_eq!(sim.seen_by(1), tags);
+}
+
+#[test]
 fn a_rate_outlives_its_links() {
     let mut sim = gateway(", window: 100000", ", rate: 40, burst: 4, in_doubt: retry", ONE);
     let esme = sim.bound("a0", BindMode::Transceiver);
