@@ -52,7 +52,7 @@ fn read(tree: &Node, reading: &Reading<'_>) -> Option<Config> {
         return None;
     }
     let config = root.fields(read_top)?;
-    check_queue_wait(&config, reading);
+    check_waits(&config, reading);
     listeners::check(&config, reading);
     routes::warn_of_idle(&config, reading);
     Some(config)
@@ -182,13 +182,31 @@ fn read_cdr(cdr: &mut Fields<'_>) -> Cdr {
     }
 }
 
-/// Nothing is forwarded with less than a quarter of its response time left, so a longer wait never ends well.
-fn check_queue_wait(config: &Config, reading: &Reading<'_>) {
+/// Nothing is forwarded with less than a quarter of its response time left, so a longer wait never ends well. And an idle link is
+/// asked before it is given up.
+fn check_waits(config: &Config, reading: &Reading<'_>) {
     let useful = config.smpp.timers.response * 3 / 4;
     for carrier in &config.carriers {
+        let path = |key| format!("carriers.{}.{key}", super::reader::shown_key(&carrier.name));
         if carrier.queue_wait > useful {
-            let path = format!("carriers.{}.queue_wait", super::reader::shown_key(&carrier.name));
-            reading.warn(path, format!("nothing waits longer than {useful:?}, three quarters of smpp.response"));
+            reading.warn(
+                path("queue_wait"),
+                format!("nothing waits longer than {useful:?}, three quarters of smpp.response"),
+            );
+        }
+        let (habits, statuses) = (&carrier.profile.links, &carrier.profile.statuses);
+        if statuses.longest_wait() > useful {
+            let message = format!(
+                "has an `after` in its statuses beyond {useful:?}, three quarters of smpp.response: it acts as `next`"
+            );
+            reading.warn(path("profile"), message);
+        }
+        let timers = habits.timers(&config.smpp.timers);
+        let is_its_own = habits.enquire_link.or(habits.inactivity).is_some();
+        if is_its_own && timers.inactivity <= timers.enquire_link {
+            let message =
+                "has links whose inactivity is not longer than their enquire_link: idle ones end before they are asked";
+            reading.warn(path("profile"), message);
         }
     }
 }

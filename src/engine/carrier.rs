@@ -144,6 +144,8 @@ impl Pending {
 
 impl Carrier {
     const SPARE_BODIES: usize = 4096;
+    /// A longer body's memory is given back: so many of the longest would be a quarter of a gigabyte.
+    const LONGEST_SPARE: usize = 4096;
     /// Looking for what is overdue goes through all that waits: what is due meanwhile is found together.
     pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -271,7 +273,7 @@ impl Carrier {
     }
 
     pub fn recycle(&mut self, mut body: Vec<u8>) {
-        if body.capacity() > 0 && self.spare.len() < Self::SPARE_BODIES {
+        if (1..=Self::LONGEST_SPARE).contains(&body.capacity()) && self.spare.len() < Self::SPARE_BODIES {
             body.clear();
             self.spare.push(body);
         }
@@ -295,5 +297,25 @@ impl Carrier {
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Surroundings;
+
+    #[test]
+    fn the_memory_of_long_bodies_is_not_kept() {
+        let text = "carriers: { c: { connect: 'c:1', system_id: us, password: secret } }";
+        let surroundings = Surroundings { base: "".into(), env: &|_| None, file: &|_| Err(String::new()) };
+        let config = config::parse(text, &surroundings).unwrap().config;
+        let mut carrier = Carrier::new(CarrierId(0), config.carrier(CarrierId(0)), [1, 2, 3, 4]);
+        for _ in 0..2 * Carrier::SPARE_BODIES {
+            carrier.recycle(Vec::with_capacity(64 << 10));
+            carrier.recycle(Vec::with_capacity(300));
+        }
+        let kept: usize = carrier.spare.iter().map(Vec::capacity).sum();
+        assert_eq!((carrier.spare.len(), kept), (Carrier::SPARE_BODIES, 300 * Carrier::SPARE_BODIES));
     }
 }

@@ -1,8 +1,8 @@
 //! The parts of one message, at their carrier's home: they leave on one link.
 //!
-//! The first part that leaves takes any link, the others its own: when that has no room they wait for it, aside, so that nothing
-//! behind them waits too. When the connection is gone, or has had no room for `queue_wait`, what is left of the message goes by
-//! another.
+//! The first part that leaves takes any link, the others its own: when only that has no room they wait for it, aside, so that
+//! nothing behind them waits too. When the connection is gone, or has had no room for `queue_wait`, what is left of the message
+//! goes by another.
 
 use std::time::Duration;
 
@@ -52,7 +52,12 @@ impl Carrier {
             let at = usize::from(taken.link);
             let link = &self.links[at];
             if link.may_submit() && link.connection() == Some(taken.connection) {
-                return if link.has_room() { Way::Link(at) } else { Way::WaitsFor(at) };
+                if link.has_room() {
+                    return Way::Link(at);
+                }
+                // Set aside it lets others pass, and goes before them later: not while they could not leave either, or it would
+                // have taken more than its account's turn.
+                return if self.links.iter().any(Link::has_room) { Way::WaitsFor(at) } else { Way::None };
             }
         }
         self.link_with_room().map_or(Way::None, Way::Link)

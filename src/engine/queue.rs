@@ -31,11 +31,14 @@ pub struct SubmitQueue {
     senders: Option<Box<Senders>>,
     len: usize,
     segments: u64,
+    /// Those of them that wait for their account's turn.
+    in_turn: u64,
 }
 
 #[derive(Debug, Default)]
 struct AccountQueue {
     by_priority: [VecDeque<Pending>; 4],
+    segments: u64,
     deficit: u32,
 }
 
@@ -67,6 +70,17 @@ impl SubmitQueue {
     #[must_use]
     pub fn segments(&self) -> u64 {
         self.segments
+    }
+
+    /// Segments that leave before a new submit of this account: no more than wait, and of those in turn no more than all accounts
+    /// send in the turns that it takes. So one that floods the carrier keeps nobody from the queue.
+    #[must_use]
+    pub fn ahead_of(&self, account: AccountId) -> u64 {
+        let own = self.accounts.get(&account).map_or(0, |queue| queue.segments);
+        let accounts = self.ring.len() as u64 + u64::from(own == 0);
+        // The others may have begun a turn, and have another before the next of this account.
+        let turns = (own + 2 * u64::from(Self::QUANTUM)) * accounts;
+        self.segments - self.in_turn + self.in_turn.min(turns)
     }
 
     pub fn push(&mut self, pending: Pending) {
@@ -130,6 +144,7 @@ impl SubmitQueue {
             return false;
         }
         if let Some(pending) = queue.take_head() {
+            self.in_turn -= u64::from(pending.info.segments);
             senders.step_aside(pending, now);
         }
         self.leave_ring(account);
@@ -167,6 +182,7 @@ impl SubmitQueue {
         let queue = self.accounts.get_mut(&account)?;
         let pending = queue.take_head()?;
         queue.deficit -= u32::from(pending.info.segments).min(queue.deficit);
+        self.in_turn -= u64::from(pending.info.segments);
         self.leave_ring(account);
         self.count_out(&pending);
         Some(pending)
@@ -224,6 +240,7 @@ impl SubmitQueue {
     fn extract(&mut self, now: Instant, of: Option<AccountId>, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
         let mut taken = Vec::new();
         self.aside.iter_mut().for_each(|line| take_from(line, &is_wanted, &mut taken));
+        let aside = taken.len();
         for account in &self.ring {
             if of.is_none_or(|of| of == *account)
                 && let Some(queue) = self.accounts.get_mut(account)
@@ -231,6 +248,7 @@ impl SubmitQueue {
                 queue.extract(&is_wanted, &mut taken);
             }
         }
+        self.in_turn -= segments_of(&taken[aside..]);
         self.ring.retain(|account| self.accounts.get(account).is_some_and(|queue| queue.head().is_some()));
         let held: Vec<_> = self.held.iter().filter(|(_, pending)| is_wanted(pending)).map(|(at, _)| *at).collect();
         taken.extend(held.iter().filter_map(|at| self.held.remove(at)));
@@ -285,6 +303,8 @@ impl SubmitQueue {
         if queue.head().is_none() {
             self.ring.push_back(account);
         }
+        queue.segments += u64::from(pending.info.segments);
+        self.in_turn += u64::from(pending.info.segments);
         place(&mut queue.by_priority[usize::from(pending.info.priority.min(3))], pending);
     }
 
@@ -297,6 +317,10 @@ impl SubmitQueue {
         self.len -= 1;
         self.segments -= u64::from(pending.info.segments);
     }
+}
+
+fn segments_of(pendings: &[Pending]) -> u64 {
+    pendings.iter().map(|pending| u64::from(pending.info.segments)).sum()
 }
 
 /// Takes what is wanted out of a line.
@@ -314,11 +338,15 @@ impl AccountQueue {
     }
 
     fn take_head(&mut self) -> Option<Pending> {
-        self.by_priority.iter_mut().rev().find_map(VecDeque::pop_front)
+        let pending = self.by_priority.iter_mut().rev().find_map(VecDeque::pop_front)?;
+        self.segments -= u64::from(pending.info.segments);
+        Some(pending)
     }
 
     fn extract(&mut self, is_wanted: impl Fn(&Pending) -> bool, taken: &mut Vec<Pending>) {
+        let before = taken.len();
         self.by_priority.iter_mut().rev().for_each(|line| take_from(line, &is_wanted, taken));
+        self.segments -= segments_of(&taken[before..]);
         if self.head().is_none() {
             self.deficit = 0;
         }

@@ -29,7 +29,7 @@ impl Carrier {
     pub fn submit(&mut self, mut info: SubmitInfo, claim: Claim, course: Course, body: &[u8], cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
         let is_bound = self.links.iter().any(Link::may_submit);
-        if !is_bound && (claim != Claim::Held || self.is_withheld()) {
+        if !is_bound && (claim != Claim::Held || self.is_withheld() || cx.is_draining) {
             return self.give_back(&info, (ReturnReason::NotBound, course), body, cx);
         }
         if !cx.has_room {
@@ -45,7 +45,12 @@ impl Carrier {
         };
         let segments = u32::from(info.segments);
         let sender_wait = self.queue.wait_for_sender(outgoing.sent(body), segments, cx.now);
+        let windows = usize::from(config.window.get()) * self.links.len();
+        let most = config.queue as usize + windows;
+        // What waits for its sender alone leaves the way free, and what is throttled is put back beyond the bound: together they
+        // would fill the queue without end.
         if self.queue.is_idle()
+            && self.queue.len() < most
             && sender_wait.is_zero()
             && let Way::Link(link) = self.way(&info, cx.now)
             && self.pace.take(segments, cx.now).is_ok()
@@ -57,12 +62,9 @@ impl Carrier {
             Claim::None => {
                 self.queue.len() < config.queue as usize
                     && sender_wait <= config.queue_wait
-                    && self.pace.fits(self.queue.segments(), segments, config.queue_wait)
+                    && self.pace.fits(self.queue.ahead_of(info.account), segments, config.queue_wait)
             }
-            Claim::Begun | Claim::Held => {
-                let windows = usize::from(config.window.get()) * self.links.len();
-                self.queue.len() < config.queue as usize + windows
-            }
+            Claim::Begun | Claim::Held => self.queue.len() < most,
         };
         if !fits {
             self.recycle(outgoing.body);
@@ -143,7 +145,8 @@ impl Carrier {
         }
     }
 
-    /// The same after a wait, in which others go on; gives it back when its time or the queue's room does not allow that.
+    /// The same after a wait, in which others go on; gives it back when its time or the queue's room does not allow that, or
+    /// nothing is sent here any more.
     pub fn put_back_after(&mut self, wait: Duration, mut pending: Pending, cx: &mut Context<'_>) -> Option<Pending> {
         if pending.is_withdrawn {
             self.put_back(pending, cx);
@@ -153,7 +156,8 @@ impl Carrier {
         let last = until + cx.config.smpp.timers.response / 4;
         let config = cx.config.carrier(self.id);
         let has_room = wait.is_zero() || self.queue.len() < config.queue as usize;
-        if last > pending.info.deadline || until >= pending.leave_by || !has_room {
+        let is_over = cx.is_draining || !self.links.iter().any(Link::may_submit);
+        if last > pending.info.deadline || until >= pending.leave_by || !has_room || is_over {
             return Some(pending);
         }
         if wait.is_zero() {
@@ -182,7 +186,8 @@ impl Carrier {
             if pending.expires_at() <= cx.now {
                 let outcome = pending.expired();
                 self.settle(pending, outcome, cx);
-            } else if self.queue.may_leave(&pending, cx.now)
+            } else if !must_not_leave(&pending, cx)
+                && self.queue.may_leave(&pending, cx.now)
                 && let Some(link) = self.way_out(&pending.info, cx.now)
             {
                 self.forward(link, pending, cx);

@@ -122,7 +122,8 @@ impl Carriers {
             Connect::TransmitterReceiver { .. } => 2,
         };
         let count = u32::from(config.links.get()) * each;
-        let link = text.parse::<u16>().ok().filter(|link| u32::from(*link) < count);
+        let is_number = text.bytes().all(|octet| octet.is_ascii_digit());
+        let link = text.parse::<u16>().ok().filter(|_| is_number).filter(|link| u32::from(*link) < count);
         link.ok_or_else(|| {
             let why = format!("there is no link {text:?}: {:?} has 0 to {}", config.name, count - 1);
             refusal(StatusCode::NOT_FOUND, why)
@@ -201,7 +202,10 @@ fn decoded(part: &str) -> String {
     let mut octets = Vec::new();
     let mut rest = part.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = behind
+            .get(..2)
+            .filter(|hex| *first == b'%' && hex.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|hex| std::str::from_utf8(hex).ok());
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(octet) => {
                 octets.push(octet);
@@ -270,6 +274,8 @@ mod tests {
             (Method::GET, "/carriers/south", None, 404, "no carrier \"south\""),
             (Method::POST, "/carriers/north/links/3/pause", None, 404, "\"north\" has 0 to 2"),
             (Method::POST, "/carriers/north/links/-1/pause", None, 404, "no link \"-1\""),
+            (Method::POST, "/carriers/north/links/+1/pause", None, 404, "no link \"+1\""),
+            (Method::GET, "/carriers/%+a", None, 404, "no carrier \"%+a\""),
             (Method::POST, "/carriers/north/links/0", None, 404, "not found"),
             (Method::POST, "/carriers/north/stop", None, 404, "pause, drain and resume"),
             (Method::POST, "/carriers", None, 405, "only GET"),

@@ -84,6 +84,8 @@ impl Transport {
 impl TlsStream {
     /// The longest a record may be: what is handed to TLS at once.
     const RECORD: usize = 16 << 10;
+    /// Reads without a single octet for us, as TLS has much to say to itself, before others have their turn.
+    const SILENT_READS: u32 = 16;
 
     #[must_use]
     pub fn new(tcp: TcpStream, tls: ClientConnection) -> Self {
@@ -104,13 +106,15 @@ impl TlsStream {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        loop {
+        for _ in 0..Self::SILENT_READS {
             match self.tls.reader().read(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }
             ready!(self.poll_read_records(cx))?;
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Reads once from the socket; 0 when the peer closed it.

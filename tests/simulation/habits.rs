@@ -18,6 +18,8 @@ pub(crate) struct NetworkHabit {
     pub(crate) dial_fails: u64,
     /// Time between two resets of some connection.
     pub(crate) reset_ms: Option<(u64, u64)>,
+    /// And between two orders of the operator.
+    pub(crate) orders_ms: Option<(u64, u64)>,
     pub(crate) commit_us: (u64, u64),
     pub(crate) mesh_us: (u64, u64),
 }
@@ -31,6 +33,7 @@ impl Default for NetworkHabit {
             short_write: 0,
             dial_fails: 0,
             reset_ms: None,
+            orders_ms: None,
             commit_us: (500, 2_000),
             mesh_us: (5, 50),
         }
@@ -47,6 +50,7 @@ impl NetworkHabit {
             short_write: rng.pick(&[0, 0, 100]),
             dial_fails: rng.pick(&[0, 100, 400]),
             reset_ms: rng.pick(&[None, Some((500, 8_000)), Some((5_000, 40_000))]),
+            orders_ms: None,
             commit_us: rng.pick(&[(50, 500), (500, 8_000), (10_000, 200_000)]),
             mesh_us: rng.pick(&[(1, 20), (20, 2_000), (1_000, 30_000)]),
         }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
+use trunkline::config::CarrierId;
 use trunkline::engine::effects::Effects;
 use trunkline::engine::event::{Action, AdmittedBind, Input, Notice};
 use trunkline::engine::message::{Batch, ShardId};
+use trunkline::engine::orders::Order;
 use trunkline::engine::shard::Shard;
 use trunkline::engine::slab::Key;
 use trunkline::smpp::frame::Frame;
@@ -62,6 +64,7 @@ pub(crate) enum In {
     Arrive(WireId, AdmittedBind, Vec<u8>),
     Readable(WireId),
     Writable(WireId),
+    Order(CarrierId, Option<u16>, Order),
     DrainCarriers,
     DrainSessions,
 }
@@ -153,6 +156,7 @@ impl Sim {
                     self.flush(at, key.slot);
                 }
             }
+            In::Order(carrier, link, order) => self.handle(at, Input::Order { carrier, link, order }),
             In::DrainCarriers => self.handle(at, Input::DrainCarriers),
             In::DrainSessions => self.handle(at, Input::DrainSessions),
         }

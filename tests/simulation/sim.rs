@@ -122,6 +122,7 @@ pub(crate) enum Event {
     SmscStalls(usize),
     SmscMo(usize),
     SmscLies(usize, Lie),
+    OperatorOrders,
     Reset,
 }
 
@@ -306,6 +307,7 @@ impl Sim {
             Event::SmscStalls(carrier) => self.smsc_stalls(carrier),
             Event::SmscMo(carrier) => self.smsc_mo(carrier),
             Event::SmscLies(carrier, lie) => self.smsc_lies(carrier, lie),
+            Event::OperatorOrders => self.operator_orders(),
             Event::Reset => self.reset_some(),
         }
     }

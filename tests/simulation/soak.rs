@@ -33,6 +33,9 @@ pub(crate) fn run(seed: u64) {
     for smsc in sim.smscs.iter_mut().filter(|_| seed % 2 == 1) {
         smsc.habit.lies = Lies::draw(&mut lies);
     }
+    if seed % 8 >= 6 {
+        sim.habit.orders_ms = Some((20, 3_000));
+    }
     draw_esmes(&mut sim, &mut rng);
     sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
     if rng.chance(500) {
@@ -105,6 +108,9 @@ pub(crate) fn plan_faults(sim: &mut Sim) {
         }
         sim.plan_lies(at);
     }
+    if let Some(every) = sim.habit.orders_ms {
+        sim.plan_ms(every, Event::OperatorOrders);
+    }
     if let Some(every) = sim.habit.reset_ms {
         sim.plan_ms(every, Event::Reset);
     }
@@ -113,6 +119,9 @@ pub(crate) fn plan_faults(sim: &mut Sim) {
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.
 pub(crate) fn calm(sim: &mut Sim) {
     sim.crash_no_more();
+    if sim.habit.orders_ms.is_some() {
+        sim.resume_all();
+    }
     sim.habit = NetworkHabit::default();
     for smsc in &mut sim.smscs {
         smsc.habit = smsc.habit.calmed();

@@ -65,6 +65,13 @@ impl StatusTable {
         self.find(status, |rule| rule.told).unwrap_or(status)
     }
 
+    /// The longest that a submit would wait to be sent again.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        let wait = |rule: &Rule| if let Some(Then::Again { after, .. }) = rule.then { Some(after) } else { None };
+        self.rules.iter().filter_map(wait).max().unwrap_or_default()
+    }
+
     fn find<T>(&self, status: CommandStatus, wanted: impl Fn(&Rule) -> Option<T>) -> Option<T> {
         let matching = |is_single: bool| {
             let fits = move |rule: &&Rule| {

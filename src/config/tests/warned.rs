@@ -13,6 +13,11 @@ fn warned(text: &str, path: &str, message: &str) {
 const QUIET: &str = "accounts: { a: { password: p } }\n\
                      carriers: { c: { connect: \"h:1\", system_id: u, password: p } }\nroutes: [{ to: c }]\n";
 
+/// A carrier with a profile that says this.
+fn with_profile(profile: &str) -> String {
+    format!("profiles: {{ p: {{ {profile} }} }}\n{}", carrier("profile: p"))
+}
+
 #[test]
 fn what_is_seldom_meant_is_told() {
     let long_name = "accounts: { sixteen-octets-x: { password: p } }";
@@ -26,6 +31,8 @@ fn what_is_seldom_meant_is_told() {
         (&account("burst: 5"), "accounts.a.burst", "no effect without a rate"),
         (&carrier("queue_wait: 16s"), "carriers.c.queue_wait", "15s"),
         ("smpp: { inactivity: 30s }", "smpp.inactivity", "enquire_link"),
+        (&with_profile("links: { enquire_link: 10m }"), "carriers.c.profile", "inactivity"),
+        (&with_profile("statuses: { ESME_RSYSERR: { then: again, after: 16s } }"), "carriers.c.profile", "15s"),
         ("carriers: { c: { connect: \"h:1\", system_id: u, password: ninechars } }", "carriers.c.password", "8 octets"),
         (&format!("{two}routes: [{{ when: {{ account: a }}, to: c }}]"), "accounts.b", "no route"),
         (&format!("{two}routes: [{{ to: c }}, {{ to: c }}, {{ to: c }}]"), "routes[1]", "routes[0] matches everything"),
@@ -51,7 +58,10 @@ fn what_is_meant_is_not_warned_of() {
                     unrequested_receipts: pass, receipt_text: as_is, delivery_rate: 5, status: off, deliver: smpp, callback_override: false, tokens: [] } }\n\
                     carriers: { c: { connect: \"h:1\", system_id: u, password: eightchr, tls: false, in_doubt: retry, \
                     profile: default, queue_wait: 15s } }\nroutes: [{ to: c }]\n";
-    for text in [QUIET, &base, &with_defaults, explicit] {
+    let habits = "links: { enquire_link: 1m, inactivity: 2m }, statuses: { ESME_RSYSERR: { then: again, after: 15s } }";
+    let profile =
+        QUIET.replace("system_id: u", "system_id: u, profile: p") + &format!("profiles: {{ p: {{ {habits} }} }}\n");
+    for text in [QUIET, &base, &with_defaults, explicit, &profile] {
         assert_eq!(parse_text(text).unwrap().warnings, [], "{text}");
     }
 }

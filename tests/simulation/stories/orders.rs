@@ -110,3 +110,20 @@ fn one_link_of_two_drains_while_the_other_goes_on() {
     assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 40);
     assert_eq!(sim.carrier(0).receipts_outstanding, 0);
 }
+
+#[test]
+fn what_a_paused_or_draining_carrier_throttles_goes_elsewhere_at_once() {
+    for order in [Order::Pause, Order::Drain { within: None }] {
+        let mut sim = gateway("", ", links: 2", BOTH);
+        let habit = &mut sim.smscs[0].habit;
+        (habit.latency_ms, habit.throttled) = ((500, 500), 1_000);
+        let esme = sim.bound("a0", BindMode::Transceiver);
+        let tags = sim.submit_many(esme, 10);
+        sim.run_for(Duration::from_millis(200));
+        sim.order(0, None, order);
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!((sim.seen_by(0).len(), sim.seen_by(1).len()), (10, 10), "{order:?}");
+        assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 10, "{order:?}");
+        sim.end();
+    }
+}

@@ -52,6 +52,41 @@ fn a_carrier_under_more_than_its_rate_gets_its_rate() {
 }
 
 #[test]
+fn an_account_within_its_share_loses_nothing_to_one_that_floods_its_carrier() {
+    let mut sim = gateway(", window: 100000", ", rate: 100, burst: 5, queue_wait: 2s", ONE);
+    let (flood, modest) = (sim.bound("a0", BindMode::Transceiver), sim.bound("a1", BindMode::Transceiver));
+    let mut tags = [Vec::new(), Vec::new()];
+    for at in 0..800 {
+        tags[0].extend(sim.submit_many(flood, 6));
+        if at % 5 == 0 {
+            tags[1].extend(sim.submit_many(modest, 1));
+        }
+        sim.run_for(Duration::from_millis(10));
+    }
+    sim.end();
+    let counts = balance(&sim, flood, &tags[0], &[CommandStatus::ROK, CommandStatus::RMSGQFUL]);
+    assert!((700..1_000).contains(&counts[0]), "{counts:?}");
+    balance(&sim, modest, &tags[1], &[CommandStatus::ROK]);
+}
+
+#[test]
+fn what_one_carrier_kept_for_too_long_takes_nothing_of_the_next_ones_rate() {
+    let routes = "  - { when: { account: a0 }, to: [c0, c1] }\n  - to: [c1]";
+    let mut sim = gateway_with("response: 4s", "", ", rate: 10, burst: 10", routes);
+    let habit = &mut sim.smscs[0].habit;
+    (habit.latency_ms, habit.rsyserr) = ((3_100, 3_100), 1_000);
+    let (late, fresh) = (sim.bound("a0", BindMode::Transceiver), sim.bound("a1", BindMode::Transceiver));
+    let kept = sim.submit_many(late, 10);
+    sim.run_for(Duration::from_millis(3_200));
+    let tags = sim.submit_many(fresh, 10);
+    sim.run_for(Duration::from_millis(200));
+    assert_eq!(sim.count(fresh, &tags, CommandStatus::ROK), 10);
+    sim.end();
+    balance(&sim, late, &kept, &[CommandStatus::RSYSERR]);
+    assert_eq!(sim.seen_by(1), tags);
+}
+
+#[test]
 fn a_rate_outlives_its_links() {
     let mut sim = gateway(", window: 100000", ", rate: 40, burst: 4, in_doubt: retry", ONE);
     let esme = sim.bound("a0", BindMode::Transceiver);
@@ -120,6 +155,22 @@ fn a_sender_that_would_have_to_wait_too_long_is_refused_at_once() {
     assert!((15..=18).contains(&refused), "{refused}");
     sim.end();
     balance(&sim, esme, &tags, &[CommandStatus::ROK, CommandStatus::RMSGQFUL]);
+}
+
+/// The bound is looked at after each step.
+#[test]
+fn what_is_throttled_and_then_waits_for_its_sender_does_not_fill_the_queue_beyond_its_bound() {
+    let mut sim = gateway("", ", links: 1, window: 2, queue: 3, source_rate: 1, source_burst: 1", ONE);
+    sim.smscs[0].habit.throttled = 1_000;
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let mut tags = Vec::new();
+    for at in 0..40 {
+        tags.push(sim.submit_from(esme, &format!("SENDER{at}"), ""));
+        sim.run_for(Duration::from_millis(20));
+    }
+    assert!(sim.count(esme, &tags, CommandStatus::RMSGQFUL) > 20);
+    sim.end();
+    balance(&sim, esme, &tags, &[CommandStatus::RTHROTTLED, CommandStatus::RMSGQFUL]);
 }
 
 #[test]

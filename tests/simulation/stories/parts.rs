@@ -321,3 +321,17 @@ fn parts_of_a_message_begun_on_a_carrier_that_is_paused_go_elsewhere_at_once() {
     sim.end();
     assert_eq!((sim.seen_by(0), sim.seen_by(1)), (first, rest));
 }
+
+#[test]
+fn parts_that_wait_for_their_link_are_no_faster_than_the_turns_of_their_account() {
+    let mut sim = gateway("", ", links: 1, window: 5", ONE);
+    sim.smscs[0].habit.latency_ms = (200, 200);
+    let (long, single) = (sim.bound("a0", BindMode::Transceiver), sim.bound("a1", BindMode::Transceiver));
+    let part = |number| Part { mark: Mark::Udh16, reference: 7, total: 200, number };
+    (1..=200).for_each(|number| _ = sim.submit_part(long, "4917000001", part(number)));
+    sim.run_for(Duration::from_millis(200));
+    let tag = sim.submit(single, "4917000002", true);
+    sim.run_for(Duration::from_secs(2));
+    assert_eq!(sim.status(single, tag), Some(CommandStatus::ROK), "others have their turn");
+    sim.end();
+}

@@ -6,6 +6,7 @@ use trunkline::smpp::command::CommandStatus;
 use trunkline::smpp::pdu::BindMode;
 
 use super::*;
+use crate::node::In;
 
 /// A gateway whose carriers have a profile with these statuses, and an ESME of it.
 fn with_statuses(smpp: &str, carrier: &str, routes: &str, statuses: &str) -> (Sim, usize) {
@@ -204,4 +205,20 @@ fn three_sendings_are_three_over_all_carriers() {
     assert_eq!(sim.status(esme, tag), Some(CommandStatus::RUNKNOWNERR));
     sim.end();
     assert!(sim.seen_by(0).len() + sim.seen_by(1).len() <= 3);
+}
+
+#[test]
+fn what_a_carrier_asks_to_send_again_is_told_when_the_process_drains() {
+    let (mut sim, esme) = with_statuses("", "", ONE, AGAIN);
+    let habit = &mut sim.smscs[0].habit;
+    (habit.latency_ms, habit.throttled) = ((500, 500), 1_000);
+    let tags = sim.submit_many(esme, 10);
+    sim.run_for(Duration::from_millis(200));
+    for shard in 0..2 {
+        sim.give(shard, In::DrainCarriers);
+    }
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(sim.seen_by(0), tags, "nothing is sent any more");
+    assert_eq!(sim.count(esme, &tags, CommandStatus::RTHROTTLED), 10);
+    assert!(sim.nodes.iter().all(|node| node.carriers_drained));
 }
