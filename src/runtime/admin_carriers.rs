@@ -70,14 +70,15 @@ impl Carriers {
         if request.headers().contains_key(ORIGIN) {
             return Err(refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages"));
         }
-        let all = self.ask(Ask { order: Some((carrier, link, order)) }).await?;
         let name = self.config.carrier(carrier).name.as_str();
         let from = from.map(|address| address.to_canonical().to_string());
         match order {
-            Order::Pause => tracing::info!(target: "audit", carrier = name, link, from, "paused"),
-            Order::Drain { within } => tracing::info!(target: "audit", carrier = name, link, from, ?within, "drained"),
-            Order::Resume => tracing::info!(target: "audit", carrier = name, link, from, "resumed"),
+            Order::Pause => tracing::info!(target: "audit", carrier = name, link, from, "pause"),
+            Order::Drain { within } => tracing::info!(target: "audit", carrier = name, link, from, ?within, "drain"),
+            Order::Resume => tracing::info!(target: "audit", carrier = name, link, from, "resume"),
         }
+        // Told before: a shard that answers too late has taken the order all the same.
+        let all = self.ask(Ask { order: Some((carrier, link, order)) }).await?;
         Ok(self.shown_one(&all, carrier))
     }
 

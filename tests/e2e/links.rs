@@ -119,7 +119,7 @@ fn a_carrier_is_paused_drained_and_resumed_over_the_admin_listener() {
     let audit: Vec<_> = log.lines().filter(|line| line.contains(" audit: ")).collect();
     assert_eq!(audit.len(), 4, "{audit:?}");
     assert!(audit.iter().all(|line| line.contains("carrier=\"north\"") && line.contains("from=\"127.0.0.1\"")));
-    for (line, word) in audit.iter().zip(["paused", "resumed", "drained", "resumed"]) {
+    for (line, word) in audit.iter().zip(["pause", "resume", "drain", "resume"]) {
         assert!(line.contains(word), "{line}");
     }
     assert!(audit[3].contains("link=0") && !audit[0].contains("link="), "{audit:?}");
