@@ -5,7 +5,7 @@ use super::view::{Tlvs, tag};
 /// What a response says of the carrier's load: 0..=100. `None` when it says nothing, or something else.
 #[must_use]
 pub fn congestion_state(optional: &[u8]) -> Option<u8> {
-    let tlv = Tlvs::new(optional).find(|tlv| tlv.tag == tag::CONGESTION_STATE)?;
+    let tlv = Tlvs::of(optional).find(|tlv| tlv.tag == tag::CONGESTION_STATE)?;
     let [state] = tlv.value else { return None };
     (*state <= 100).then_some(*state)
 }

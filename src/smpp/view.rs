@@ -237,13 +237,6 @@ impl<'a> Tlvs<'a> {
     }
 }
 
-impl<'a> Tlvs<'a> {
-    #[must_use]
-    pub const fn new(octets: &'a [u8]) -> Self {
-        Self { octets, at: 0 }
-    }
-}
-
 impl<'a> Iterator for Tlvs<'a> {
     type Item = Tlv<'a>;
 
