@@ -52,6 +52,10 @@ impl Access {
 
     /// The carrier refused our system_id or password: the wait, which all links keep.
     pub fn refused(&mut self, first: Duration, random: u64, now: Instant) -> Duration {
+        // Links that asked beside each other were refused once.
+        if now < self.not_before {
+            return self.not_before.since(now);
+        }
         let wait = at_least(doubled(first, self.refusals, first.max(Self::LONGEST)), random);
         self.refusals = self.refusals.saturating_add(1);
         self.not_before = now + wait;
@@ -107,16 +111,26 @@ mod tests {
     }
 
     #[test]
+    fn links_that_asked_beside_each_other_were_refused_once() {
+        let mut access = Access::default();
+        let (first, now) = (Duration::from_secs(300), Instant::ZERO + Duration::from_secs(1));
+        assert_eq!(access.refused(first, 0, now), first);
+        assert_eq!(access.refused(first, 0, now + Duration::from_secs(1)), first - Duration::from_secs(1));
+        assert_eq!(access.refused(first, 0, now + first), first * 2);
+    }
+
+    #[test]
     fn after_a_refused_password_the_waits_double_up_to_an_hour_and_are_never_shorter_than_said() {
-        let (mut access, five, now) = (Access::default(), Duration::from_secs(300), Instant::ZERO);
-        let waits: Vec<_> = (0..6).map(|_| access.refused(five, 0, now).as_secs()).collect();
+        let (mut access, five) = (Access::default(), Duration::from_secs(300));
+        let refuse = |access: &mut Access, first, random| access.refused(first, random, access.not_before);
+        let waits: Vec<_> = (0..6).map(|_| refuse(&mut access, five, 0).as_secs()).collect();
         assert_eq!(waits, [300, 600, 1_200, 2_400, 3_600, 3_600]);
-        assert_eq!(access.not_before, now + Duration::from_secs(3_600));
+        assert_eq!(access.not_before, Instant::ZERO + Duration::from_secs(waits.iter().sum()));
         assert!(access.granted() && !access.granted());
         assert_eq!(access.not_before, Instant::ZERO);
-        let wait = access.refused(five, u64::MAX, now).as_secs();
+        let wait = refuse(&mut access, five, u64::MAX).as_secs();
         assert!((300..=375).contains(&wait), "{wait}");
         let day = Duration::from_secs(86_400);
-        assert!(access.refused(day, 0, now) >= day, "longer than the longest when the file says so");
+        assert!(refuse(&mut access, day, 0) >= day, "longer than the longest when the file says so");
     }
 }
