@@ -198,10 +198,8 @@ impl Account {
         }
         cx.loads.returned(entry.carrier, reason, cx.now);
         let has_session = self.sessions.get(entry.info.session).is_some();
-        // No carrier forwards what has so little time left.
-        let is_late = deadline.since(cx.now) < cx.config.smpp.timers.response / 4;
         let next = match &mut entry.part {
-            _ if !has_session || is_late || cx.is_draining || !course.may_go_on() => None,
+            _ if !has_session || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
             None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };

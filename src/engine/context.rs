@@ -45,6 +45,13 @@ impl Context<'_> {
         self.wall.seconds(self.now)
     }
 
+    /// Whether nothing is forwarded any more at that time: with less than a quarter of its response time left, a submit's answer
+    /// would come after the customer was told.
+    #[must_use]
+    pub fn is_late(&self, deadline: Instant, at: Instant) -> bool {
+        deadline.since(at) < self.config.smpp.timers.response / 4
+    }
+
     /// A key that nothing in the journal has had.
     pub fn issue_key(&mut self) -> u64 {
         let key = *self.next_key;

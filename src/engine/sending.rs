@@ -153,11 +153,10 @@ impl Carrier {
             return None;
         }
         let until = cx.now + wait;
-        let last = until + cx.config.smpp.timers.response / 4;
         let config = cx.config.carrier(self.id);
         let has_room = wait.is_zero() || self.queue.len() < config.queue as usize;
         let is_over = cx.is_draining || !self.links.iter().any(Link::may_submit);
-        if last > pending.info.deadline || until >= pending.leave_by || !has_room || is_over {
+        if cx.is_late(pending.info.deadline, until) || until >= pending.leave_by || !has_room || is_over {
             return Some(pending);
         }
         if wait.is_zero() {
@@ -266,8 +265,7 @@ impl Carrier {
     }
 }
 
-/// Nothing is forwarded with less than a quarter of its time left, for the answer would come after the customer was told; nor
-/// after its validity.
+/// Nothing is forwarded when it is late, nor after its validity.
 pub(super) fn must_not_leave(pending: &Pending, cx: &Context<'_>) -> bool {
-    pending.info.deadline.since(cx.now) < cx.config.smpp.timers.response / 4 || pending.leave_by <= cx.now
+    cx.is_late(pending.info.deadline, cx.now) || pending.leave_by <= cx.now
 }
