@@ -1,160 +1,159 @@
 //! The `accounts` section: who may bind, how much, from and to where, and how receipts return.
 
-use std::num::{NonZeroU16, NonZeroU32};
+mod reading;
 
-use super::reader::{Fields, Value};
-use super::scalars::{
-    callback_url, choice, duration, flag, positive_u16, positive_u32, printable, refusal_status, whole,
-};
-use super::validate::read_pin;
-use super::{
-    Accept, Account, Binds, Callback, DeliverMo, Network, OverRate, Pattern, Quota, Rate, ReceiptText, ReceiptsOfParts,
-    UnrequestedReceipts,
-};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Network, Password, Pattern, Rate, Secret, ShardPin};
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageIdFormat;
 
-/// SMPP 3.4 has room for 15 octets and a NUL; some ESMEs send more and are let in.
-const SPECIFIED_SYSTEM_ID: usize = 15;
+pub(super) use reading::{read, read_rate, read_rate_as};
 
-pub(super) fn read(name: &str, value: &Value<'_>, shards: Option<NonZeroU16>) -> Option<Account> {
-    if let Err(message) = printable(1..=64)(name) {
-        value.problem(format!("the name is the system_id and {message}"));
-    } else if name.len() > SPECIFIED_SYSTEM_ID {
-        value.warn("is longer than the 15 octets SMPP gives a system_id; not every ESME can send it");
-    }
-    value.fields(|fields| read_fields(name, fields, shards))
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The system_id.
+    pub name: String,
+    /// What routes may name it by, with others of the same.
+    pub group: Option<String>,
+    /// Any of these opens a bind; at least one.
+    pub passwords: Vec<Password>,
+    /// SHA-256 of HTTP bearer tokens.
+    pub tokens: Vec<[u8; 32]>,
+    /// `None`: from anywhere; empty: from nowhere.
+    pub allow_from: Option<Vec<Network>>,
+    pub binds: Binds,
+    pub tls_required: bool,
+    /// Names of which its certificate must have one; `None`: none is asked for. Only over TLS with `client_ca`.
+    pub client_certificate: Option<Vec<String>>,
+    pub max_binds: u32,
+    /// Submits outstanding, all its sessions together.
+    pub window: u32,
+    /// `None`: unlimited.
+    pub rate: Option<Rate>,
+    pub over_rate: OverRate,
+    pub quota: Quota,
+    /// `None`: any.
+    pub senders: Option<Vec<Pattern>>,
+    pub force_sender: Option<String>,
+    /// Stands for an empty one.
+    pub default_sender: Option<String>,
+    /// `None`: any.
+    pub destinations: Option<Vec<Pattern>>,
+    /// What may go to some destinations: the first that matches counts.
+    pub destination_caps: Vec<DestinationCap>,
+    /// A file of numbers that nothing is sent to, one a line.
+    pub opt_out: Option<PathBuf>,
+    pub accept: Accept,
+    /// How long a stored submit that says nothing of it is tried.
+    pub validity: Duration,
+    /// Stored submits whose fate is not known.
+    pub submit_queue: u32,
+    pub receipts: ReceiptsOfParts,
+    pub unrequested_receipts: UnrequestedReceipts,
+    pub receipt_text: ReceiptText,
+    pub message_id: MessageIdFormat,
+    pub in_doubt_status: CommandStatus,
+    /// How long states are kept for query_sm; `None` is off.
+    pub status: Option<Duration>,
+    /// deliver_sm outstanding per session.
+    pub delivery_window: NonZeroU16,
+    /// Receipts and MO kept while the customer is absent.
+    pub delivery_queue: u32,
+    /// Replay after a bind, per second; `None` is half of `rate`.
+    pub delivery_rate: Option<NonZeroU32>,
+    pub callback: Option<Callback>,
+    pub deliver: DeliverMo,
+    pub deliver_as: Deliver,
+    pub outbind: Option<Outbind>,
+    pub callback_override: bool,
+    pub enabled: bool,
+    /// `false` keeps the bind and refuses submits.
+    pub submit: bool,
+    pub shard: ShardPin,
 }
 
-fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>) -> Account {
-    let rate = read_rate(account);
-    let deliver = account.parse_or("deliver", DeliverMo::Smpp, choice(&DELIVER));
-    let callback_value = account.take("callback");
-    if deliver == DeliverMo::Http && callback_value.is_none() {
-        account.reading.problem(account.path_of("callback"), "is missing: `deliver: http` needs one");
-    }
-    Account {
-        name: name.to_owned(),
-        group: account.parse("group", printable(1..=64)),
-        passwords: account.required("password").map(|value| value.passwords()).unwrap_or_default(),
-        tokens: read_tokens(account),
-        allow_from: account.parse_list("allow_from", Network::parse),
-        binds: read_binds(account),
-        tls_required: account.parse_or("tls", false, choice(&[("optional", false), ("required", true)])),
-        max_binds: account.parse_or("max_binds", 4, whole(1..=100_000)),
-        window: account.parse_or("window", 1000, whole(1..=1_000_000)),
-        rate,
-        over_rate: account.parse_or("over_rate", OverRate::Reject, choice(&OVER_RATE)),
-        quota: account.optional("quota", read_quota).unwrap_or_default(),
-        senders: account.parse_list("senders", Pattern::parse),
-        // source_addr has 20 octets and a NUL (SMPP 3.4, section 4.4.1).
-        force_sender: account.parse("force_sender", printable(1..=20)),
-        destinations: account.parse_list("destinations", Pattern::parse),
-        accept: account.parse_or("accept", Accept::Relay, choice(&ACCEPT)),
-        receipts: account.parse_or("receipts", ReceiptsOfParts::Each, choice(&RECEIPTS)),
-        unrequested_receipts: account.parse_or("unrequested_receipts", UnrequestedReceipts::Drop, choice(&UNREQUESTED)),
-        receipt_text: account.parse_or("receipt_text", ReceiptText::AsIs, choice(&RECEIPT_TEXT)),
-        message_id: account.parse_or("message_id", MessageIdFormat::Hex, choice(&MESSAGE_ID)),
-        in_doubt_status: account.parse_or("in_doubt_status", CommandStatus::RUNKNOWNERR, refusal_status),
-        status: account.parse("status", status).flatten(),
-        delivery_window: account
-            .parse("delivery_window", positive_u16)
-            .or(NonZeroU16::new(10))
-            .unwrap_or(NonZeroU16::MIN),
-        delivery_queue: account.parse_or("delivery_queue", 1_000_000, whole(1..=u64::from(u32::MAX))),
-        delivery_rate: account.parse("delivery_rate", positive_u32),
-        callback: callback_value.and_then(|value| value.fields(read_callback)).flatten(),
-        deliver,
-        callback_override: account.parse_or("callback_override", false, flag),
-        enabled: account.parse_or("enabled", true, flag),
-        submit: account.parse_or("submit", true, flag),
-        shard: read_pin(account, shards),
-    }
+/// Which bind modes an account may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Binds {
+    pub transmitter: bool,
+    pub receiver: bool,
+    pub transceiver: bool,
 }
 
-const DELIVER: [(&str, DeliverMo); 2] = [("smpp", DeliverMo::Smpp), ("http", DeliverMo::Http)];
-const OVER_RATE: [(&str, OverRate); 2] = [("reject", OverRate::Reject), ("delay", OverRate::Delay)];
-const ACCEPT: [(&str, Accept); 2] = [("relay", Accept::Relay), ("store", Accept::Store)];
-const RECEIPTS: [(&str, ReceiptsOfParts); 3] =
-    [("each", ReceiptsOfParts::Each), ("last", ReceiptsOfParts::Last), ("all", ReceiptsOfParts::All)];
-const UNREQUESTED: [(&str, UnrequestedReceipts); 2] =
-    [("drop", UnrequestedReceipts::Drop), ("pass", UnrequestedReceipts::Pass)];
-const RECEIPT_TEXT: [(&str, ReceiptText); 2] = [("as_is", ReceiptText::AsIs), ("standard", ReceiptText::Standard)];
-const MESSAGE_ID: [(&str, MessageIdFormat); 2] = [("hex", MessageIdFormat::Hex), ("decimal", MessageIdFormat::Decimal)];
-
-/// `rate` and `burst`, as accounts and carriers have them. Without a `burst`, a tenth of the rate may come at once, and at least one.
-pub(super) fn read_rate(fields: &mut Fields<'_>) -> Option<Rate> {
-    read_rate_as(fields, "rate", "burst")
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OverRate {
+    Reject,
+    Delay,
 }
 
-/// A rate and its burst under other names.
-pub(super) fn read_rate_as(fields: &mut Fields<'_>, rate: &'static str, burst: &'static str) -> Option<Rate> {
-    let written = fields.take(rate);
-    let per_second = written.as_ref().and_then(|value| value.parse(positive_u32));
-    let burst_value = fields.take(burst);
-    if let (None, Some(value)) = (&written, &burst_value) {
-        value.warn("has no effect without a rate");
-    }
-    let burst = burst_value.and_then(|value| value.parse(positive_u32));
-    per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or_else(|| default_burst(per_second)) })
+/// Segments an account may submit; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Quota {
+    pub day: Option<u64>,
+    pub month: Option<u64>,
 }
 
-fn default_burst(per_second: NonZeroU32) -> NonZeroU32 {
-    NonZeroU32::new(per_second.get() / 10).unwrap_or(NonZeroU32::MIN)
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accept {
+    Relay,
+    Store,
 }
 
-fn read_tokens(account: &mut Fields<'_>) -> Vec<[u8; 32]> {
-    let elements = account.take("tokens").map(|value| value.elements()).unwrap_or_default();
-    elements.iter().filter_map(Value::token).collect()
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReceiptsOfParts {
+    Each,
+    Last,
+    All,
 }
 
-fn read_binds(account: &mut Fields<'_>) -> Binds {
-    let Some(value) = account.take("binds") else {
-        return Binds { transmitter: true, receiver: true, transceiver: true };
-    };
-    let mut binds = Binds { transmitter: false, receiver: false, transceiver: false };
-    let elements = value.elements();
-    for element in &elements {
-        let words = [("transmitter", 0), ("receiver", 1), ("transceiver", 2)];
-        match element.parse(choice(&words)) {
-            Some(0) => binds.transmitter = true,
-            Some(1) => binds.receiver = true,
-            Some(_) => binds.transceiver = true,
-            None => {}
-        }
-    }
-    if value.is_empty_list() {
-        value.problem(
-            "must name at least one of transmitter, receiver, transceiver; `enabled: false` keeps an account out",
-        );
-    }
-    binds
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UnrequestedReceipts {
+    Drop,
+    Pass,
 }
 
-fn read_quota(quota: &mut Fields<'_>) -> Quota {
-    let segments = || whole(1..=u64::MAX);
-    Quota { day: quota.parse("day", segments()), month: quota.parse("month", segments()) }
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReceiptText {
+    AsIs,
+    Standard,
 }
 
-fn read_callback(callback: &mut Fields<'_>) -> Option<Callback> {
-    let url_value = callback.required("url");
-    let url = url_value.as_ref().and_then(|value| value.parse_unquoted(callback_url));
-    let allow_http = callback.parse_or("allow_http", false, flag);
-    if let (Some(value), Some(url)) = (&url_value, &url)
-        && url.starts_with("http://")
-        && !allow_http
-    {
-        value.problem("must begin with https://, or `allow_http: true` must stand beside it");
-    }
-    let secret = callback.secret("secret");
-    let allow_private = callback.parse_or("allow_private", false, flag);
-    url.map(|url| Callback { url, secret, allow_http, allow_private })
+#[derive(Clone, Debug)]
+pub struct Callback {
+    pub url: String,
+    pub secret: Option<Secret>,
+    pub allow_http: bool,
+    pub allow_private: bool,
 }
 
-fn status(text: &str) -> Result<Option<std::time::Duration>, String> {
-    if text == "off" {
-        Ok(None)
-    } else {
-        duration(text).map(Some).map_err(|message| format!("is not off, and {message}"))
-    }
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeliverMo {
+    Smpp,
+    Http,
+}
+
+/// The PDU a receipt or MO comes in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deliver {
+    DeliverSm,
+    DataSm,
+}
+
+/// Segments in a span of time to some destinations.
+#[derive(Clone, Debug)]
+pub struct DestinationCap {
+    pub destination: Vec<Pattern>,
+    pub segments: NonZeroU32,
+    pub per: Duration,
+}
+
+/// Where a receiver is called when something waits for it (SMPP 3.4, section 2.2.1).
+#[derive(Clone, Debug)]
+pub struct Outbind {
+    pub connect: String,
+    pub system_id: String,
+    pub password: Option<Secret>,
 }

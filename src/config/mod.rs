@@ -25,6 +25,10 @@ mod tests;
 mod unbuilt;
 mod validate;
 
+pub use accounts::{
+    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Outbind, OverRate, Quota, ReceiptText,
+    ReceiptsOfParts, UnrequestedReceipts,
+};
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use conditions::{Accounts, Conditions, NetworkCondition};
 pub use keyword::Keyword;
@@ -46,9 +50,6 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-use crate::smpp::command::CommandStatus;
-use crate::smpp::message_id::MessageIdFormat;
 
 /// Position of an account in `Config::accounts`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -213,115 +214,6 @@ pub enum ShardPin {
 pub struct Rate {
     pub per_second: NonZeroU32,
     pub burst: NonZeroU32,
-}
-
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The system_id.
-    pub name: String,
-    /// What routes may name it by, with others of the same.
-    pub group: Option<String>,
-    /// Any of these opens a bind; at least one.
-    pub passwords: Vec<Password>,
-    /// SHA-256 of HTTP bearer tokens.
-    pub tokens: Vec<[u8; 32]>,
-    /// `None`: from anywhere; empty: from nowhere.
-    pub allow_from: Option<Vec<Network>>,
-    pub binds: Binds,
-    pub tls_required: bool,
-    pub max_binds: u32,
-    /// Submits outstanding, all its sessions together.
-    pub window: u32,
-    /// `None`: unlimited.
-    pub rate: Option<Rate>,
-    pub over_rate: OverRate,
-    pub quota: Quota,
-    /// `None`: any.
-    pub senders: Option<Vec<Pattern>>,
-    pub force_sender: Option<String>,
-    /// `None`: any.
-    pub destinations: Option<Vec<Pattern>>,
-    pub accept: Accept,
-    pub receipts: ReceiptsOfParts,
-    pub unrequested_receipts: UnrequestedReceipts,
-    pub receipt_text: ReceiptText,
-    pub message_id: MessageIdFormat,
-    pub in_doubt_status: CommandStatus,
-    /// How long states are kept for query_sm; `None` is off.
-    pub status: Option<Duration>,
-    /// deliver_sm outstanding per session.
-    pub delivery_window: NonZeroU16,
-    /// Receipts and MO kept while the customer is absent.
-    pub delivery_queue: u32,
-    /// Replay after a bind, per second; `None` is half of `rate`.
-    pub delivery_rate: Option<NonZeroU32>,
-    pub callback: Option<Callback>,
-    pub deliver: DeliverMo,
-    pub callback_override: bool,
-    pub enabled: bool,
-    /// `false` keeps the bind and refuses submits.
-    pub submit: bool,
-    pub shard: ShardPin,
-}
-
-/// Which bind modes an account may use.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Binds {
-    pub transmitter: bool,
-    pub receiver: bool,
-    pub transceiver: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OverRate {
-    Reject,
-    Delay,
-}
-
-/// Segments an account may submit; `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Quota {
-    pub day: Option<u64>,
-    pub month: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Accept {
-    Relay,
-    Store,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ReceiptsOfParts {
-    Each,
-    Last,
-    All,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum UnrequestedReceipts {
-    Drop,
-    Pass,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ReceiptText {
-    AsIs,
-    Standard,
-}
-
-#[derive(Clone, Debug)]
-pub struct Callback {
-    pub url: String,
-    pub secret: Option<Secret>,
-    pub allow_http: bool,
-    pub allow_private: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DeliverMo {
-    Smpp,
-    Http,
 }
 
 #[derive(Clone, Debug)]

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::CarrierIdFormat;
+use crate::smpp::message_id::MessageIdFormat;
 
 /// Stands for the host: a few variables and files.
 fn parse_text(text: &str) -> Result<Parsed, Vec<Problem>> {

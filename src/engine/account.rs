@@ -5,20 +5,21 @@
 
 use super::context::Context;
 use super::deliveries::Deliveries;
-use super::event::{Action, AdmittedBind, EndReason, Notice, SubmitError};
-use super::message::{Course, Outcome, ReturnReason, ShardId, ShardMessage, SubmitInfo};
-use super::parts::{Claim, Messages, Part};
+use super::event::{Action, AdmittedBind, EndReason, Notice};
+use super::holdings::Holdings;
+use super::message::{ShardId, ShardMessage};
+use super::parts::Messages;
+use super::relay::Submit;
 use super::replay::Replay;
-use super::router::RouteChoice;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
 use super::slab::{Key, Slab};
 use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::Armed;
 use super::window::Window;
-use crate::config::{self, AccountId, CarrierId};
-use crate::metrics::{AccountCounts, BindRefusal, RefusedReason};
-use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::config::{self, AccountId};
+use crate::metrics::{AccountCounts, BindRefusal};
+use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::pdu::{self, BindMode};
 
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct Account {
     /// Sessions that are not read until the window has room.
     paused: Vec<Key>,
     pub deliveries: Deliveries,
+    pub holdings: Holdings,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
     pub blocked: Vec<Key>,
     /// Where the search for a session with room goes on.
@@ -39,21 +41,6 @@ pub struct Account {
     pub next_sweep: Instant,
     pub armed: Armed,
     pub counts: AccountCounts,
-}
-
-/// A submit on its way, until its answer is written.
-#[derive(Clone, Copy, Debug)]
-pub struct Submit {
-    /// The ESME's own, echoed in the answer.
-    pub sequence: SequenceNumber,
-    pub choice: RouteChoice,
-    pub part: Option<Part>,
-    /// Which of them has it.
-    pub carrier: CarrierId,
-    pub info: SubmitInfo,
-    pub course: Course,
-    /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
-    pub refused: Option<CommandStatus>,
 }
 
 impl Account {
@@ -67,6 +54,7 @@ impl Account {
             throttle: config.rate.map(Throttle::new),
             paused: Vec::new(),
             deliveries: Deliveries::new(Replay::new(config)),
+            holdings: Holdings::new(id),
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,
@@ -139,105 +127,6 @@ impl Account {
             self.paused.push(session);
         }
         false
-    }
-
-    /// The carrier's home settled a submit.
-    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
-        let Some(entry) = self.submits.get(submit) else { return };
-        cx.loads.settled(entry.carrier, outcome);
-        self.answer_submit(submit, outcome, cx);
-    }
-
-    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
-        let Some(submit) = self.submits.remove(submit) else { return };
-        if let Some(part) = &submit.part {
-            self.messages.settled(part, outcome, cx.now);
-        }
-        let config = cx.config.account(self.id);
-        let outcome = outcome.after(submit.refused);
-        let status = match outcome {
-            Outcome::Accepted => CommandStatus::ROK,
-            Outcome::Refused(status) => status,
-            Outcome::Failed(error) => error.into(),
-            Outcome::InDoubt => config.in_doubt_status,
-        };
-        match self.sessions.get_mut(submit.info.session) {
-            Some(session) => {
-                session.outstanding -= 1;
-                match outcome {
-                    Outcome::Accepted => self.counts.accepted += 1,
-                    Outcome::Refused(_) => self.counts.count_refused(RefusedReason::CarrierRefused),
-                    Outcome::Failed(error) => self.counts.count_refused(error.into()),
-                    Outcome::InDoubt => self.counts.count_refused(RefusedReason::InDoubt),
-                }
-                let id = submit.info.id.text(config.message_id);
-                let out = cx.out.write(session.connection);
-                pdu::write_submit_sm_resp(status, submit.sequence, id.as_bytes(), out);
-                if session.outstanding == 0 && session.state != SessionState::Open {
-                    self.finish_unbind(submit.info.session, cx);
-                }
-            }
-            None => self.counts.withdrawn += 1,
-        }
-        self.resume_paused(cx);
-    }
-
-    /// The carrier's home could not send it: the next carrier, or a definite refusal.
-    pub fn submit_returned(
-        &mut self,
-        submit: Key,
-        deadline: Instant,
-        (reason, course): (ReturnReason, Course),
-        body: &[u8],
-        cx: &mut Context<'_>,
-    ) {
-        let Some(entry) = self.submits.get_mut(submit) else { return };
-        entry.course = course;
-        if let ReturnReason::Refused(status) = reason {
-            entry.refused = Some(status);
-        }
-        cx.loads.returned(entry.carrier, reason, cx.now);
-        let has_session = self.sessions.get(entry.info.session).is_some();
-        let next = match &mut entry.part {
-            _ if !has_session || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
-            Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
-            None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
-        };
-        if let Some((carrier, claim)) = next {
-            let info = entry.info;
-            entry.carrier = carrier;
-            cx.loads.sent(carrier);
-            let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
-            let body = batch.add(body);
-            batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
-            return;
-        }
-        let outcome = match reason {
-            ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
-            ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
-            ReturnReason::Refused(status) => Outcome::Refused(status),
-        };
-        self.answer_submit(submit, outcome.given(course.is_doubtful), cx);
-    }
-
-    /// Hands a checked submit to its carrier's home.
-    pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        let part = submit.part.as_mut();
-        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
-        submit.carrier = carrier;
-        cx.loads.sent(carrier);
-        let key = self.submits.insert(submit);
-        let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
-        entry.info.submit = key;
-        let (info, course) = (entry.info, entry.course);
-        if let Some(session) = self.sessions.get_mut(submit.info.session) {
-            session.outstanding += 1;
-        }
-        let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
-        let body = batch.add(body);
-        batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
-        Ok(())
     }
 
     /// Ends a session by our decision: what is written leaves first.
@@ -329,20 +218,12 @@ impl Account {
         session.arm(oldest_sent, cx);
     }
 
-    fn resume_paused(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn resume_paused(&mut self, cx: &mut Context<'_>) {
         for key in self.paused.drain(..) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.is_paused = false;
                 cx.out.act(Action::Resume { connection: session.connection });
             }
-        }
-    }
-
-    fn withdraw(&self, session: Key, cx: &mut Context<'_>) {
-        for carrier in 0..cx.config.carriers.len() {
-            let carrier = config::CarrierId(carrier as u16);
-            let home = cx.placement.home_of_carrier(carrier);
-            cx.out.tell(home, ShardMessage::Withdraw { carrier, account: self.id, session });
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::account::Account;
 use super::context::Context;
 use super::deliveries::{Deliveries, Kept};
-use super::event::{EndReason, Record};
+use super::event::{EndReason, HoldingKind, Record};
 use super::message::{DeliveryKind, ShardMessage};
 use super::session::{Late, Session};
 use super::slab::Key;
@@ -52,7 +52,8 @@ impl Account {
     fn keep(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>, cx: &mut Context<'_>) {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
-        let place = cx.out.append(Record::Delivery { account, id, key, kind, born, body: octets });
+        let place =
+            cx.out.append(Record::Holding { account, id, key, kind: HoldingKind::Delivery(kind), born, body: octets });
         let pushed = self.deliveries.push(kind, id, body, behind_turn, Kept { key, born, place });
         if let Some(superseded) = pushed.superseded {
             self.forget(superseded, cx);
@@ -60,7 +61,7 @@ impl Account {
     }
 
     pub(super) fn forget(&self, kept: Kept, cx: &mut Context<'_>) {
-        cx.out.append(Record::DeliveryGone { account: self.id, key: kept.key, place: kept.place });
+        cx.out.append(Record::HoldingGone { account: self.id, key: kept.key, place: kept.place });
     }
 
     /// Sends what waits to sessions that have room.

@@ -274,15 +274,16 @@ pub enum Record {
         key: u64,
         place: Place,
     },
-    Delivery {
+    /// Something an account holds; what its octets mean depends on the kind.
+    Holding {
         account: AccountId,
         id: MessageId,
         key: u64,
-        kind: DeliveryKind,
+        kind: HoldingKind,
         born: u32,
         body: Octets,
     },
-    DeliveryGone {
+    HoldingGone {
         account: AccountId,
         key: u64,
         place: Place,
@@ -299,6 +300,23 @@ pub enum Record {
         key: u64,
         place: Place,
     },
+}
+
+/// What an account holds under a key of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HoldingKind {
+    /// A deliver_sm's body, until the customer acknowledged it.
+    Delivery(DeliveryKind),
+    /// A message that was accepted when it was durable here, until its fate is known.
+    Stored,
+    /// That a stored message may have reached a carrier: it was about to be written.
+    Sent,
+    /// What was submitted this day and this month.
+    Usage,
+    /// What is known of a message that left, for those who ask.
+    State,
+    /// A long message whose parts' receipts are joined.
+    Parts,
 }
 
 /// Where an entry lies in its shard's journal: kept beside it, for the journal needs to be told when it lives there no more.
@@ -354,10 +372,10 @@ impl Record {
             Self::Correlation { carrier_id, addresses, .. } => {
                 Place::reckon_correlation((carrier_id.len + addresses.len) as usize)
             }
-            Self::Early { body, .. } | Self::Delivery { body, .. } | Self::Unrouted { body, .. } => {
+            Self::Early { body, .. } | Self::Holding { body, .. } | Self::Unrouted { body, .. } => {
                 Place::reckon(body.len as usize)
             }
-            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
+            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::HoldingGone { .. } => 0,
             Self::UnroutedGone { .. } => 0,
         }
     }

@@ -4,6 +4,7 @@
 //! whose home it is (`placement`); they speak to each other in `ShardMessage`s, on one shard or across two (`message`).
 
 pub mod account;
+mod admission;
 mod answers;
 pub mod backoff;
 pub mod bans;
@@ -17,6 +18,7 @@ pub mod early;
 pub mod effects;
 pub mod event;
 pub mod gate;
+pub mod holdings;
 pub mod id_source;
 pub mod link;
 mod link_bind;
@@ -36,6 +38,7 @@ pub mod reading;
 pub mod receipts;
 pub mod recent;
 pub mod references;
+pub mod relay;
 pub mod replay;
 pub mod restore;
 pub mod rewrite;

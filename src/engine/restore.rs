@@ -7,8 +7,8 @@ use super::correlation::{Correlation, Found};
 use super::deliveries::Kept;
 use super::early::Early;
 use super::effects::Effects;
-use super::event::{Place, Record};
-use super::message::DeliveryKind;
+use super::event::{HoldingKind, Place, Record};
+use super::holdings::Holding;
 use super::router::significant;
 use super::shard::{Shard, context};
 use super::submit::hash_digits;
@@ -46,12 +46,12 @@ pub enum Restored<'a> {
         born: u32,
         body: &'a [u8],
     },
-    /// Those of one account come in the order of their keys.
-    Delivery {
+    /// What one account holds comes in the order of the keys.
+    Holding {
         account: AccountId,
         id: MessageId,
         key: u64,
-        kind: DeliveryKind,
+        kind: HoldingKind,
         born: u32,
         body: &'a [u8],
     },
@@ -64,7 +64,7 @@ impl Shard {
             Restored::Correlation { carrier, .. }
             | Restored::Early { carrier, .. }
             | Restored::Unrouted { carrier, .. } => (Some(carrier), None),
-            Restored::Delivery { account, .. } => (None, Some(account)),
+            Restored::Holding { account, .. } => (None, Some(account)),
         };
         if let Some(carrier) = carrier.and_then(|carrier| self.carriers[carrier.index()].as_mut()) {
             carrier.restore(entry, place, context!(self, now, out));
@@ -132,7 +132,7 @@ impl Carrier {
                 });
             }
             Restored::Unrouted { key, born, body, .. } => self.restore_unrouted(key, born, body, place, cx),
-            Restored::Delivery { .. } => {}
+            Restored::Holding { .. } => {}
         }
     }
 
@@ -171,14 +171,21 @@ impl Carrier {
 
 impl Account {
     fn restore(&mut self, entry: &Restored<'_>, place: Option<Place>, cx: &mut Context<'_>) {
-        let Restored::Delivery { account, id, key, kind, born, body } = *entry else { return };
+        let Restored::Holding { account, id, key, kind, born, body } = *entry else { return };
         let place = place.unwrap_or_else(|| {
             let body = cx.out.record_bytes.add(body);
-            cx.out.append(Record::Delivery { account, id, key, kind, born, body })
+            cx.out.append(Record::Holding { account, id, key, kind, born, body })
         });
-        let pushed = self.deliveries.push(kind, id, body, None, Kept { key, born, place });
-        if let Some(superseded) = pushed.superseded {
-            self.forget(superseded, cx);
+        match kind {
+            HoldingKind::Delivery(kind) => {
+                let pushed = self.deliveries.push(kind, id, body, None, Kept { key, born, place });
+                if let Some(superseded) = pushed.superseded {
+                    self.forget(superseded, cx);
+                }
+            }
+            HoldingKind::Stored | HoldingKind::Sent | HoldingKind::Usage | HoldingKind::State | HoldingKind::Parts => {
+                self.holdings.restore(key, Holding { kind, id, born, place, body: body.into() });
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::account::Account;
 use super::context::Context;
 use super::correlation::Correlation;
 use super::effects::Effects;
-use super::event::Record;
+use super::event::{HoldingKind, Record};
 use super::shard::{Shard, context};
 use super::time::Instant;
 use crate::config::CarrierId;
@@ -22,6 +22,7 @@ pub struct RewriteCursor {
     unrouted: u64,
     account: usize,
     slot: usize,
+    holding: u64,
 }
 
 impl Shard {
@@ -77,8 +78,13 @@ impl Shard {
                 if cursor.slot < account.deliveries.slots() {
                     return false;
                 }
+                let next = account.holdings.rewrite(cursor.holding, segment, &mut slots, context!(self, now, out));
+                if let Some(next) = next {
+                    cursor.holding = next;
+                    return false;
+                }
             }
-            (cursor.account, cursor.slot) = (cursor.account + 1, 0);
+            (cursor.account, cursor.slot, cursor.holding) = (cursor.account + 1, 0, 0);
         }
         true
     }
@@ -122,7 +128,7 @@ impl Account {
         let body = cx.out.record_bytes.add(&delivery.body);
         cx.out.left.push(delivery.kept.place);
         let (account, id, kind, key, born) =
-            (self.id, delivery.id, delivery.kind, delivery.kept.key, delivery.kept.born);
-        delivery.kept.place = cx.out.append(Record::Delivery { account, id, key, kind, born, body });
+            (self.id, delivery.id, HoldingKind::Delivery(delivery.kind), delivery.kept.key, delivery.kept.born);
+        delivery.kept.place = cx.out.append(Record::Holding { account, id, key, kind, born, body });
     }
 }

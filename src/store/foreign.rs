@@ -32,9 +32,9 @@ impl Foreign {
         });
         StoreRecord::Entry(indexed).encode(&mut octets);
         let born = match *entry {
-            Entry::Correlation { born, .. } | Entry::Early { born, .. } | Entry::Delivery { born, .. } => born,
+            Entry::Correlation { born, .. } | Entry::Early { born, .. } | Entry::Holding { born, .. } => born,
             Entry::Unrouted { born, .. } => born,
-            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => return,
+            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => return,
             Entry::UnroutedGone { .. } => return,
         };
         self.has_displaced |= place.is_none();

@@ -167,15 +167,15 @@ impl<'a> Homes<'a> {
                 let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
                 (home, Restored::Early { carrier, key, born, body })
             }),
-            Entry::Delivery { account: whose, id, key, kind, born, body } => account(whose).map(|account| {
+            Entry::Holding { account: whose, id, key, kind, born, body } => account(whose).map(|account| {
                 let (born, home) = (seconds(born), self.placement.home_of_account(account));
-                (home, Restored::Delivery { account, id, key, kind, born, body })
+                (home, Restored::Holding { account, id, key, kind, born, body })
             }),
             Entry::Unrouted { carrier: at, key, born, body } => carrier(at).map(|carrier| {
                 let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
                 (home, Restored::Unrouted { carrier, key, born, body })
             }),
-            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => None,
             Entry::UnroutedGone { .. } => None,
         };
         restored.map_or(Owner::Foreign, |(home, restored)| Owner::Shard(home, restored))

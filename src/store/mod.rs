@@ -25,10 +25,11 @@
 //! | early receipt | 7 | carrier n, key n, born n, before n, body as octets |
 //! | early receipt gone | 8 | carrier n, key n |
 //! | final receipt, intermediate one, MO | 9, 10, 11 | account n, key n, our id 8, born n, body as octets |
-//! | delivery gone | 12 | account n, key n |
+//! | what an account holds gone | 12 | account n, key n |
 //! | unrouted MO | 14 | carrier n, key n, born n, body as octets |
 //! | unrouted MO gone | 15 | carrier n, key n |
 //! | stands for | 13 | the other segment's id 8, batches of this one n |
+//! | stored submit, sent mark, usage, state, parts of a message | 17..21 | as 9: account n, key n, our id 8, born n, body as octets |
 //! | correlation, readdressed | 16 | as 4, then both addresses as the customer sent them, as octets |
 //!
 //! # The rules

@@ -4,6 +4,7 @@
 //! first; what follows a type never changes, a new meaning takes a new type.
 
 mod entry;
+mod holding;
 mod octets;
 mod unrouted;
 
@@ -85,10 +86,8 @@ const MUTED_CORRELATION: u8 = 5;
 const CORRELATION_GONE: u8 = 6;
 const EARLY: u8 = 7;
 const EARLY_GONE: u8 = 8;
-const FINAL_RECEIPT: u8 = 9;
-const INTERMEDIATE_RECEIPT: u8 = 10;
-const MO: u8 = 11;
-const DELIVERY_GONE: u8 = 12;
+// 9 to 11 and from 17 on are what accounts hold.
+const HOLDING_GONE: u8 = 12;
 const STANDS_FOR: u8 = 13;
 // 14 and 15 are MO without an account.
 const READDRESSED_CORRELATION: u8 = 16;

@@ -4,7 +4,7 @@
 use super::names::{NameId, Names};
 use super::record::Entry;
 use super::segment::{SegmentName, SegmentState};
-use crate::engine::message::DeliveryKind;
+use crate::engine::event::HoldingKind;
 use crate::smpp::message_id::MessageId;
 
 /// How much lives under one name.
@@ -13,6 +13,8 @@ pub struct NameCounts {
     pub correlations: u64,
     pub early: u64,
     pub deliveries: u64,
+    /// Submits accepted when they were durable, whose fate is not known.
+    pub stored: u64,
     pub unrouted: u64,
     /// When the oldest of them was born, in Unix seconds.
     pub oldest_born: Option<u32>,
@@ -33,7 +35,7 @@ pub struct Live<'a> {
 }
 
 /// All of it, in parts that can each be iterated by themselves. A correlation lies in any part; the early receipts and unrouted MO
-/// of a carrier and the deliveries of an account lie in one.
+/// of a carrier and what an account holds lie in one.
 #[derive(Debug)]
 pub struct Recovered {
     pub names: Names,
@@ -67,8 +69,8 @@ impl Recovered {
     }
 
     /// Account by account, the oldest first.
-    pub fn deliveries(&self) -> impl Iterator<Item = Live<'_>> {
-        (0..self.parts()).flat_map(|part| self.deliveries_in(part))
+    pub fn holdings(&self) -> impl Iterator<Item = Live<'_>> {
+        (0..self.parts()).flat_map(|part| self.holdings_in(part))
     }
 
     pub fn correlations_in(&self, part: usize) -> impl Iterator<Item = Live<'_>> {
@@ -92,12 +94,12 @@ impl Recovered {
     }
 
     /// Account by account, the oldest first.
-    pub fn deliveries_in(&self, part: usize) -> impl Iterator<Item = Live<'_>> {
+    pub fn holdings_in(&self, part: usize) -> impl Iterator<Item = Live<'_>> {
         let part = &self.parts[part];
-        part.deliveries.iter().map(|kept| {
-            let Delivery { account, id, key, kind, .. } = *kept;
+        part.holdings.iter().map(|kept| {
+            let Holding { account, id, key, kind, .. } = *kept;
             let (born, body) = (kept.born.into(), part.octets(kept.body));
-            self.live(Entry::Delivery { account, id, key, kind, born, body }, kept.source)
+            self.live(Entry::Holding { account, id, key, kind, born, body }, kept.source)
         })
     }
 
@@ -117,7 +119,7 @@ impl Recovered {
 
     /// Everything that lives.
     pub fn all(&self) -> impl Iterator<Item = Live<'_>> {
-        self.correlations().chain(self.early()).chain(self.deliveries()).chain(self.unrouted())
+        self.correlations().chain(self.early()).chain(self.holdings()).chain(self.unrouted())
     }
 
     /// Every segment read, with what lives in it, by journal and sequence.
@@ -154,9 +156,13 @@ impl Recovered {
                 count.early += 1;
                 count.saw(kept.born);
             }
-            for kept in part.deliveries.iter() {
+            for kept in part.holdings.iter() {
                 let count = &mut counts[kept.account.0 as usize];
-                count.deliveries += 1;
+                match kept.kind {
+                    HoldingKind::Delivery(_) => count.deliveries += 1,
+                    HoldingKind::Stored => count.stored += 1,
+                    HoldingKind::Sent | HoldingKind::Usage | HoldingKind::State | HoldingKind::Parts => {}
+                }
                 count.saw(kept.born);
             }
             for kept in part.unrouted.iter() {
@@ -178,7 +184,7 @@ impl Recovered {
 pub(super) struct KeptPart {
     pub(super) correlations: Kept<Correlation>,
     pub(super) early: Kept<Early>,
-    pub(super) deliveries: Kept<Delivery>,
+    pub(super) holdings: Kept<Holding>,
     pub(super) unrouted: Kept<Unrouted>,
     arena: Vec<u8>,
 }
@@ -190,15 +196,15 @@ impl KeptPart {
         Span { at, len: octets.len() as u32 }
     }
 
-    pub(super) fn sort_deliveries(&mut self) {
+    pub(super) fn sort_holdings(&mut self) {
         // A slot that something left has no key, and comes first.
-        self.deliveries.slots.sort_unstable_by_key(|slot| slot.as_ref().map(|kept| (kept.account, kept.key)));
+        self.holdings.slots.sort_unstable_by_key(|slot| slot.as_ref().map(|kept| (kept.account, kept.key)));
     }
 
     pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
         (self.correlations.iter().map(|kept| kept.source))
             .chain(self.early.iter().map(|kept| kept.source))
-            .chain(self.deliveries.iter().map(|kept| kept.source))
+            .chain(self.holdings.iter().map(|kept| kept.source))
             .chain(self.unrouted.iter().map(|kept| kept.source))
     }
 
@@ -257,11 +263,11 @@ pub(super) struct Early {
 }
 
 #[derive(Debug)]
-pub(super) struct Delivery {
+pub(super) struct Holding {
     pub(super) account: NameId,
     pub(super) id: MessageId,
     pub(super) key: u64,
-    pub(super) kind: DeliveryKind,
+    pub(super) kind: HoldingKind,
     pub(super) born: u32,
     pub(super) body: Span,
     pub(super) source: Source,

@@ -12,7 +12,7 @@ use hashbrown::hash_table::Entry as Place;
 
 use super::names::{NameId, Names};
 use super::record::Entry;
-use super::recovered::{Correlation, Delivery, Early, KeptPart, Recovered, Source, Unrouted};
+use super::recovered::{Correlation, Early, Holding, KeptPart, Recovered, Source, Unrouted};
 use super::segment::{Damage, Segment, SegmentName, SegmentState};
 use super::sorted::{Class, PARTS, Sighting, Sorted};
 
@@ -148,13 +148,13 @@ impl Part {
         }
     }
 
-    /// Forgets what is gone, puts deliveries in order and counts.
+    /// Forgets what is gone, puts what accounts hold in order and counts.
     pub fn close(&mut self) {
         if self.known.capacity() == 0 {
             return;
         }
         self.known = HashTable::new();
-        self.kept.sort_deliveries();
+        self.kept.sort_holdings();
         for source in self.kept.sources() {
             let at = source.segment as usize;
             if at >= self.live.len() {
@@ -232,15 +232,15 @@ impl KeptPart {
                 let (born, body) = (seconds(born), self.keep(body));
                 Some(self.early.push(Early { carrier, key, born, before, body, source }))
             }
-            Entry::Delivery { account, id, key, kind, born, body } => {
+            Entry::Holding { account, id, key, kind, born, body } => {
                 let (born, body) = (seconds(born), self.keep(body));
-                Some(self.deliveries.push(Delivery { account, id, key, kind, born, body, source }))
+                Some(self.holdings.push(Holding { account, id, key, kind, born, body, source }))
             }
             Entry::Unrouted { carrier, key, born, body } => {
                 let (born, body) = (seconds(born), self.keep(body));
                 Some(self.unrouted.push(Unrouted { carrier, key, born, body, source }))
             }
-            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => None,
             Entry::UnroutedGone { .. } => None,
         }
     }
@@ -253,7 +253,7 @@ impl KeptPart {
         } else if class == Class::Unrouted as u32 {
             self.unrouted.slot(slot).map(|kept| kept.source)
         } else {
-            self.deliveries.slot(slot).map(|kept| kept.source)
+            self.holdings.slot(slot).map(|kept| kept.source)
         }
     }
 
@@ -265,7 +265,7 @@ impl KeptPart {
         } else if class == Class::Unrouted as u32 {
             self.unrouted.remove(slot);
         } else {
-            self.deliveries.remove(slot);
+            self.holdings.remove(slot);
         }
     }
 }

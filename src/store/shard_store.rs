@@ -239,13 +239,13 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
             journal.removed(place);
             Entry::EarlyGone { carrier: &config.carrier(carrier).name, key }
         }
-        Record::Delivery { account, id, key, kind, born, body } => {
+        Record::Holding { account, id, key, kind, born, body } => {
             let (account, body) = (config.account(account).name.as_str(), octets.octets(body));
-            Entry::Delivery { account, id, key, kind, born: born.into(), body }
+            Entry::Holding { account, id, key, kind, born: born.into(), body }
         }
-        Record::DeliveryGone { account, key, place } => {
+        Record::HoldingGone { account, key, place } => {
             journal.removed(place);
-            Entry::DeliveryGone { account: &config.account(account).name, key }
+            Entry::HoldingGone { account: &config.account(account).name, key }
         }
         Record::Unrouted { carrier, key, born, body } => {
             let (carrier, body) = (config.carrier(carrier).name.as_str(), octets.octets(body));

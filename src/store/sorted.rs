@@ -15,7 +15,7 @@ pub const PARTS: usize = 256;
 pub(super) enum Class {
     Correlation,
     Early,
-    Delivery,
+    Holding,
     Unrouted,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Sorted<'a> {
             records: 0,
             next_key: 0,
         };
-        // An account's deliveries lie in one part, where they can be put in order.
+        // What an account holds lies in one part, where it can be put in order.
         let mut part_of_name = Vec::new();
         for read in segment.records() {
             let ReadRecord { record, offset, .. } = read?;
@@ -134,14 +134,14 @@ impl<'a> Sorted<'a> {
             Entry::CorrelationGone { carrier, id } => (Class::Correlation, carrier, id.bits(), true),
             Entry::Early { carrier, key, .. } => (Class::Early, carrier, key, false),
             Entry::EarlyGone { carrier, key } => (Class::Early, carrier, key, true),
-            Entry::Delivery { account, key, .. } => (Class::Delivery, account, key, false),
-            Entry::DeliveryGone { account, key } => (Class::Delivery, account, key, true),
+            Entry::Holding { account, key, .. } => (Class::Holding, account, key, false),
+            Entry::HoldingGone { account, key } => (Class::Holding, account, key, true),
             Entry::Unrouted { carrier, key, .. } => (Class::Unrouted, carrier, key, false),
             Entry::UnroutedGone { carrier, key } => (Class::Unrouted, carrier, key, true),
         };
         let part = match class {
             Class::Correlation => (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PARTS,
-            Class::Early | Class::Delivery | Class::Unrouted => {
+            Class::Early | Class::Holding | Class::Unrouted => {
                 self.next_key = self.next_key.max(number.saturating_add(1));
                 part_of_name[name.0 as usize]
             }

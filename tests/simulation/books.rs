@@ -155,9 +155,9 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>)> 
         let (key, item) = match live.entry {
             Entry::Correlation { carrier, id, .. } => ((Kind::Correlation, name(carrier), id.bits()), None),
             Entry::Early { carrier, key, body, .. } => ((Kind::Early, name(carrier), key), item_number(body)),
-            Entry::Delivery { account, key, body, .. } => ((Kind::Delivery, name(account), key), item_number(body)),
+            Entry::Holding { account, key, body, .. } => ((Kind::Delivery, name(account), key), item_number(body)),
             Entry::Unrouted { carrier, key, body, .. } => ((Kind::Unrouted, name(carrier), key), item_number(body)),
-            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => return None,
+            Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => return None,
             Entry::UnroutedGone { .. } => return None,
         };
         Some((key, live.entry.weight(), item))
@@ -176,8 +176,8 @@ fn describe(record: &Record, config: &Config) -> (Key, Option<u32>, Option<Body>
         Record::CorrelationGone { carrier: at, id, .. } => ((Kind::Correlation, carrier(at), id.bits()), None, None),
         Record::Early { carrier: at, key, body, .. } => ((Kind::Early, carrier(at), key), weight, Some(body)),
         Record::EarlyGone { carrier: at, key, .. } => ((Kind::Early, carrier(at), key), None, None),
-        Record::Delivery { account: at, key, body, .. } => ((Kind::Delivery, account(at), key), weight, Some(body)),
-        Record::DeliveryGone { account: at, key, .. } => ((Kind::Delivery, account(at), key), None, None),
+        Record::Holding { account: at, key, body, .. } => ((Kind::Delivery, account(at), key), weight, Some(body)),
+        Record::HoldingGone { account: at, key, .. } => ((Kind::Delivery, account(at), key), None, None),
         Record::Unrouted { carrier: at, key, body, .. } => ((Kind::Unrouted, carrier(at), key), weight, Some(body)),
         Record::UnroutedGone { carrier: at, key, .. } => ((Kind::Unrouted, carrier(at), key), None, None),
     }

@@ -13,7 +13,7 @@ impl Sim {
     pub(crate) fn check_not_gone(&self, frame: &Frame<'_>) {
         let Some(number) = item_number(frame.body).filter(|number| self.books.is_gone(*number)) else { return };
         let is_of_it = |record: &Record, octets: &Batch| {
-            let Record::Delivery { body, .. } = record else { return false };
+            let Record::Holding { body, .. } = record else { return false };
             item_number(octets.octets(*body)) == Some(number)
         };
         let mut outs = self.nodes.iter().map(|node| &node.out);

@@ -164,10 +164,10 @@ impl Ledger {
         for record in records {
             match record {
                 Record::Correlation { id, .. } => ids.push(id.bits()),
-                Record::Early { body, .. } | Record::Delivery { body, .. } | Record::Unrouted { body, .. } => {
+                Record::Early { body, .. } | Record::Holding { body, .. } | Record::Unrouted { body, .. } => {
                     items.extend(item_number(octets.octets(*body)));
                 }
-                Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::DeliveryGone { .. } => {}
+                Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::HoldingGone { .. } => {}
                 Record::UnroutedGone { .. } => {}
             }
         }

@@ -24,7 +24,7 @@ impl Sim {
         let left: u64 = node.out.left.iter().map(|place| u64::from(place.octets)).sum();
         *self.books.live.entry(at).or_default() -= left as i64;
         if self.plant == Plant::RemovalForgotten {
-            node.out.records.retain(|record| !matches!(record, Record::DeliveryGone { .. }));
+            node.out.records.retain(|record| !matches!(record, Record::HoldingGone { .. }));
         }
         if self.plant == Plant::AddressesForgotten {
             for record in &node.out.records {

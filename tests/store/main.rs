@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use trunkline::engine::event::HoldingKind;
 use trunkline::engine::event::Place;
 use trunkline::engine::message::DeliveryKind;
 use trunkline::engine::random::Random;
@@ -82,8 +83,10 @@ fn entry<'a>((class, number): EntryKey, is_kept: bool, octets: &'a [u8]) -> Entr
         (1, false) => Entry::EarlyGone { carrier, key: number },
         (3, true) => Entry::Unrouted { carrier, key: number, born, body },
         (3, false) => Entry::UnroutedGone { carrier, key: number },
-        (_, true) => Entry::Delivery { account, id, key: number, kind: DeliveryKind::Mo, born, body },
-        (_, false) => Entry::DeliveryGone { account, key: number },
+        (_, true) => {
+            Entry::Holding { account, id, key: number, kind: HoldingKind::Delivery(DeliveryKind::Mo), born, body }
+        }
+        (_, false) => Entry::HoldingGone { account, key: number },
     }
 }
 
@@ -91,9 +94,9 @@ fn key_of<N>(entry: &Entry<'_, N>) -> Option<EntryKey> {
     match *entry {
         Entry::Correlation { id, .. } => Some((0, id.bits() >> 7)),
         Entry::Early { key, .. } => Some((1, key)),
-        Entry::Delivery { key, .. } => Some((2, key)),
+        Entry::Holding { key, .. } => Some((2, key)),
         Entry::Unrouted { key, .. } => Some((3, key)),
-        Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::DeliveryGone { .. } => None,
+        Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => None,
         Entry::UnroutedGone { .. } => None,
     }
 }

@@ -55,7 +55,7 @@ fn any_key<N>(entry: &Entry<'_, N>) -> EntryKey {
     match *entry {
         Entry::Correlation { id, .. } | Entry::CorrelationGone { id, .. } => (0, id.bits() >> 7),
         Entry::Early { key, .. } | Entry::EarlyGone { key, .. } => (1, key),
-        Entry::Delivery { key, .. } | Entry::DeliveryGone { key, .. } => (2, key),
+        Entry::Holding { key, .. } | Entry::HoldingGone { key, .. } => (2, key),
         Entry::Unrouted { key, .. } | Entry::UnroutedGone { key, .. } => (3, key),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::config::{self, AccountId, CarrierId, Surroundings};
 use crate::engine::effects::Effects;
-use crate::engine::event::{Action, Input};
+use crate::engine::event::{Action, HoldingKind, Input};
 use crate::engine::message::ShardId;
 use crate::engine::placement::Placement;
 use crate::engine::restore::Restored;
@@ -214,7 +214,7 @@ fn what_an_earlier_process_left_ends_with_retention_though_nothing_else_happens(
     let (mut shard, mut out) = shard("");
     let place = Some(crate::engine::event::Place { segment: 0, octets: 24 });
     let (account, id, kind) = (AccountId(0), MessageId::new(1), DeliveryKind::FinalReceipt);
-    let delivery = Restored::Delivery { account, id, key: 0, kind, born: 0, body: b"" };
+    let delivery = Restored::Holding { account, id, key: 0, kind: HoldingKind::Delivery(kind), born: 0, body: b"" };
     shard.restore(&delivery, place, Instant::ZERO, &mut out);
     shard.start(Instant::ZERO, &mut out);
     let end = Instant::ZERO + Duration::from_secs(74 * 3_600);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{AccountId, CarrierId};
 use crate::engine::effects::Effects;
-use crate::engine::event::Input;
+use crate::engine::event::{HoldingKind, Input};
 use crate::engine::message::ShardId;
 use crate::engine::receipts::tests::{CARRIER, World, deliver, shard};
 use crate::engine::restore::Restored;
@@ -106,7 +106,7 @@ fn what_its_account_has_no_room_for_is_kept_and_offered_again() {
     let (mut shard, mut out) = restored("mo: { to: acme }", 1);
     let (account, id, kind) =
         (AccountId(0), crate::smpp::message_id::MessageId::new(0), crate::engine::message::DeliveryKind::Mo);
-    let delivery = Restored::Delivery { account, id, key: 9, kind, born: 0, body: b"" };
+    let delivery = Restored::Holding { account, id, key: 9, kind: HoldingKind::Delivery(kind), born: 0, body: b"" };
     shard.restore(&delivery, Some(Place { segment: 3, octets: 21 }), Instant::ZERO, &mut out);
     let config = std::sync::Arc::make_mut(&mut shard.config);
     config.accounts[0].delivery_queue = 1;
@@ -162,7 +162,7 @@ fn long_deliveries_are_recorded_again_a_few_at_once() {
         (AccountId(0), crate::smpp::message_id::MessageId::new(0), crate::engine::message::DeliveryKind::Mo);
     let body = [0; 60_000];
     for key in 0..400 {
-        let delivery = Restored::Delivery { account, id, key, kind, born: 0, body: &body };
+        let delivery = Restored::Holding { account, id, key, kind: HoldingKind::Delivery(kind), born: 0, body: &body };
         shard.restore(&delivery, Some(Place { segment: 3, octets: 60_021 }), Instant::ZERO, &mut out);
     }
     out.segment = 4;

@@ -10,12 +10,12 @@ fn journal() -> Journal {
 }
 
 fn delivery(key: u64, body: &[u8]) -> Entry<'_, &'static str> {
-    let kind = crate::engine::message::DeliveryKind::Mo;
-    Entry::Delivery { account: "acme", id: MessageId::new(key), key, kind, born: 0, body }
+    let kind = crate::engine::event::HoldingKind::Delivery(crate::engine::message::DeliveryKind::Mo);
+    Entry::Holding { account: "acme", id: MessageId::new(key), key, kind, born: 0, body }
 }
 
 fn gone(key: u64) -> Entry<'static, &'static str> {
-    Entry::DeliveryGone { account: "acme", key }
+    Entry::HoldingGone { account: "acme", key }
 }
 
 /// Commits what waits, and says what the disk was to do.

@@ -3,11 +3,10 @@
 use super::octets::{put_key, put_number, put_octets, take_array, take_id, take_name, take_number, take_octets};
 use super::unrouted::{self, UNROUTED, UNROUTED_GONE};
 use super::{
-    CORRELATION, CORRELATION_GONE, DELIVERY_GONE, EARLY, EARLY_GONE, FINAL_RECEIPT, INTERMEDIATE_RECEIPT, MO,
-    MUTED_CORRELATION, NameIndex, NameKind, READDRESSED_CORRELATION, RecordError,
+    CORRELATION, CORRELATION_GONE, EARLY, EARLY_GONE, HOLDING_GONE, MUTED_CORRELATION, NameIndex, NameKind,
+    READDRESSED_CORRELATION, RecordError, holding,
 };
-use crate::engine::event::Place;
-use crate::engine::message::DeliveryKind;
+use crate::engine::event::{HoldingKind, Place};
 use crate::smpp::message_id::MessageId;
 
 /// What is kept and what is forgotten. `N` names an account or carrier: the text outside, its index inside a segment.
@@ -42,16 +41,17 @@ pub enum Entry<'a, N> {
         carrier: N,
         key: u64,
     },
-    /// A receipt or MO on its way to an account. No key is used twice in an account, and a later delivery has a larger one.
-    Delivery {
+    /// What an account holds, such as a receipt or MO on its way to it. No key is used twice in an account, and what came later
+    /// has a larger one.
+    Holding {
         account: N,
         id: MessageId,
         key: u64,
-        kind: DeliveryKind,
+        kind: HoldingKind,
         born: u64,
         body: &'a [u8],
     },
-    DeliveryGone {
+    HoldingGone {
         account: N,
         key: u64,
     },
@@ -73,8 +73,8 @@ impl<'a, N: Copy> Entry<'a, N> {
     #[must_use]
     pub fn is_kept(&self) -> bool {
         match self {
-            Self::Correlation { .. } | Self::Early { .. } | Self::Delivery { .. } | Self::Unrouted { .. } => true,
-            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => false,
+            Self::Correlation { .. } | Self::Early { .. } | Self::Holding { .. } | Self::Unrouted { .. } => true,
+            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::HoldingGone { .. } => false,
             Self::UnroutedGone { .. } => false,
         }
     }
@@ -86,10 +86,10 @@ impl<'a, N: Copy> Entry<'a, N> {
             Self::Correlation { carrier_id, addresses, .. } => {
                 Place::reckon_correlation(carrier_id.len() + addresses.len())
             }
-            Self::Early { body, .. } | Self::Delivery { body, .. } | Self::Unrouted { body, .. } => {
+            Self::Early { body, .. } | Self::Holding { body, .. } | Self::Unrouted { body, .. } => {
                 Place::reckon(body.len())
             }
-            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::DeliveryGone { .. } => 0,
+            Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::HoldingGone { .. } => 0,
             Self::UnroutedGone { .. } => 0,
         }
     }
@@ -108,12 +108,10 @@ impl<'a, N: Copy> Entry<'a, N> {
                 Entry::Early { carrier: name(NameKind::Carrier, carrier), key, born, before, body }
             }
             Self::EarlyGone { carrier, key } => Entry::EarlyGone { carrier: name(NameKind::Carrier, carrier), key },
-            Self::Delivery { account, id, key, kind, born, body } => {
-                Entry::Delivery { account: name(NameKind::Account, account), id, key, kind, born, body }
+            Self::Holding { account, id, key, kind, born, body } => {
+                Entry::Holding { account: name(NameKind::Account, account), id, key, kind, born, body }
             }
-            Self::DeliveryGone { account, key } => {
-                Entry::DeliveryGone { account: name(NameKind::Account, account), key }
-            }
+            Self::HoldingGone { account, key } => Entry::HoldingGone { account: name(NameKind::Account, account), key },
             Self::Unrouted { carrier, key, born, body } => {
                 Entry::Unrouted { carrier: name(NameKind::Carrier, carrier), key, born, body }
             }
@@ -156,25 +154,23 @@ impl<'a> Entry<'a, NameIndex> {
                 put_octets(into, body);
             }
             Self::EarlyGone { carrier, key } => put_key(into, EARLY_GONE, carrier, key),
-            Self::Delivery { account, id, key, kind, born, body } => {
-                let kind = match kind {
-                    DeliveryKind::FinalReceipt => FINAL_RECEIPT,
-                    DeliveryKind::IntermediateReceipt => INTERMEDIATE_RECEIPT,
-                    DeliveryKind::Mo => MO,
-                };
-                put_key(into, kind, account, key);
+            Self::Holding { account, id, key, kind, born, body } => {
+                put_key(into, holding::record_type(kind), account, key);
                 into.extend_from_slice(&id.bits().to_le_bytes());
                 put_number(into, born);
                 put_octets(into, body);
             }
-            Self::DeliveryGone { account, key } => put_key(into, DELIVERY_GONE, account, key),
+            Self::HoldingGone { account, key } => put_key(into, HOLDING_GONE, account, key),
             Self::Unrouted { carrier, key, born, body } => unrouted::encode(carrier, key, born, body, into),
             Self::UnroutedGone { carrier, key } => put_key(into, UNROUTED_GONE, carrier, key),
         }
     }
 
     pub(super) fn decode(kind: u8, octets: &mut &'a [u8]) -> Result<Self, RecordError> {
-        if !matches!(kind, CORRELATION..=DELIVERY_GONE | UNROUTED | UNROUTED_GONE | READDRESSED_CORRELATION) {
+        let holding = holding::kind_of(kind);
+        let is_other = matches!(kind, CORRELATION..=EARLY_GONE | HOLDING_GONE | UNROUTED | UNROUTED_GONE)
+            || kind == READDRESSED_CORRELATION;
+        if !is_other && holding.is_none() {
             return Err(RecordError::UnknownType(kind));
         }
         let name = take_name(octets)?;
@@ -194,7 +190,7 @@ impl<'a> Entry<'a, NameIndex> {
             return Ok(Self::CorrelationGone { carrier: name, id: take_id(octets)? });
         }
         let key = take_number(octets)?;
-        let kind = match kind {
+        match kind {
             EARLY => {
                 let (born, before) = (take_number(octets)?, take_number(octets)?);
                 return Ok(Self::Early { carrier: name, key, born, before, body: take_octets(octets)? });
@@ -202,13 +198,12 @@ impl<'a> Entry<'a, NameIndex> {
             EARLY_GONE => return Ok(Self::EarlyGone { carrier: name, key }),
             UNROUTED => return unrouted::decode(name, key, octets),
             UNROUTED_GONE => return Ok(Self::UnroutedGone { carrier: name, key }),
-            DELIVERY_GONE => return Ok(Self::DeliveryGone { account: name, key }),
-            FINAL_RECEIPT => DeliveryKind::FinalReceipt,
-            INTERMEDIATE_RECEIPT => DeliveryKind::IntermediateReceipt,
-            _ => DeliveryKind::Mo,
-        };
+            HOLDING_GONE => return Ok(Self::HoldingGone { account: name, key }),
+            _ => {}
+        }
+        let holding = holding.ok_or(RecordError::UnknownType(kind))?;
         let (id, born) = (take_id(octets)?, take_number(octets)?);
-        Ok(Self::Delivery { account: name, id, key, kind, born, body: take_octets(octets)? })
+        Ok(Self::Holding { account: name, id, key, kind: holding, born, body: take_octets(octets)? })
     }
 }
 

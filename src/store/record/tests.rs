@@ -4,8 +4,11 @@ use proptest::prelude::*;
 
 use super::unrouted::{UNROUTED, UNROUTED_GONE};
 use super::*;
-use crate::engine::message::DeliveryKind;
+use crate::engine::event::HoldingKind;
 use crate::smpp::message_id::MessageId;
+
+/// The last type there is.
+const LAST: u8 = 21;
 
 fn encoded(record: &StoreRecord<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
@@ -33,7 +36,7 @@ fn a_correlation_with_a_ten_octet_id_takes_32_octets() {
 
 #[test]
 fn an_unknown_type_and_an_id_of_64_bits_are_refused() {
-    for kind in [0, READDRESSED_CORRELATION + 1, 0xFF] {
+    for kind in [0, LAST + 1, 0xFF] {
         assert_eq!(StoreRecord::decode(&mut &[kind; 40][..]), Err(RecordError::UnknownType(kind)));
     }
     let gone = Entry::CorrelationGone { carrier: NameIndex(0), id: MessageId::new(1) };
@@ -52,12 +55,18 @@ fn a_number_of_more_than_64_bits_is_refused() {
     }
 }
 
+#[test]
+fn the_last_type_is_the_last() {
+    assert_eq!(holding::kind_of(LAST), Some(HoldingKind::Parts));
+    assert_eq!(holding::kind_of(LAST + 1), None);
+}
+
 /// Any record, with its octets borrowed from `text`.
 fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord<'_> {
     let [key, born, other] = numbers;
     let (id, index) = (MessageId::new(other), NameIndex(name));
-    let delivery =
-        |kind| StoreRecord::Entry(Entry::Delivery { account: index, id, key, kind, born, body: text.as_bytes() });
+    let holding =
+        |kind| StoreRecord::Entry(Entry::Holding { account: index, id, key, kind, born, body: text.as_bytes() });
     match kind {
         BEGIN => StoreRecord::Begin(Begin {
             format: name,
@@ -81,20 +90,18 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
         CORRELATION_GONE => StoreRecord::Entry(Entry::CorrelationGone { carrier: index, id }),
         EARLY => StoreRecord::Entry(Entry::Early { carrier: index, key, born, before: other, body: text.as_bytes() }),
         EARLY_GONE => StoreRecord::Entry(Entry::EarlyGone { carrier: index, key }),
-        FINAL_RECEIPT => delivery(DeliveryKind::FinalReceipt),
-        INTERMEDIATE_RECEIPT => delivery(DeliveryKind::IntermediateReceipt),
-        MO => delivery(DeliveryKind::Mo),
         UNROUTED => StoreRecord::Entry(Entry::Unrouted { carrier: index, key, born, body: text.as_bytes() }),
         UNROUTED_GONE => StoreRecord::Entry(Entry::UnroutedGone { carrier: index, key }),
         STANDS_FOR => StoreRecord::StandsFor(StandsFor { id: other, batches: key }),
-        _ => StoreRecord::Entry(Entry::DeliveryGone { account: index, key }),
+        HOLDING_GONE => StoreRecord::Entry(Entry::HoldingGone { account: index, key }),
+        kind => holding(holding::kind_of(kind).unwrap()),
     }
 }
 
 proptest! {
     #[test]
     fn every_record_is_read_back_and_none_is_read_from_its_beginning(
-        kind in BEGIN..=READDRESSED_CORRELATION, name: u32, numbers: [u64; 3], text in ".{0,40}", behind: u8,
+        kind in BEGIN..=LAST, name: u32, numbers: [u64; 3], text in ".{0,40}", behind: u8,
     ) {
         let record = any_record(kind, name, numbers, &text);
         let mut octets = encoded(&record);

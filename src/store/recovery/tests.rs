@@ -1,6 +1,7 @@
 //! The merge keeps what lives, whatever the order, and where each lies.
 
 use super::*;
+use crate::engine::event::HoldingKind;
 use crate::engine::message::DeliveryKind;
 use crate::engine::random::Random;
 use crate::smpp::message_id::MessageId;
@@ -18,8 +19,8 @@ fn correlation(id: u64) -> Named {
 }
 
 fn delivery(account: &'static str, key: u64) -> Named {
-    let kind = DeliveryKind::IntermediateReceipt;
-    Entry::Delivery { account, id: MessageId::new(9), key, kind, born: 1_000, body: b"body" }
+    let kind = HoldingKind::Delivery(DeliveryKind::IntermediateReceipt);
+    Entry::Holding { account, id: MessageId::new(9), key, kind, born: 1_000, body: b"body" }
 }
 
 fn gone(id: u64) -> Named {
@@ -89,11 +90,11 @@ fn a_removal_wins_wherever_it_is_read_and_reading_twice_changes_nothing() {
 
 #[test]
 fn what_was_removed_leaves_its_place_to_another_entry_for_good() {
-    let gone = Entry::DeliveryGone { account: "acme", key: 1 };
+    let gone = Entry::HoldingGone { account: "acme", key: 1 };
     let files = written(0, &[&[delivery("acme", 1)], &[gone], &[delivery("acme", 2)]]);
     let recovered = recover(files.iter().chain(&files[1..2]).chain(&files[..1]));
-    let keys = recovered.deliveries().map(|live| {
-        let Entry::Delivery { key, .. } = live.entry else { panic!("{live:?}") };
+    let keys = recovered.holdings().map(|live| {
+        let Entry::Holding { key, .. } = live.entry else { panic!("{live:?}") };
         key
     });
     assert_eq!(keys.collect::<Vec<_>>(), [2]);
@@ -114,9 +115,9 @@ fn of_several_copies_the_latest_lives() {
 #[test]
 fn no_key_is_given_out_again_though_all_is_gone() {
     let early = Entry::EarlyGone { carrier: "north", key: 20 };
-    let removed = [delivery("acme", 7), Entry::DeliveryGone { account: "acme", key: 7 }];
+    let removed = [delivery("acme", 7), Entry::HoldingGone { account: "acme", key: 7 }];
     let recovered = recover(written(0, &[&removed]).iter());
-    assert_eq!((recovered.next_key, recovered.deliveries().count()), (8, 0));
+    assert_eq!((recovered.next_key, recovered.holdings().count()), (8, 0));
     assert_eq!(recover(written(0, &[&removed, &[early]]).iter()).next_key, 21);
     assert_eq!(Recovery::new().finish().next_key, 0);
 }
@@ -148,14 +149,14 @@ fn each_journal_has_its_own_segments_in_order_of_sequence() {
 
 #[test]
 fn deliveries_come_account_by_account_and_oldest_first() {
-    let removed = Entry::DeliveryGone { account: "bolt", key: 1 };
+    let removed = Entry::HoldingGone { account: "bolt", key: 1 };
     let entries = [delivery("acme", 7), delivery("bolt", 2), delivery("acme", 3), delivery("bolt", 1), removed];
     let recovered = recover(written(0, &[&entries]).iter());
     let order = |live: crate::store::recovered::Live<'_>| {
-        let Entry::Delivery { account, key, .. } = live.entry else { panic!("{live:?}") };
+        let Entry::Holding { account, key, .. } = live.entry else { panic!("{live:?}") };
         (recovered.names.name(account).to_owned(), key)
     };
-    let mut order: Vec<_> = recovered.deliveries().map(order).collect();
+    let mut order: Vec<_> = recovered.holdings().map(order).collect();
     order.sort_by(|one, next| one.0.cmp(&next.0));
     let expected = [("acme", 3), ("acme", 7), ("bolt", 2)];
     assert_eq!(order, expected.map(|(account, key)| (account.to_owned(), key)));
@@ -165,9 +166,9 @@ fn deliveries_come_account_by_account_and_oldest_first() {
 #[test]
 fn a_carrier_and_an_account_of_one_name_and_one_key_are_told_apart() {
     let early = Entry::Early { carrier: "acme", key: 4, born: 1_000, before: 3, body: b"early" };
-    let entries = [early, delivery("acme", 4), Entry::DeliveryGone { account: "acme", key: 4 }];
+    let entries = [early, delivery("acme", 4), Entry::HoldingGone { account: "acme", key: 4 }];
     let recovered = recover(written(0, &[&entries]).iter());
     let early_again = recovered.early().next().unwrap();
     assert_eq!(early_again.entry.map_names(|_, name| recovered.names.name(name)), early);
-    assert_eq!(recovered.deliveries().count(), 0);
+    assert_eq!(recovered.holdings().count(), 0);
 }

@@ -1,0 +1,153 @@
+//! Submits under way, at their account's home: handed to a carrier's home, to the next one when they come back, and answered
+//! once their fate is known.
+
+use super::account::Account;
+use super::context::Context;
+use super::event::SubmitError;
+use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::parts::{Claim, Part};
+use super::router::RouteChoice;
+use super::session::SessionState;
+use super::slab::Key;
+use super::time::Instant;
+use crate::config::{self, CarrierId};
+use crate::metrics::RefusedReason;
+use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::pdu;
+
+/// Whom to tell what became of a submit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// A session's submit_sm: its answer has this number, the ESME's own.
+    Submit(SequenceNumber),
+}
+
+/// A submit on its way, until its answer is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Submit {
+    pub origin: Origin,
+    pub choice: RouteChoice,
+    pub part: Option<Part>,
+    /// Which of them has it.
+    pub carrier: CarrierId,
+    pub info: SubmitInfo,
+    pub course: Course,
+    /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
+    pub refused: Option<CommandStatus>,
+}
+
+impl Account {
+    /// The carrier's home settled a submit.
+    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(entry) = self.submits.get(submit) else { return };
+        cx.loads.settled(entry.carrier, outcome);
+        self.answer_submit(submit, outcome, cx);
+    }
+
+    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(submit) = self.submits.remove(submit) else { return };
+        if let Some(part) = &submit.part {
+            self.messages.settled(part, outcome, cx.now);
+        }
+        let outcome = outcome.after(submit.refused);
+        match submit.origin {
+            Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
+        }
+        self.resume_paused(cx);
+    }
+
+    /// Answers a submit_sm on its session, if that is still there.
+    fn answer_session(&mut self, info: &SubmitInfo, sequence: SequenceNumber, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get_mut(info.session) else {
+            self.counts.withdrawn += 1;
+            return;
+        };
+        session.outstanding -= 1;
+        let config = cx.config.account(self.id);
+        let status = match outcome {
+            Outcome::Accepted => CommandStatus::ROK,
+            Outcome::Refused(status) => status,
+            Outcome::Failed(error) => error.into(),
+            Outcome::InDoubt => config.in_doubt_status,
+        };
+        match outcome {
+            Outcome::Accepted => self.counts.accepted += 1,
+            Outcome::Refused(_) => self.counts.count_refused(RefusedReason::CarrierRefused),
+            Outcome::Failed(error) => self.counts.count_refused(error.into()),
+            Outcome::InDoubt => self.counts.count_refused(RefusedReason::InDoubt),
+        }
+        let id = info.id.text(config.message_id);
+        let out = cx.out.write(session.connection);
+        pdu::write_submit_sm_resp(status, sequence, id.as_bytes(), out);
+        if session.outstanding == 0 && session.state != SessionState::Open {
+            self.finish_unbind(info.session, cx);
+        }
+    }
+
+    /// The carrier's home could not send it: the next carrier, or a definite refusal.
+    pub fn submit_returned(
+        &mut self,
+        submit: Key,
+        deadline: Instant,
+        (reason, course): (ReturnReason, Course),
+        body: &[u8],
+        cx: &mut Context<'_>,
+    ) {
+        let Some(entry) = self.submits.get_mut(submit) else { return };
+        entry.course = course;
+        if let ReturnReason::Refused(status) = reason {
+            entry.refused = Some(status);
+        }
+        cx.loads.returned(entry.carrier, reason, cx.now);
+        let has_session = self.sessions.get(entry.info.session).is_some();
+        let next = match &mut entry.part {
+            _ if !has_session || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
+            Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
+            None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
+        };
+        if let Some((carrier, claim)) = next {
+            let info = entry.info;
+            entry.carrier = carrier;
+            cx.loads.sent(carrier);
+            let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
+            let body = batch.add(body);
+            batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
+            return;
+        }
+        let outcome = match reason {
+            ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
+            ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
+            ReturnReason::Refused(status) => Outcome::Refused(status),
+        };
+        self.answer_submit(submit, outcome.given(course.is_doubtful), cx);
+    }
+
+    /// Hands a checked submit to its carrier's home.
+    pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+        let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
+        let part = submit.part.as_mut();
+        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        submit.carrier = carrier;
+        cx.loads.sent(carrier);
+        let key = self.submits.insert(submit);
+        let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
+        entry.info.submit = key;
+        let (info, course) = (entry.info, entry.course);
+        if let Some(session) = self.sessions.get_mut(submit.info.session) {
+            session.outstanding += 1;
+        }
+        let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
+        let body = batch.add(body);
+        batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
+        Ok(())
+    }
+
+    /// A session ended: nobody waits for what it submitted.
+    pub(super) fn withdraw(&self, session: Key, cx: &mut Context<'_>) {
+        for carrier in 0..cx.config.carriers.len() {
+            let carrier = config::CarrierId(carrier as u16);
+            let home = cx.placement.home_of_carrier(carrier);
+            cx.out.tell(home, ShardMessage::Withdraw { carrier, account: self.id, session });
+        }
+    }
+}
