@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::message::{Batch, DeliveryKind, Octets, ShardId};
 use super::orders::Order;
+pub use super::place::Place;
 use super::slab::Key;
-use crate::config::{AccountId, CarrierId};
+use crate::config::{AccountId, CarrierId, Secret};
 use crate::metrics::{BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
@@ -22,6 +23,12 @@ pub enum Input<'a> {
     Closed { connection: Key },
     /// The connection was given to its account's home. Its key is free afterwards.
     Moved { connection: Key },
+    /// A peer's TLS handshake is done; the DNS names in the certificate it showed, if it was asked for one.
+    Secured { connection: Key, names: Vec<String> },
+    /// A peer's TLS handshake cannot be done; `Closed` follows.
+    HandshakeFailed { connection: Key, why: String },
+    /// What came of `Action::Verify`.
+    Verified { connection: Key, verdict: Verdict },
     /// What a peer shard sent.
     Batch { from: ShardId, batch: &'a Batch },
     /// Every record up to this number is durable.
@@ -103,6 +110,15 @@ pub struct AdmittedBind {
     pub address: IpAddr,
 }
 
+/// What became of a password that was compared with hashes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    Right,
+    Wrong,
+    /// It could not be compared now: too many wait for it.
+    Unavailable,
+}
+
 /// What the shell does besides writing octets. None of these happens per message.
 #[derive(Debug)]
 pub enum Action {
@@ -123,6 +139,13 @@ pub enum Action {
         connection: Key,
         to: ShardId,
         bind: AdmittedBind,
+    },
+    /// Compare this password with the account's hashes, elsewhere, for that takes long; then say `Verified`. Whether there is such
+    /// an account, and whether it has hashes, must not show in the time that takes.
+    Verify {
+        connection: Key,
+        account: Option<AccountId>,
+        password: Secret,
     },
     /// Read this connection again.
     Resume {
@@ -154,6 +177,19 @@ pub enum Notice {
         address: IpAddr,
         system_id: String,
         why: BindRefusal,
+    },
+    HandshakeFailed {
+        address: IpAddr,
+        why: String,
+    },
+    /// A balancer did not say whom a connection comes from.
+    HeaderRefused {
+        address: IpAddr,
+        why: String,
+    },
+    /// So many more binds and connections were refused lately than were told.
+    RefusedUntold {
+        count: u64,
     },
     LinkBound {
         carrier: CarrierId,
@@ -196,6 +232,7 @@ impl From<BindRefusal> for CommandStatus {
             BindRefusal::Disabled
             | BindRefusal::Address
             | BindRefusal::Tls
+            | BindRefusal::Certificate
             | BindRefusal::Mode
             | BindRefusal::TooManyBinds
             | BindRefusal::Banned => Self::RBINDFAIL,
@@ -317,51 +354,6 @@ pub enum HoldingKind {
     State,
     /// A long message whose parts' receipts are joined.
     Parts,
-}
-
-/// Where an entry lies in its shard's journal: kept beside it, for the journal needs to be told when it lives there no more.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Place {
-    /// The lowest bits of the segment's sequence number: no journal has as many segments at once.
-    pub segment: u16,
-    /// How much of the segment it is reckoned for, as `Record::weight` says.
-    pub octets: u32,
-}
-
-impl Place {
-    /// What an entry with so many octets of its own is reckoned for: numbers and names are about as long as each other.
-    #[must_use]
-    pub fn reckon(octets: usize) -> u32 {
-        21 + octets as u32
-    }
-
-    /// The same for a correlation, whose table has an octet of room for it: exact for any id the specification knows, and
-    /// in steps for what a carrier may send instead. Reckoned for much less than they are, such would be rewritten for ever.
-    #[must_use]
-    pub fn reckon_correlation(octets: usize) -> u32 {
-        let exact = Self::reckon(octets);
-        if exact <= Self::EXACT {
-            return exact;
-        }
-        exact.next_multiple_of(Self::STEP).min(Self::STEP * (u32::from(u8::MAX) - Self::EXACT))
-    }
-
-    const EXACT: u32 = 191;
-    const STEP: u32 = 1024;
-
-    /// What `reckon_correlation` said, in an octet.
-    #[must_use]
-    pub fn packed_octets(self) -> u8 {
-        let packed = if self.octets <= Self::EXACT { self.octets } else { Self::EXACT + self.octets / Self::STEP };
-        u8::try_from(packed).unwrap_or(u8::MAX)
-    }
-
-    #[must_use]
-    pub fn unpacked(segment: u16, packed: u8) -> Self {
-        let packed = u32::from(packed);
-        let octets = if packed <= Self::EXACT { packed } else { (packed - Self::EXACT) * Self::STEP };
-        Self { segment, octets }
-    }
 }
 
 impl Record {

@@ -4,7 +4,7 @@
 //! stays with the shell until `Action::Resume`.
 
 use super::effects::Effects;
-use super::event::Action;
+use super::event::{Action, Verdict};
 use super::shard::{Connection, Shard, context};
 use super::slab::Key;
 use super::time::Instant;
@@ -105,14 +105,27 @@ impl Shard {
             taken += frame.len();
             self.counts.pdus_in += 1;
             let next = self.with_unbound(connection, now, out, |it, cx| it.handle_frame(connection, &frame, cx));
-            if let Some(Next::Move(bind, to)) = next {
-                if let Some(moving) = self.connections.get_mut(connection) {
-                    *moving = Connection::Moving { address: bind.address };
-                }
-                out.act(Action::Move { connection, to, bind });
-            }
+            self.follow(connection, next, out);
         }
         Ok(Received { taken, is_paused: false })
+    }
+
+    /// The password of a bind was compared with its account's hashes.
+    pub(super) fn handle_verified(&mut self, connection: Key, verdict: Verdict, now: Instant, out: &mut Effects) {
+        if !matches!(self.connections.get(connection), Some(Connection::Unbound(_))) {
+            return;
+        }
+        let next = self.with_unbound(connection, now, out, |it, cx| it.verified(connection, verdict, cx));
+        self.follow(connection, next, out);
+    }
+
+    fn follow(&mut self, connection: Key, next: Option<Next>, out: &mut Effects) {
+        if let Some(Next::Move(bind, to)) = next {
+            if let Some(moving) = self.connections.get_mut(connection) {
+                *moving = Connection::Moving { address: bind.address };
+            }
+            out.act(Action::Move { connection, to, bind });
+        }
     }
 }
 

@@ -20,9 +20,10 @@ use super::placement::Placement;
 use super::random::Random;
 use super::router::RouteTable;
 use super::slab::{Key, Slab};
+use super::telling::Telling;
 use super::time::Instant;
 use super::timers::Timers;
-use super::unbound::Unbound;
+use super::unbound::{self, Unbound};
 use super::wall::Wall;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::metrics::{ConnectionRefusal, ShardCounts};
@@ -73,6 +74,7 @@ pub struct Shard {
     pub(super) gate: Gate,
     /// Only shard 0 counts; each knows the banned pairs.
     pub(super) bans: Bans,
+    pub(super) refusals: Telling,
     pub(super) timers: Timers,
     pub(super) random: Random,
     pub(super) ids: IdSource,
@@ -117,6 +119,7 @@ macro_rules! context {
             timers: &mut $shard.timers,
             counts: &mut $shard.counts,
             bans: &$shard.bans,
+            refusals: &mut $shard.refusals,
             connections: &mut $shard.connections,
             out: $out,
         }
@@ -155,6 +158,7 @@ impl Shard {
             carriers,
             gate: Gate::default(),
             bans: Bans::new(seeds.id_key),
+            refusals: Telling::default(),
             timers: Timers::default(),
             random,
             turn: 0,
@@ -193,11 +197,19 @@ impl Shard {
         admitted
     }
 
+    /// Shard 0 accepted a connection behind a balancer that does not say whom it comes from: it is closed without a word.
+    pub fn refuse_header(&mut self, address: IpAddr, why: String, now: Instant, out: &mut Effects) {
+        self.counts.count_connection_refused(ConnectionRefusal::ProxyHeader);
+        if self.refusals.may_tell(now) {
+            out.notice(Notice::HeaderRefused { address, why });
+        }
+    }
+
     /// A connection dealt to this shard.
-    pub fn accept(&mut self, address: IpAddr, now: Instant, out: &mut Effects) -> Key {
+    pub fn accept(&mut self, address: IpAddr, is_tls: bool, now: Instant, out: &mut Effects) -> Key {
         let key = self.connections.insert(Connection::Link { carrier: CarrierId(0), link: 0 });
         out.open(key);
-        let unbound = Unbound::new(address, key, context!(self, now, out));
+        let unbound = Unbound::new(address, is_tls, key, context!(self, now, out));
         if let Some(connection) = self.connections.get_mut(key) {
             *connection = Connection::Unbound(unbound);
         }
@@ -218,11 +230,9 @@ impl Shard {
                 }
             }
             Err(why) => {
-                self.counts.count_bind_refused(why);
-                let system_id = self.config.account(bind.account).name.clone();
-                out.notice(Notice::BindRefused { address: bind.address, system_id, why });
                 let cx = context!(self, now, out);
-                let mut unbound = Unbound::new(bind.address, key, cx);
+                unbound::tell_refused(bind.address, cx.config.account(bind.account).name.as_bytes(), why, cx);
+                let mut unbound = Unbound::new(bind.address, false, key, cx);
                 unbound.refuse_at_home(key, cx);
                 if let Some(connection) = self.connections.get_mut(key) {
                     *connection = Connection::Unbound(unbound);
@@ -261,6 +271,19 @@ impl Shard {
             Input::Moved { connection } => {
                 self.connections.remove(connection);
             }
+            Input::Secured { connection, names } => {
+                if let Some(Connection::Unbound(unbound)) = self.connections.get_mut(connection) {
+                    unbound.secured(names);
+                }
+            }
+            Input::HandshakeFailed { connection, why } => {
+                if let Some(Connection::Unbound(unbound)) = self.connections.get(connection)
+                    && self.refusals.may_tell(now)
+                {
+                    out.notice(Notice::HandshakeFailed { address: unbound.address, why });
+                }
+            }
+            Input::Verified { connection, verdict } => self.handle_verified(connection, verdict, now, out),
             Input::Closed { connection } => self.handle_closed(connection, now, out),
             Input::Blocked { connection } => self.handle_blocked(connection, now, out),
             Input::Unblocked { connection } => self.handle_unblocked(connection, now, out),
@@ -270,6 +293,9 @@ impl Shard {
                 if self.wall.set(unix_seconds, now) {
                     self.counts.clock_jumps += 1;
                     out.notice(Notice::ClockJumped);
+                }
+                if let Some(count) = self.refusals.take_untold(now) {
+                    out.notice(Notice::RefusedUntold { count });
                 }
             }
             Input::StoreRoom { has_room } => {

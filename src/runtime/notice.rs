@@ -15,6 +15,11 @@ pub fn log(notice: &Notice, config: &Config) {
         Notice::BindRefused { address, system_id, why } => {
             tracing::warn!(system_id, %address, ?why, "bind refused");
         }
+        Notice::HandshakeFailed { address, why } => tracing::warn!(%address, why, "TLS handshake failed"),
+        Notice::HeaderRefused { address, why } => tracing::warn!(%address, why, "connection refused"),
+        Notice::RefusedUntold { count } => {
+            tracing::warn!(count, "more binds and connections refused, within a minute, than are told one by one");
+        }
         Notice::LinkBound { carrier: id, link } => tracing::info!(carrier = carrier(id), link, "link bound"),
         Notice::LinkDown { carrier: id, link, why, in_doubt, retry_in_ms } => {
             tracing::warn!(carrier = carrier(id), link, ?why, in_doubt, retry_in_ms, "link down");
