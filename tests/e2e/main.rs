@@ -10,6 +10,7 @@
 )]
 
 mod bad_company;
+mod balancer;
 mod binds;
 mod carrier;
 mod carriers_faults;
@@ -23,6 +24,7 @@ mod links;
 mod malformed;
 mod mo;
 mod parts;
+mod passwords;
 mod peer;
 mod processes;
 mod proxy;
@@ -32,5 +34,6 @@ mod routing;
 mod sessions;
 mod store;
 mod tls;
+mod tls_esme;
 mod tools;
 mod world;
