@@ -24,6 +24,10 @@ pub(crate) struct Esme {
     is_unbinding: bool,
     /// Connects and never says anything.
     pub(crate) is_mute: bool,
+    /// The names in its certificate, over TLS; `None`: in clear.
+    pub(crate) over_tls: Option<Vec<String>>,
+    /// How long its password is compared with hashes; `None`: nothing ever comes of it.
+    pub(crate) verify_ms: Option<(u64, u64)>,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
     outstanding: BTreeMap<u32, u32>,
@@ -47,6 +51,8 @@ impl Esme {
             is_bound: false,
             is_unbinding: false,
             is_mute: false,
+            over_tls: None,
+            verify_ms: Some((1, 300)),
             next_sequence: SequenceNumber::FIRST,
             outstanding: BTreeMap::new(),
             stalled_until: 0,

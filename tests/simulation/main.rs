@@ -20,6 +20,7 @@ mod net;
 mod node;
 mod node_io;
 mod operator;
+mod passwords;
 mod planted;
 mod plants;
 mod receipts;
