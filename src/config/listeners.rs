@@ -95,7 +95,9 @@ pub(super) fn check_accounts(config: &Config, reading: &Reading<'_>) {
     let tls = config.smpp.tls.as_ref();
     for account in &config.accounts {
         let path = |key| format!("accounts.{}.{key}", shown_key(&account.name));
-        if account.client_certificate.is_some() && tls.is_none_or(|tls| tls.client_ca.is_none()) {
+        if account.client_certificate.as_ref().is_some_and(|names| !names.is_empty())
+            && tls.is_none_or(|tls| tls.client_ca.is_none())
+        {
             reading.problem(
                 path("client_certificate"),
                 "needs `smpp.tls` with a `client_ca`: no certificate is asked for",

@@ -15,6 +15,7 @@ mod binds;
 mod carrier;
 mod carriers_faults;
 mod content;
+mod crowd;
 mod drain;
 mod framing;
 mod gateway;
