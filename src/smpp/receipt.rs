@@ -10,6 +10,7 @@ use super::view::{SmView, esm_class, tag};
 
 mod details;
 mod habits;
+mod joined;
 mod scan;
 mod standard;
 mod state;
@@ -18,7 +19,8 @@ mod tests;
 mod wide;
 
 pub use details::{Details, details};
-pub use habits::{Habits, IdFrom, KnownBy, StateName, StateSet};
+pub use habits::{Habits, IdFrom, KnownBy, Per, StateName, StateSet};
+pub use joined::{PartSays, Times, rebuild, write_joined};
 pub use standard::{StandardReceipt, StandardText, date_of, date_read, write_body, write_standard};
 pub use state::MessageState;
 pub use wide::narrowed;
