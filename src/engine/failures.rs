@@ -6,13 +6,10 @@ use super::context::Context;
 use super::message::DeliveryKind;
 use super::stored_record::StoredSubmit;
 use crate::config::AccountId;
-use crate::smpp::command::{CommandStatus, SequenceNumber};
-use crate::smpp::frame::HEADER_LEN;
+use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageId;
-use crate::smpp::pdu::{self, ShortMessage};
-use crate::smpp::receipt::{self, MessageState, StandardText};
-use crate::smpp::time::minute;
-use crate::smpp::view::{SmView, esm_class, tag};
+use crate::smpp::receipt::{MessageState, StandardReceipt, StandardText, date_of, write_body};
+use crate::smpp::view::SmView;
 
 /// Why a stored submit is not sent, or not again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,9 +34,9 @@ impl Failure {
     }
 
     /// What a receipt says behind `err:`.
-    fn error(self) -> u16 {
+    fn error(self) -> u32 {
         match self {
-            Self::Rejected(status) => u16::try_from(status.0).unwrap_or(u16::MAX),
+            Self::Rejected(status) => status.0,
             Self::Expired | Self::Cancelled | Self::InDoubt => 0,
         }
     }
@@ -81,27 +78,20 @@ impl Told {
         let id = self.id.text(cx.config.account(account).message_id);
         // Octets of another alphabet would be read as this one's.
         let is_text = matches!(view.data_coding, 0 | 1 | 3);
-        let mut text = Vec::new();
-        receipt::write_standard(
-            &StandardText {
-                id: id.as_bytes(),
-                submit_date: &minute(self.submitted),
-                done_date: &minute(self.done),
-                state: self.why.state(),
-                error: self.why.error(),
-                text: if is_text { view.text_behind_header() } else { b"" },
-            },
-            &mut text,
-        );
-        let id = [id.as_bytes(), &[0]].concat();
-        let state = [self.why.state().number()];
-        let message = ShortMessage {
-            esm_class: esm_class::RECEIPT,
-            tlvs: &[(tag::RECEIPTED_MESSAGE_ID, &id), (tag::MESSAGE_STATE, &state)],
-            ..ShortMessage::new(view.destination, view.source, &text)
+        let says = StandardText {
+            id: id.as_bytes(),
+            parts: 1,
+            delivered: 0,
+            submit_date: &date_of(self.submitted.into()),
+            done_date: &date_of(self.done.into()),
+            state: self.why.state(),
+            error: self.why.error(),
+            text: if is_text { view.text_behind_header() } else { b"" },
         };
-        let mut pdu = Vec::new();
-        pdu::write_deliver_sm(&message, SequenceNumber(0), &mut pdu);
-        Some(pdu.split_off(HEADER_LEN))
+        let (source, destination) = (view.destination, view.source);
+        let receipt = StandardReceipt { source, destination, is_intermediate: false, says, tlvs: b"" };
+        let mut body = Vec::new();
+        write_body(&receipt, &mut body);
+        Some(body)
     }
 }

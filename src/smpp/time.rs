@@ -44,37 +44,11 @@ impl SmppTime {
 pub fn relative(span: Duration) -> [u8; 16] {
     let seconds = span.as_secs().min(31 * 86_400);
     let mut text = *b"000000000000000R";
-    write_pairs(&mut text[4..12], [seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60]);
-    text
-}
-
-/// A minute as receipts tell it, `YYMMDDhhmm` in UTC.
-#[must_use]
-pub fn minute(unix_seconds: u32) -> [u8; 10] {
-    let minutes = u64::from(unix_seconds) / 60;
-    let (year, month, day) = date_of(minutes / 1_440);
-    let mut text = *b"0000000000";
-    write_pairs(&mut text, [year % 100, month, day, minutes / 60 % 24, minutes % 60]);
-    text
-}
-
-/// Each in two digits.
-fn write_pairs<const PAIRS: usize>(text: &mut [u8], pairs: [u64; PAIRS]) {
-    for (digits, pair) in text.chunks_exact_mut(2).zip(pairs) {
+    let pairs = [seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60];
+    for (digits, pair) in text[4..].chunks_exact_mut(2).zip(pairs) {
         digits.copy_from_slice(&[b'0' + (pair / 10) as u8, b'0' + (pair % 10) as u8]);
     }
-}
-
-/// Year, month and day, so many days after 1970-01-01 (Howard Hinnant's `civil_from_days`).
-fn date_of(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let of_year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let day = of_era - (365 * of_year + of_year / 4 - of_year / 100);
-    let from_march = (5 * day + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + of_year + u64::from(month <= 2);
-    (year, month, day - (153 * from_march + 2) / 5 + 1)
+    text
 }
 
 /// Of a month of this century.
@@ -130,11 +104,6 @@ mod tests {
             assert_eq!(SmppTime::parse(&relative(span)), Some(SmppTime::In(span)));
         }
         assert_eq!(&relative(Duration::from_secs(400 * 86_400)), b"000031000000000R");
-        assert_eq!(&minute(1_795_437_296), b"2611231234");
-        for day in (0..49_000).step_by(7) {
-            let (year, month, of_month) = date_of(day as u64);
-            assert_eq!(days_since_1970(year.cast_signed(), month.cast_signed(), of_month.cast_signed()), day);
-        }
     }
 
     #[test]
