@@ -32,6 +32,7 @@ pub mod pace;
 pub mod part_links;
 pub mod parts;
 pub mod placement;
+pub mod policy;
 pub mod queue;
 pub mod random;
 pub mod reading;
