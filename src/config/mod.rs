@@ -27,8 +27,8 @@ mod unbuilt;
 mod validate;
 
 pub use accounts::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota, ReceiptText,
-    ReceiptsOfParts, UnrequestedReceipts,
+    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
+    ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use conditions::{Accounts, Conditions, NetworkCondition};

@@ -1,10 +1,11 @@
-//! Whether an account may submit this: bind mode, policy, validity, route and rate, in this order. What may is given our
-//! message_id and handed on.
+//! Whether an account may submit this: bind mode, policy, validity, route and limits, in this order, so that what is refused has
+//! spent nothing. What may is given our message_id and handed on.
 
 use super::account::Account;
 use super::context::Context;
 use super::event::SubmitError;
-use super::message::{Course, SubmitInfo};
+use super::limits::Leave;
+use super::message::{Course, Outcome, SubmitInfo};
 use super::parts::Part;
 use super::policy;
 use super::relay::{Origin, Submit};
@@ -48,8 +49,23 @@ impl Account {
         view: &SmView<'_>,
         cx: &mut Context<'_>,
     ) -> Result<(), SubmitError> {
+        let taken = self.admit_submit(at, origin, body, view, cx);
+        if let Err(error) = taken {
+            self.refused(at, error, view, cx);
+        }
+        taken
+    }
+
+    fn admit_submit(
+        &mut self,
+        at: Key,
+        origin: Origin,
+        body: &[u8],
+        view: &SmView<'_>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), SubmitError> {
         let config = cx.config.account(self.id);
-        policy::check(config, view)?;
+        policy::check(config, self.opt_out.as_deref(), view)?;
         let segments = segment::count_segments(view);
         self.counts.segments += u64::from(segments);
         let deadline = cx.now + cx.config.smpp.timers.response;
@@ -64,9 +80,14 @@ impl Account {
         if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
             cx.routes.begin_with(&mut choice, carrier);
         }
-        if let Some(throttle) = &mut self.throttle {
-            throttle.take(segments, cx.now).map_err(|_| SubmitError::OverRate)?;
+        if !cx.ids.has_any() {
+            return Err(SubmitError::NoIds);
         }
+        let late_at = cx.late_at(deadline);
+        let leave = match &mut self.limits {
+            Some(limits) => limits.take(config, destination, segments, late_at, cx)?,
+            None => Leave::FREE,
+        };
         let id: MessageId = cx.ids.issue(cx.out).ok_or(SubmitError::NoIds)?;
         let info = SubmitInfo {
             account: self.id,
@@ -83,8 +104,19 @@ impl Account {
         };
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
-        let submit = Submit { origin, choice, carrier, part, info, course, refused: None };
-        self.dispatch(submit, body, cx)
+        let submit = Submit { origin, choice, carrier, part, info, course, refused: None, cap: leave.cap };
+        if leave.is_held {
+            self.hold(submit, late_at, body, cx);
+            return Ok(());
+        }
+        let sent = self.dispatch(submit, body, cx);
+        if let Some(limits) = &mut self.limits {
+            if let Err(error) = sent {
+                limits.settle(Outcome::Failed(error), leave.cap, info.segments, cx);
+            }
+            self.arm_limits(cx);
+        }
+        sent
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::event::SubmitError;
 use super::router::significant;
-use crate::config;
+use crate::config::{self, NumberSet};
 use crate::smpp::view::{Address, SmView, esm_class};
 
 /// Digits of a short code, as a profile's `short_digits` has it unless it says otherwise.
 const SHORT_DIGITS: usize = 6;
 
 /// Whether this may be sent at all.
-pub fn check(config: &config::Account, view: &SmView<'_>) -> Result<(), SubmitError> {
+pub fn check(config: &config::Account, opt_out: Option<&NumberSet>, view: &SmView<'_>) -> Result<(), SubmitError> {
     if !config.submit {
         return Err(SubmitError::SubmitsDisabled);
     }
@@ -25,6 +25,9 @@ pub fn check(config: &config::Account, view: &SmView<'_>) -> Result<(), SubmitEr
     }
     if !allows(&config.destinations, view.destination.digits) {
         return Err(SubmitError::DestinationNotAllowed);
+    }
+    if opt_out.is_some_and(|numbers| numbers.contains(view.destination.digits)) {
+        return Err(SubmitError::OptedOut);
     }
     Ok(())
 }
@@ -96,7 +99,7 @@ mod tests {
         body.extend_from_slice(b"\0\x01\x0149170\0\0\0\0\0\0\x01\0\0\0\x02hi");
         let (config, view) = (config(settings), SmView::submit(&body).unwrap());
         let sender = sender(&config, view.source);
-        (check(&config, &view), format!("{}:{}", sender.ton, String::from_utf8_lossy(sender.digits)))
+        (check(&config, None, &view), format!("{}:{}", sender.ton, String::from_utf8_lossy(sender.digits)))
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Shard {
     /// Begins dialling, and counting the age of what was restored.
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
         for account in self.accounts.iter_mut().flatten() {
+            account.restore_usage(context!(self, now, out));
             account.arm(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
@@ -282,6 +283,11 @@ impl Shard {
             Input::Order { carrier, link, order } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.order(link, order, context!(self, now, out));
+                }
+            }
+            Input::OptOut { account, numbers } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.opt_out = Some(numbers);
                 }
             }
             Input::Timeout => self.handle_timeouts(now, out),

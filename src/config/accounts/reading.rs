@@ -10,8 +10,8 @@ use crate::config::scalars::{
 };
 use crate::config::validate::read_pin;
 use crate::config::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Network, OptOut, Outbind, OverRate, Pattern, Quota,
-    Rate, ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
+    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Network, OptOut, Outbind, OverRate, Pattern,
+    Quota, Rate, ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageIdFormat;
@@ -55,7 +55,10 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
         default_sender: account.parse("default_sender", printable(1..=20)),
         destinations: account.parse_list("destinations", Pattern::parse),
         destination_caps: read_caps(account),
-        opt_out: account.take("opt_out").and_then(|value| value.path()).map(|path| OptOut { path, numbers: Arc::default() }),
+        opt_out: account
+            .take("opt_out")
+            .and_then(|value| value.path())
+            .map(|path| OptOut { path, numbers: Arc::default() }),
         accept: account.parse_or("accept", Accept::Relay, choice(&ACCEPT)),
         validity: account.parse_or("validity", Duration::from_secs(24 * 3_600), duration),
         submit_queue: account.parse_or("submit_queue", 1_000_000, whole(1..=u64::from(u32::MAX))),
