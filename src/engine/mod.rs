@@ -36,6 +36,7 @@ pub mod outgoing;
 pub mod pace;
 pub mod part_links;
 pub mod parts;
+pub mod place;
 pub mod placement;
 pub mod policy;
 pub mod queue;

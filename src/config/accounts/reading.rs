@@ -85,6 +85,8 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
     }
 }
 
+/// Each submit is held against them, one after the other.
+const MOST_CAPS: usize = 1000;
 const DELIVER: [(&str, DeliverMo); 2] = [("smpp", DeliverMo::Smpp), ("http", DeliverMo::Http)];
 const DELIVER_AS: [(&str, Deliver); 2] = [("deliver_sm", Deliver::DeliverSm), ("data_sm", Deliver::DataSm)];
 const OVER_RATE: [(&str, OverRate); 2] = [("reject", OverRate::Reject), ("delay", OverRate::Delay)];
@@ -155,7 +157,11 @@ fn read_quota(quota: &mut Fields<'_>) -> Quota {
 }
 
 fn read_caps(account: &mut Fields<'_>) -> Vec<DestinationCap> {
-    let elements = account.take("destination_caps").map(|value| value.elements()).unwrap_or_default();
+    let Some(value) = account.take("destination_caps") else { return Vec::new() };
+    let elements = value.elements();
+    if elements.len() > MOST_CAPS {
+        value.problem(format!("are too many: at most {MOST_CAPS} are possible"));
+    }
     elements.iter().filter_map(|value| value.fields(read_cap)).collect()
 }
 
