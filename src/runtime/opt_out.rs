@@ -17,7 +17,9 @@ use crate::runtime::shard_loop::ShardLoop;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// New lists on their way to the shards: a box for each. A later list of an account takes the place of an earlier one.
-pub struct OptOuts(Box<[Mutex<Vec<(AccountId, Arc<NumberSet>)>>]>);
+pub struct OptOuts(Box<[Mutex<Lists>]>);
+
+type Lists = Vec<(AccountId, Arc<NumberSet>)>;
 
 impl OptOuts {
     #[must_use]
@@ -31,7 +33,7 @@ impl OptOuts {
         lists.push((account, Arc::clone(numbers)));
     }
 
-    fn take(&self, shard: usize) -> Vec<(AccountId, Arc<NumberSet>)> {
+    fn take(&self, shard: usize) -> Lists {
         std::mem::take(&mut *self.0[shard].lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
