@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::audit::Audit;
+use super::backlog::Backlog;
 use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
@@ -43,6 +44,9 @@ pub struct Account {
     pub(super) resting: usize,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
+    pub backlog: Backlog,
+    /// Submits that are answered when they are durable here.
+    pub(super) storing: usize,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
     pub blocked: Vec<Key>,
     /// Where the search for a session with room goes on.
@@ -68,6 +72,8 @@ impl Account {
             resting: 0,
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
+            backlog: Backlog::default(),
+            storing: 0,
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,
@@ -130,7 +136,7 @@ impl Account {
     /// Whether the next PDU of this session may be taken; when not, the session is read again once the window has room, or
     /// once it has rested.
     pub fn is_ready(&mut self, session: Key, window: u32) -> bool {
-        let has_room = self.submits.len() < window as usize;
+        let has_room = self.unanswered() < window as usize;
         if has_room && self.resting == 0 {
             return true;
         }
@@ -147,6 +153,12 @@ impl Account {
             self.paused.push(session);
         }
         false
+    }
+
+    /// Submits that were read and not answered yet.
+    fn unanswered(&self) -> usize {
+        let held = self.limits.as_ref().map_or(0, |limits| limits.held.len());
+        self.submits.len() + held - self.backlog.under_way()
     }
 
     /// Ends a session by our decision: what is written leaves first.
@@ -217,8 +229,9 @@ impl Account {
     /// Copies what is a level rather than a count into the counts.
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
-        self.counts.outstanding = self.submits.len() as u64;
+        self.counts.outstanding = self.unanswered() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
+        self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
     }

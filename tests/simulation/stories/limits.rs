@@ -56,7 +56,11 @@ impl Sim {
 
 #[test]
 fn receipts_bring_the_sender_the_customer_wrote_and_not_the_one_he_was_given() {
-    for (account, profile) in [(", force_sender: Shop", ""), (", force_sender: Shop", ", profile: odd")] {
+    for (account, profile) in [
+        (", force_sender: Shop", ""),
+        (", force_sender: Shop", ", profile: odd"),
+        (", force_sender: Shop, accept: store", ""),
+    ] {
         let mut sim = gateway(account, profile, ONE);
         (sim.smscs[0].habit.receipt_ms, sim.smscs[0].habit.intermediate) = ((2_000, 3_000), 500);
         let esme = sim.bound("a0", BindMode::Transceiver);
