@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: &[(&str, Needs, &str)] = &[
+const UNBUILT: [(&str, Needs, &str); 17] = [
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
@@ -39,7 +39,7 @@ const ARGON2ID: &str = "argon2id passwords are not built yet: this one opens no 
 const CALLBACKS: &str = "HTTP callbacks are not built yet";
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
-    for &(path, needs, message) in UNBUILT {
+    for (path, needs, message) in UNBUILT {
         let keys: Vec<&str> = path.split('.').collect();
         descend(tree, &keys, String::new(), &mut |path, node| {
             if needs.met_by(node) {

@@ -157,7 +157,8 @@ impl Account {
 
     /// Submits that were read and not answered yet.
     fn unanswered(&self) -> usize {
-        self.submits.len() - self.backlog.under_way()
+        let held = self.limits.as_ref().map_or(0, |limits| limits.held.len());
+        self.submits.len() + held - self.backlog.under_way()
     }
 
     /// Ends a session by our decision: what is written leaves first.
@@ -229,8 +230,8 @@ impl Account {
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
-        self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
+        self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
     }

@@ -178,8 +178,8 @@ impl Account {
             }
         }
         self.deliveries.take_due(cx.now);
-        self.stored_timeout(cx);
         self.limits_timeout(cx);
+        self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
     }
@@ -202,7 +202,7 @@ impl Account {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
         let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
-        let at = retry.min(sweep).min(limits).min(self.audit.next()).min(self.next_stored_look(cx.now));
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 

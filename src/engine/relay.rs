@@ -48,26 +48,23 @@ impl Account {
         self.answer_submit(submit, outcome, cx);
     }
 
-    pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
             self.messages.settled(part, outcome, cx.now);
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
-            Origin::Submit(_) => {
-                let outcome = outcome.after(submit.refused);
-                if let Some(limits) = &mut self.limits {
-                    limits.settle(outcome, submit.cap, submit.info.segments, cx);
-                    self.arm_limits(cx);
-                }
-                self.tell_origin(&submit, outcome, cx);
-            }
+            Origin::Submit(_) => self.tell_origin(&submit, outcome.after(submit.refused), cx),
         }
     }
 
     /// Tells whom a submit came from what became of it.
     pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
+        if let Some(limits) = &mut self.limits {
+            limits.settle(outcome, submit.cap, submit.info.segments, cx);
+            self.arm_limits(cx);
+        }
         match submit.origin {
             Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
             Origin::Stored(_) => {}
@@ -152,35 +149,21 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        let key = self.enter(submit);
-        self.send_first(key, carrier, body, cx);
-        Ok(())
-    }
-
-    /// From now on it is under way, and will be answered.
-    pub(super) fn enter(&mut self, submit: Submit) -> Key {
-        let session = submit.info.session;
+        let part = submit.part.as_mut();
+        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        submit.carrier = carrier;
+        cx.loads.sent(carrier);
         let key = self.submits.insert(submit);
-        if let Some(entry) = self.submits.get_mut(key) {
-            entry.info.submit = key;
-        }
-        if let Some(session) = self.sessions.get_mut(session) {
+        let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
+        entry.info.submit = key;
+        let (info, course) = (entry.info, entry.course);
+        if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
-        key
-    }
-
-    /// Hands a submit that is under way to its first carrier's home.
-    pub(super) fn send_first(&mut self, key: Key, carrier: CarrierId, body: &[u8], cx: &mut Context<'_>) {
-        let Some(entry) = self.submits.get_mut(key) else { return };
-        let part = entry.part.as_mut();
-        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
-        entry.carrier = carrier;
-        cx.loads.sent(carrier);
-        let (info, course) = (entry.info, entry.course);
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
+        Ok(())
     }
 
     /// A session ended: nobody waits for what it submitted.

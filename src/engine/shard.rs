@@ -179,7 +179,6 @@ impl Shard {
         for account in self.accounts.iter_mut().flatten() {
             account.restore_usage(context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
-            account.arm(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));

@@ -15,6 +15,7 @@ use super::failures::Failure;
 use super::holdings::Holding;
 use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::parts::Part;
+use super::policy;
 use super::relay::{Origin, Submit};
 use super::router::{Query, RouteChoice, significant};
 use super::slab::Key;
@@ -87,34 +88,19 @@ impl Account {
 
     /// Takes a submit that may go on; whom it came from is told once it is durable.
     pub(super) fn store(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        let stored = self.keep_submit(submit.info.id, body, cx)?;
-        let submit = self.enter(submit);
-        self.await_durable(submit, stored, cx);
-        Ok(())
-    }
-
-    /// The same for one that is under way, held back until now.
-    pub(super) fn store_held(&mut self, submit: Key, body: &[u8], cx: &mut Context<'_>) {
-        let Some(id) = self.submits.get(submit).map(|submit| submit.info.id) else { return };
-        match self.keep_submit(id, body, cx) {
-            Ok(stored) => self.await_durable(submit, stored, cx),
-            Err(error) => self.answer_submit(submit, Outcome::Failed(error), cx),
-        }
-    }
-
-    fn keep_submit(&mut self, id: MessageId, body: &[u8], cx: &mut Context<'_>) -> Result<u64, SubmitError> {
         let most = cx.config.account(self.id).submit_queue as usize;
         if self.backlog.len() + self.storing >= most {
             return Err(SubmitError::QueueFull);
         }
-        self.keep_stored(id, body, cx).ok_or(SubmitError::QueueFull)
-    }
-
-    /// Its customer is answered once it is durable.
-    fn await_durable(&mut self, submit: Key, stored: u64, cx: &mut Context<'_>) {
+        let stored = self.keep_stored(submit.info.id, body, cx).ok_or(SubmitError::QueueFull)?;
         self.storing += 1;
-        let (account, own) = (self.id, cx.out.own());
+        if let Some(session) = self.sessions.get_mut(submit.info.session) {
+            session.outstanding += 1;
+        }
+        let (account, submit) = (self.id, self.submits.insert(submit));
+        let own = cx.out.own();
         cx.out.after_records(own).messages.push(ShardMessage::StoredDone { account, submit, stored });
+        Ok(())
     }
 
     /// It is durable: its customer is told, and it may go to carriers.
@@ -220,7 +206,8 @@ impl Account {
     }
 
     pub(super) fn route(&self, view: &SmView<'_>, part: Option<&Part>, cx: &mut Context<'_>) -> Option<RouteChoice> {
-        let (destination, source, data_coding) = (view.destination.digits, view.source.digits, view.data_coding);
+        let source = policy::sender(cx.config.account(self.id), view.source).digits;
+        let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
         let pick = part.map_or_else(|| cx.random.draw(), |part| part.affinity().into());
         cx.routes.choose(&query, pick)

@@ -266,6 +266,15 @@ fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_va
     (text, formats)
 }
 
+/// What an account may be limited by besides its rate.
+const LIMITS: [&str; 6] = [
+    "",
+    ", over_rate: delay",
+    ", over_rate: delay, quota: { day: 300, month: 100000 }",
+    ", destination_caps: [{ destination: \"491701*\", segments: 10, per: 10s }, { destination: \"49*\", segments: 900, per: 30s }]",
+    ", force_sender: Shop, quota: { month: 500 }",
+    ", default_sender: Shop, opt_out: opt-out",
+];
 /// Some of the accounts are answered when their submits are durable.
 fn with_storing(config: &str, rng: &mut Rng) -> String {
     let mut text = String::new();
@@ -282,15 +291,6 @@ fn with_storing(config: &str, rng: &mut Rng) -> String {
     }
     text
 }
-/// What an account may be limited by besides its rate.
-const LIMITS: [&str; 6] = [
-    "",
-    ", over_rate: delay",
-    ", over_rate: delay, quota: { day: 300, month: 100000 }",
-    ", destination_caps: [{ destination: \"491701*\", segments: 10, per: 10s }, { destination: \"49*\", segments: 900, per: 30s }]",
-    ", force_sender: Shop, quota: { month: 500 }",
-    ", default_sender: Shop, opt_out: opt-out",
-];
 
 /// Behind the other.
 const VARIED_PROFILE: &str = "  varied: { statuses: { ESME_RSYSERR: { then: again, after: 700ms, times: 2 }, ESME_RMSGQFUL: \

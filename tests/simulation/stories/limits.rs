@@ -43,10 +43,12 @@ impl Sim {
     /// What operators were told of, and how often.
     fn audited(&self) -> Vec<(Audited, u64)> {
         let notices = self.nodes.iter().flat_map(|node| &node.notices);
-        let told = notices.filter_map(|notice| match notice {
-            Notice::Audit { what, .. } => Some((*what, 1)),
-            Notice::AuditedAgain { what, count, .. } => Some((*what, *count)),
-            _ => None,
+        let told = notices.filter_map(|notice| {
+            if let Notice::AuditedAgain { what, count, .. } = notice {
+                return Some((*what, *count));
+            }
+            let Notice::Audit { what, .. } = notice else { return None };
+            Some((*what, 1))
         });
         told.collect()
     }
@@ -54,7 +56,11 @@ impl Sim {
 
 #[test]
 fn receipts_bring_the_sender_the_customer_wrote_and_not_the_one_he_was_given() {
-    for (account, profile) in [(", force_sender: Shop", ""), (", force_sender: Shop", ", profile: odd")] {
+    for (account, profile) in [
+        (", force_sender: Shop", ""),
+        (", force_sender: Shop", ", profile: odd"),
+        (", force_sender: Shop, accept: store", ""),
+    ] {
         let mut sim = gateway(account, profile, ONE);
         (sim.smscs[0].habit.receipt_ms, sim.smscs[0].habit.intermediate) = ((2_000, 3_000), 500);
         let esme = sim.bound("a0", BindMode::Transceiver);
@@ -330,9 +336,9 @@ fn a_cap_stops_what_goes_to_its_destinations_alone_and_is_told_of() {
     sim.run_for(HOUR + HOUR / 16);
     sim.submit_one(esme, "498812345679", ROK);
     assert_eq!(sim.refused_for(RefusedReason::Cap), 7);
-    let masked = sim.nodes.iter().flat_map(|node| &node.notices).find_map(|notice| match notice {
-        Notice::Audit { address, .. } => Some(address.clone()),
-        _ => None,
+    let masked = sim.nodes.iter().flat_map(|node| &node.notices).find_map(|notice| {
+        let Notice::Audit { address, .. } = notice else { return None };
+        Some(address.clone())
     });
     assert_eq!(masked.as_deref(), Some("49881*******"));
 }
