@@ -12,6 +12,7 @@ mod retries;
 mod rewriting;
 mod sessions;
 mod statuses;
+mod stored;
 mod submits;
 
 use std::time::Duration;
