@@ -31,6 +31,7 @@ mod rewriting;
 mod routing;
 mod sessions;
 mod store;
+mod stored;
 mod tls;
 mod tools;
 mod world;
