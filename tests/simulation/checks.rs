@@ -37,9 +37,7 @@ impl Sim {
         let mut problem = None;
         let mut passed = Vec::new();
         for account in node.shard.accounts() {
-            // Receipts of ours that an earlier process made are there beyond the bound as well.
-            let may_be_over = self.ledger.has_crashed && config.account(account.id).accept == Accept::Store;
-            problem = problem.or(account_problem(account, config.account(account.id), may_be_over));
+            problem = problem.or(account_problem(account, config.account(account.id)));
             // What was refused before the rate was asked does not count against it.
             let reasons = [
                 RefusedReason::Throttled,
@@ -179,7 +177,7 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
     Some(Rate { per_second: at_least_one(per_second), burst: at_least_one(per_second / 10) })
 }
 
-fn account_problem(account: &Account, config: &config::Account, may_be_over: bool) -> Option<String> {
+fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // What is stored is offered to carriers when it was settled already.
@@ -202,8 +200,8 @@ fn account_problem(account: &Account, config: &config::Account, may_be_over: boo
         return Some(format!("{}: sessions wait for {by_sessions}, {open} open", config.name));
     }
     // Receipts of ours take the place of what was stored.
-    let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
-    if !may_be_over && account.deliveries.len() > config.delivery_queue as usize + own as usize {
+    let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
+    if account.deliveries.len() > config.delivery_queue as usize + own {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None
