@@ -15,18 +15,12 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 17] = [
+const UNBUILT: [(&str, Needs, &str); 11] = [
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
-    ("accounts.*.over_rate", Needs::Value("delay"), "delaying is not built yet"),
-    ("accounts.*.quota", Needs::Any, "quotas are not built yet"),
-    ("accounts.*.default_sender", Needs::Any, "default senders are not built yet"),
-    ("accounts.*.destination_caps", Needs::Any, "caps per destination are not built yet"),
-    ("accounts.*.opt_out", Needs::Any, "opt-out lists are not built yet"),
     ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
     ("accounts.*.deliver_as", Needs::AllBut("deliver_sm"), "delivering as data_sm is not built yet"),
-    ("accounts.*.accept", Needs::Value("store"), "accepting when durable here is not built yet"),
     ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),
     ("accounts.*.receipt_text", Needs::Value("standard"), "rebuilding receipts is not built yet"),
     ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),

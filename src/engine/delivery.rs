@@ -49,7 +49,14 @@ impl Account {
     }
 
     /// Queues a delivery, with its record.
-    fn keep(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>, cx: &mut Context<'_>) {
+    pub(super) fn keep(
+        &mut self,
+        kind: DeliveryKind,
+        id: MessageId,
+        body: &[u8],
+        behind_turn: Option<u64>,
+        cx: &mut Context<'_>,
+    ) {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
         let place =
@@ -136,9 +143,10 @@ impl Account {
     /// A deadline of this session may have come.
     pub fn session_timeout(&mut self, at: Key, cx: &mut Context<'_>) {
         let response = cx.config.smpp.timers.response;
+        self.end_rest(at, cx);
         let Some(session) = self.sessions.get_mut(at) else { return };
         while let Some((sequence, delivery)) = session.window.oldest().map(|(sequence, key)| (sequence, *key)) {
-            if session.is_paused || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
+            if !session.is_read() || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
             {
                 break;
             }
@@ -170,6 +178,8 @@ impl Account {
             }
         }
         self.deliveries.take_due(cx.now);
+        self.limits_timeout(cx);
+        self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
     }
@@ -191,7 +201,9 @@ impl Account {
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
-        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));
+        let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
+        cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
     /// Goes round the sessions, so that none starves; skips those that do not read.

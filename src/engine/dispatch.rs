@@ -7,6 +7,7 @@ use super::event::{Action, EndReason};
 use super::message::{Batch, ShardId, ShardMessage};
 use super::shard::{Connection, Drain, Shard, context};
 use super::slab::Key;
+use super::stored::Ask;
 use super::time::Instant;
 use super::timers::Owner;
 use super::unbound::{self, Unbound};
@@ -124,6 +125,22 @@ impl Shard {
                     account.submit_returned(submit, deadline, (reason, course), body, context!(self, now, out));
                 }
             }
+            ShardMessage::StoredDone { account, submit, stored } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.stored_done(submit, stored, context!(self, now, out));
+                }
+            }
+            ShardMessage::AskSend { account, submit, carrier, link, connection, sequence } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    let ask = Ask { submit, carrier, link, connection, sequence };
+                    account.ask_send(ask, context!(self, now, out));
+                }
+            }
+            ShardMessage::MaySend { carrier, link, connection, sequence } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.may_send(usize::from(link), connection, sequence, context!(self, now, out));
+                }
+            }
             ShardMessage::Withdraw { carrier, account, session } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.withdraw(account, session, context!(self, now, out));
@@ -219,6 +236,9 @@ impl Shard {
         match self.drain {
             Drain::No | Drain::CarriersDone | Drain::Done => {}
             Drain::Carriers => {
+                for account in self.accounts.iter_mut().flatten() {
+                    account.pump_held(context!(self, now, out));
+                }
                 let mut is_done = true;
                 for carrier in self.carriers.iter_mut().flatten() {
                     is_done &= carrier.drain(context!(self, now, out));

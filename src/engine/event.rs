@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::audit::Audited;
 use super::message::{Batch, DeliveryKind, Octets, ShardId};
 use super::orders::Order;
 pub use super::place::Place;
 use super::slab::Key;
-use crate::config::{AccountId, CarrierId, Secret};
+use crate::config::{AccountId, CarrierId, NumberSet, Secret};
 use crate::metrics::{BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
@@ -45,6 +46,8 @@ pub enum Input<'a> {
     Unblocked { connection: Key },
     /// An operator's order to one link of a carrier at home here, or to all of them.
     Order { carrier: CarrierId, link: Option<u16>, order: Order },
+    /// Another list of numbers that nothing of this account, at home here, is sent to.
+    OptOut { account: AccountId, numbers: Arc<NumberSet> },
     /// A deadline may have come.
     Timeout,
     /// End in order: no new binds or submits; links say goodbye once their windows are empty.
@@ -59,11 +62,17 @@ pub enum SubmitError {
     NoRoute,
     NoCarrierBound,
     OverRate,
+    /// The account's segments of this day or month are used up.
+    OverQuota,
+    /// Those for its destination are, for a while.
+    OverCap,
     QueueFull,
     /// It waited too long to be sent in time: of its deadline, or of its validity.
     Expired,
     SenderNotAllowed,
     DestinationNotAllowed,
+    /// Nothing is sent to this number.
+    OptedOut,
     /// Its validity was over when it came.
     ValidityOver,
     /// An ESME may not send receipts.
@@ -84,17 +93,20 @@ pub enum SubmitError {
 impl From<SubmitError> for CommandStatus {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::NoRoute | SubmitError::DestinationNotAllowed => Self::RINVDSTADR,
+            // Of no use to try again, and the number is best struck off the customer's lists.
+            SubmitError::NoRoute | SubmitError::DestinationNotAllowed | SubmitError::OptedOut => Self::RINVDSTADR,
             SubmitError::NoCarrierBound | SubmitError::Draining | SubmitError::NoIds | SubmitError::Withdrawn => {
                 Self::RSYSERR
             }
             SubmitError::OverRate | SubmitError::Expired => Self::RTHROTTLED,
-            SubmitError::QueueFull | SubmitError::StoreFull => Self::RMSGQFUL,
+            SubmitError::QueueFull | SubmitError::StoreFull | SubmitError::OverQuota => Self::RMSGQFUL,
             SubmitError::SenderNotAllowed => Self::RINVSRCADR,
             SubmitError::ValidityOver => Self::RINVEXPIRY,
             SubmitError::ReceiptFromEsme => Self::RINVESMCLASS,
             SubmitError::WrongBindMode => Self::RINVBNDSTS,
-            SubmitError::SubmitsDisabled => Self::RSUBMITFAIL,
+            // A cap is there to stop what would only be tried again with RTHROTTLED; and with RINVDSTADR a good number would be
+            // struck off.
+            SubmitError::SubmitsDisabled | SubmitError::OverCap => Self::RSUBMITFAIL,
             SubmitError::Malformed(status) => status,
         }
     }
@@ -178,12 +190,8 @@ pub enum Notice {
         system_id: String,
         why: BindRefusal,
     },
-    HandshakeFailed {
-        address: IpAddr,
-        why: String,
-    },
-    /// A balancer did not say whom a connection comes from.
-    HeaderRefused {
+    /// Its TLS handshake failed, or a balancer did not say whom it comes from.
+    ConnectionRefused {
         address: IpAddr,
         why: String,
     },
@@ -210,6 +218,20 @@ pub enum Notice {
     /// A receipt would have matched in another format: the carrier's `message_id` setting is likely wrong.
     IdFormatHint {
         carrier: CarrierId,
+    },
+    /// A customer did what he may not.
+    Audit {
+        account: AccountId,
+        what: Audited,
+        peer: Option<IpAddr>,
+        /// Masked; empty when it is about none.
+        address: String,
+    },
+    /// And so often more since that was told.
+    AuditedAgain {
+        account: AccountId,
+        what: Audited,
+        count: u64,
     },
     /// By more than a minute: nothing expires for a while.
     ClockJumped,
@@ -248,6 +270,9 @@ impl From<SubmitError> for RefusedReason {
             SubmitError::DestinationNotAllowed => Self::Destination,
             SubmitError::NoCarrierBound => Self::CarrierDown,
             SubmitError::OverRate => Self::Throttled,
+            SubmitError::OverQuota => Self::Quota,
+            SubmitError::OverCap => Self::Cap,
+            SubmitError::OptedOut => Self::OptedOut,
             SubmitError::Expired | SubmitError::ValidityOver => Self::Expired,
             SubmitError::QueueFull => Self::QueueFull,
             SubmitError::NoIds | SubmitError::StoreFull => Self::StoreFull,

@@ -1,4 +1,4 @@
-//! Where something lies in the journal, and what it is reckoned for there.
+//! Where what is kept lies in a journal, and what it is reckoned for there.
 
 /// Where an entry lies in its shard's journal: kept beside it, for the journal needs to be told when it lives there no more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ahash::AHashSet;
+
 use super::account::Account;
 use super::bans::Bans;
 use super::carrier::Carrier;
@@ -27,6 +29,7 @@ use super::unbound::{self, Unbound};
 use super::wall::Wall;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::metrics::{ConnectionRefusal, ShardCounts};
+use crate::smpp::message_id::MessageId;
 
 /// Who a connection belongs to.
 #[derive(Debug)]
@@ -84,6 +87,8 @@ pub struct Shard {
     pub(super) next_key: u64,
     pub(super) drain: Drain,
     loopback: Batch,
+    /// Until the start: marked submits of accounts at home here that a carrier is known to have accepted.
+    pub(super) accepted: AHashSet<MessageId>,
     pub counts: ShardCounts,
 }
 
@@ -167,14 +172,17 @@ impl Shard {
             next_key: seeds.first_key,
             drain: Drain::No,
             loopback: Batch::default(),
+            accepted: AHashSet::new(),
             counts: ShardCounts::default(),
         }
     }
 
     /// Begins dialling, and counting the age of what was restored.
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
+        let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
-            account.arm(context!(self, now, out));
+            account.restore_usage(context!(self, now, out));
+            account.start_stored(&accepted, context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
@@ -195,14 +203,6 @@ impl Shard {
             Err(why) => self.counts.count_connection_refused(why),
         }
         admitted
-    }
-
-    /// Shard 0 accepted a connection behind a balancer that does not say whom it comes from: it is closed without a word.
-    pub fn refuse_header(&mut self, address: IpAddr, why: String, now: Instant, out: &mut Effects) {
-        self.counts.count_connection_refused(ConnectionRefusal::ProxyHeader);
-        if self.refusals.may_tell(now) {
-            out.notice(Notice::HeaderRefused { address, why });
-        }
     }
 
     /// A connection dealt to this shard.
@@ -271,18 +271,8 @@ impl Shard {
             Input::Moved { connection } => {
                 self.connections.remove(connection);
             }
-            Input::Secured { connection, names } => {
-                if let Some(Connection::Unbound(unbound)) = self.connections.get_mut(connection) {
-                    unbound.secured(names);
-                }
-            }
-            Input::HandshakeFailed { connection, why } => {
-                if let Some(Connection::Unbound(unbound)) = self.connections.get(connection)
-                    && self.refusals.may_tell(now)
-                {
-                    out.notice(Notice::HandshakeFailed { address: unbound.address, why });
-                }
-            }
+            Input::Secured { connection, names } => self.handle_secured(connection, names),
+            Input::HandshakeFailed { connection, why } => self.handle_failed_handshake(connection, &why, now, out),
             Input::Verified { connection, verdict } => self.handle_verified(connection, verdict, now, out),
             Input::Closed { connection } => self.handle_closed(connection, now, out),
             Input::Blocked { connection } => self.handle_blocked(connection, now, out),
@@ -308,6 +298,11 @@ impl Shard {
             Input::Order { carrier, link, order } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.order(link, order, context!(self, now, out));
+                }
+            }
+            Input::OptOut { account, numbers } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.opt_out = Some(numbers);
                 }
             }
             Input::Timeout => self.handle_timeouts(now, out),

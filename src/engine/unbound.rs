@@ -228,13 +228,10 @@ impl Unbound {
 
     /// The password that was being compared turned out so.
     pub fn verified(&mut self, key: Key, verdict: Verdict, cx: &mut Context<'_>) -> Next {
-        let tried = match std::mem::replace(&mut self.state, State::Closing) {
-            State::Verifying(tried) => tried,
-            other => {
-                self.state = other;
-                return Next::Stay;
-            }
-        };
+        if !matches!(self.state, State::Verifying(_)) {
+            return Next::Stay;
+        }
+        let State::Verifying(tried) = std::mem::replace(&mut self.state, State::Closing) else { return Next::Stay };
         match verdict {
             // What ends meanwhile takes nobody in.
             _ if cx.is_draining => self.refuse(key, &tried, BindRefusal::Unavailable, cx),

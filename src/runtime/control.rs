@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
 use crate::runtime::mailbox::Mailboxes;
+use crate::runtime::opt_out::OptOuts;
 use crate::runtime::passwords::Passwords;
 use crate::runtime::tls::TlsClient;
 use crate::runtime::tls_listener::TlsServer;
@@ -24,6 +25,7 @@ pub struct Shared {
     pub passwords: Option<Arc<Passwords>>,
     pub control: Control,
     pub mailboxes: Arc<Mailboxes>,
+    pub opt_outs: OptOuts,
 }
 
 /// Why the process ends.

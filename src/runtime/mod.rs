@@ -21,6 +21,7 @@ pub mod mailbox;
 pub mod mesh;
 pub mod notice;
 pub mod opening;
+pub mod opt_out;
 pub mod password_digests;
 pub mod passwords;
 pub mod proxy_header;

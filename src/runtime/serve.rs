@@ -23,6 +23,7 @@ use crate::runtime::listener::{Dealer, Listener};
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mesh::{self, Ends};
 use crate::runtime::opening::{self, Opened};
+use crate::runtime::opt_out::{self, OptOuts};
 use crate::runtime::passwords::Passwords;
 use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
@@ -67,7 +68,7 @@ impl Failure {
 
 /// Serves until a signal ends it and everything is drained.
 pub fn serve(config: Config) -> Result<(), Failure> {
-    let (tls, tls_server) = tls::open(&config).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
+    let tls = tls::open(&config).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
@@ -84,11 +85,12 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         config,
         health: Arc::clone(&health),
         ids: Arc::new(ids),
-        tls,
-        tls_server,
+        tls: tls.clients,
+        tls_server: tls.server,
         passwords,
         control: Control::new(shards, end),
         mailboxes: Arc::new(Mailboxes::new(shards)),
+        opt_outs: OptOuts::new(shards),
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
@@ -104,6 +106,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         accounts = shared.config.accounts.len(),
         carriers = shared.config.carriers.len(),
         listen = ?shared.config.smpp.listen,
+        tls = ?shared.config.smpp.tls.as_ref().map_or(&[][..], |tls| &tls.listen),
         admin = %shared.config.admin.listen,
         durability = durability(&shared.config),
         "ready"
@@ -165,6 +168,7 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
 
 fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Vec<Listener>) -> Result<(), Failure> {
     let placement = Placement::new(&shared.config, shards);
+    opt_out::watch(shared, &placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let pulse = Pulse::start(shards, UPKEEP).map_err(|error| Failure::new(EXIT_FAULT, format!("no pulse: {error}")))?;
     let mut listeners = Some(listeners);
     let seeds = (0..shards).map(|_| draw_seeds(shared)).collect::<Result<_, _>>()?;
@@ -301,6 +305,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         }
         if round % UPKEEPS_A_SECOND == 0 {
             shard.end_partial(LONGEST_PDU_WAIT);
+            shard.take_opt_outs();
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
             shard.in_engine(|engine, _| {
                 engine.store.measure(&mut engine.shard);

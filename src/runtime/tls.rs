@@ -25,10 +25,17 @@ pub struct TlsClient {
     server_name: Option<ServerName<'static>>,
 }
 
-/// What TLS to carriers and from ESMEs needs. Else every problem, one a line.
-pub fn open(config: &Config) -> Result<(Vec<Option<TlsClient>>, Option<TlsServer>), Vec<String>> {
+/// What TLS needs, to carriers and from ESMEs.
+#[derive(Debug)]
+pub struct TlsSetup {
+    pub clients: Vec<Option<TlsClient>>,
+    pub server: Option<TlsServer>,
+}
+
+/// Reads and checks all that TLS needs. Else every problem, one a line.
+pub fn open(config: &Config) -> Result<TlsSetup, Vec<String>> {
     match (clients(config), TlsServer::open(config)) {
-        (Ok(clients), Ok(server)) => Ok((clients, server)),
+        (Ok(clients), Ok(server)) => Ok(TlsSetup { clients, server }),
         (clients, server) => Err([server.err(), clients.err()].into_iter().flatten().flatten().collect()),
     }
 }

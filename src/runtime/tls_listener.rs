@@ -74,13 +74,15 @@ fn server(
             builder.with_client_cert_verifier(verifier.map_err(|error| format!("client_ca: {error}"))?)
         }
     };
-    let mut config = builder.with_single_cert(certificates, key).map_err(|error| match error {
-        Error::InconsistentKeys(_) => {
-            let (key, certificate) = (listener.key.display(), listener.certificate.display());
+    let mut config = builder.with_single_cert(certificates, key).map_err(|error| {
+        let (key, certificate) = (listener.key.display(), listener.certificate.display());
+        if matches!(error, Error::InconsistentKeys(_)) {
             format!("key: {key}: is not the key of the first certificate in {certificate}")
+        } else if matches!(error, Error::InvalidCertificate(_)) {
+            format!("certificate: {certificate}: {error}")
+        } else {
+            format!("key: {key}: {error}")
         }
-        Error::InvalidCertificate(_) => format!("certificate: {}: {error}", listener.certificate.display()),
-        error => format!("key: {}: {error}", listener.key.display()),
     })?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -102,9 +104,10 @@ fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let of_file = |why: String| format!("{}: {why}", file.display());
     let pem = files::read(file).map_err(of_file)?;
     PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
-        of_file(match error {
-            PemError::NoItemsFound => "holds no private key in PEM, or one with a passphrase".to_owned(),
-            error => format!("is not sound PEM: {error}"),
+        of_file(if matches!(error, PemError::NoItemsFound) {
+            "holds no private key in PEM, or one with a passphrase".to_owned()
+        } else {
+            format!("is not sound PEM: {error}")
         })
     })
 }

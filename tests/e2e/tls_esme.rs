@@ -192,8 +192,6 @@ fn a_certificate_is_verified_at_the_handshake_and_its_name_at_the_bind() {
     let stranger = issue(&Authority::new("another"), &["sms.named.example"]);
     assert!(is_let_go(secured.connect()), "without a certificate");
     assert!(is_let_go(secured.connect_as(&stranger)), "with one of another authority");
-    let failed =
-        |shard: u8| world.gateway.wait_for_metric(&format!("{HANDSHAKES_FAILED}{{shard=\"{shard}\"}}"), |_| true);
     assert_eq!(failed_handshakes(&world, 2.0), 2.0);
     for (identity, system_id, expected) in [
         (ours(&["sms.named.example"]), "named", ROK),
@@ -237,8 +235,6 @@ fn what_is_no_handshake_ends_alone_and_is_counted() {
         expect_no_smpp(&mut stranger);
     }
     assert!(started.elapsed() >= Duration::from_millis(900) && started.elapsed() < PATIENCE);
-    let failed =
-        |shard: u8| world.gateway.wait_for_metric(&format!("{HANDSHAKES_FAILED}{{shard=\"{shard}\"}}"), |_| true);
     assert_eq!(failed_handshakes(&world, 6.0), 6.0);
     assert!(world.gateway.log().contains("TLS handshake failed"));
     // Having shaken hands and not bound is no failure, and ends in the same time.

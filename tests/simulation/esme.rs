@@ -11,7 +11,7 @@ use crate::habits::EsmeHabit;
 use crate::ledger::Submit;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
-use crate::text::{Part, submit_body, submit_body_from};
+use crate::text::{Part, submit_body, submit_body_from, valid_for};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -184,6 +184,14 @@ impl Sim {
         tag
     }
 
+    /// Submits for a receipt, with this validity_period.
+    pub(crate) fn submit_valid(&mut self, at: usize, validity: &str) -> u32 {
+        let tag = self.ledger.next_tag();
+        let body = valid_for(&submit_body(tag, "491700000001", true, 0, 0, None), validity);
+        self.submit_octets(at, tag, body, true);
+        tag
+    }
+
     fn submit_octets(&mut self, at: usize, tag: u32, body: Vec<u8>, wants_receipt: bool) {
         let esme = &mut self.esmes[at];
         let Some(wire) = esme.wire else { self.fail("an ESME submits without a connection") };
@@ -202,6 +210,7 @@ impl Sim {
             is_lost: false,
             attempts: Vec::new(),
             accepted_by: Vec::new(),
+            told: Default::default(),
         };
         self.ledger.submitted(tag, sequence.0, submit);
         self.send(wire, Toward::Proxy, &out);

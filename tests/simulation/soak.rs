@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use trunkline::config::Accept;
 use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
@@ -22,7 +23,11 @@ pub(crate) fn run(seed: u64) {
     let shards = 1 + rng.below(4) as usize;
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
-    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
+    let (config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    // Accounts of two in eight may store; all else is drawn as it would be if they did not.
+    let config =
+        if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -48,7 +53,11 @@ pub(crate) fn run(seed: u64) {
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
         // and may come after the last session has gone.
-        let has_room = |account: usize| sim.base.accounts[account].delivery_queue > 100;
+        // And what is stored waits for the next process.
+        let has_room = |account: usize| {
+            let account = &sim.base.accounts[account];
+            account.delivery_queue > 100 && account.accept == Accept::Relay
+        };
         for at in (0..sim.esmes.len()).filter(|at| has_room(sim.esmes[*at].account)).collect::<Vec<_>>() {
             sim.esmes[at].habit.submit_ms = Some((5, 200));
             if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
@@ -143,6 +152,21 @@ pub(crate) fn calm(sim: &mut Sim) {
 
 /// Ends the gateway as SIGTERM does, and sees that nothing is left.
 pub(crate) fn drain(sim: &mut Sim) {
+    end_in_order(sim);
+    if let Some(busy) = sim.busy_inside() {
+        sim.fail(&format!("after the drain: {busy}"));
+    }
+    sim.ledger.audit();
+    sim.audit_holdings();
+    let gate = &mut sim.nodes[0].shard;
+    gate.measure();
+    let left = (gate.counts.connections, gate.counts.unbound);
+    if left != (0, 0) {
+        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
+    }
+}
+
+pub(crate) fn end_in_order(sim: &mut Sim) {
     for esme in &mut sim.esmes {
         esme.habit.reconnects = false;
     }
@@ -158,17 +182,6 @@ pub(crate) fn drain(sim: &mut Sim) {
         esme.habit.submit_ms = None;
     }
     sim.run_for(Duration::from_secs(7));
-    if let Some(busy) = sim.busy_inside() {
-        sim.fail(&format!("after the drain: {busy}"));
-    }
-    sim.ledger.audit();
-    sim.audit_holdings();
-    let gate = &mut sim.nodes[0].shard;
-    gate.measure();
-    let left = (gate.counts.connections, gate.counts.unbound);
-    if left != (0, 0) {
-        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
-    }
 }
 
 fn run_until_all(sim: &mut Sim, what: &str, is_done: impl Fn(&Sim) -> bool) {
@@ -197,7 +210,8 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
     }
 }
 
-fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bool>) {
+/// What came later has draws of its own.
+fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_varied: bool) -> (String, Vec<bool>) {
     let (accounts, carriers) = (1 + rng.below(3), 1 + rng.below(3));
     let (response, enquire) = (rng.pick(&[4, 10, 20]), rng.pick(&[5, 30]));
     let mut text = format!(
@@ -210,9 +224,10 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         let queue = rng.pick(&[5, 1_000, 1_000_000]);
         let replay = rng.pick(&["", "", ", delivery_rate: 20", ", delivery_rate: 500"]);
         let (id, delivery_window) = (rng.pick(&["hex", "decimal"]), rng.pick(&[1, 10]));
+        let limit = limits.pick(&LIMITS);
         let _ = writeln!(
             text,
-            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}{replay}, \
+            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}{limit}, delivery_queue: {queue}{replay}, \
              message_id: {id}, delivery_window: {delivery_window} }}"
         );
     }
@@ -253,6 +268,32 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
+}
+
+/// What an account may be limited by besides its rate.
+const LIMITS: [&str; 6] = [
+    "",
+    ", over_rate: delay",
+    ", over_rate: delay, quota: { day: 300, month: 100000 }",
+    ", destination_caps: [{ destination: \"491701*\", segments: 10, per: 10s }, { destination: \"49*\", segments: 900, per: 30s }]",
+    ", force_sender: Shop, quota: { month: 500 }",
+    ", default_sender: Shop, opt_out: opt-out",
+];
+/// Some of the accounts are answered when their submits are durable.
+fn with_storing(config: &str, rng: &mut Rng) -> String {
+    let mut text = String::new();
+    for line in config.lines() {
+        let is_account = line.strip_prefix("  a").is_some_and(|rest| rest.contains(": { password: secret"));
+        if is_account && rng.chance(700) {
+            let validity = rng.pick(&["2s", "30s", "24h", "24h"]);
+            let queue = rng.pick(&[5, 1_000_000, 1_000_000]);
+            let head = line.strip_suffix(" }").unwrap_or(line);
+            let _ = writeln!(text, "{head}, accept: store, validity: {validity}, submit_queue: {queue} }}");
+        } else {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text
 }
 
 /// Behind the other.

@@ -3,6 +3,7 @@
 mod access;
 mod crashes;
 mod lies;
+mod limits;
 mod mo;
 mod orders;
 mod pacing;
@@ -13,6 +14,7 @@ mod retries;
 mod rewriting;
 mod sessions;
 mod statuses;
+mod stored;
 mod submits;
 
 use std::time::Duration;
