@@ -163,10 +163,10 @@ fn a_flood_of_refused_binds_does_not_flood_the_log() {
     }
     let (mut told, mut untold) = (0, 0);
     for notice in sim.nodes.iter().flat_map(|node| &node.notices) {
-        match notice {
-            Notice::BindRefused { .. } => told += 1,
-            Notice::RefusedUntold { count } => untold += count,
-            _ => {}
+        if let Notice::BindRefused { .. } = notice {
+            told += 1;
+        } else if let Notice::RefusedUntold { count } = notice {
+            untold += count;
         }
     }
     assert_eq!((told, untold), (2 * u64::from(Telling::MOST), 60));
