@@ -37,7 +37,8 @@ impl Sim {
         let mut problem = None;
         let mut passed = Vec::new();
         for account in node.shard.accounts() {
-            problem = problem.or(account_problem(account, config.account(account.id)));
+            let begun_with = *node.begun_with.entry(account.id.index()).or_insert(account.deliveries.len());
+            problem = problem.or(account_problem(account, config.account(account.id), begun_with));
             // What was refused before the rate was asked does not count against it.
             let reasons = [
                 RefusedReason::Throttled,
@@ -177,7 +178,7 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
     Some(Rate { per_second: at_least_one(per_second), burst: at_least_one(per_second / 10) })
 }
 
-fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
+fn account_problem(account: &Account, config: &config::Account, begun_with: usize) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // What is stored is offered to carriers when it was settled already.
@@ -199,9 +200,9 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
     if by_sessions > open as u64 {
         return Some(format!("{}: sessions wait for {by_sessions}, {open} open", config.name));
     }
-    // Receipts of ours take the place of what was stored.
+    // Receipts of ours take the place of what was stored, in an earlier life too.
     let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
-    if account.deliveries.len() > config.delivery_queue as usize + own as usize {
+    if account.deliveries.len() > begun_with.max(config.delivery_queue as usize) + own as usize {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None

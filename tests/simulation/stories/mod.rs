@@ -7,6 +7,7 @@ mod mo;
 mod orders;
 mod pacing;
 mod parts;
+mod rates;
 mod receipts;
 mod replay;
 mod retries;
