@@ -32,6 +32,7 @@ mod rewriting;
 mod routing;
 mod sessions;
 mod store;
+mod stored;
 mod tls;
 mod tools;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use trunkline::config::{self, AccountId, CarrierId, Rate};
+use trunkline::config::{self, Accept, AccountId, CarrierId, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -37,8 +37,7 @@ impl Sim {
         let mut problem = None;
         let mut passed = Vec::new();
         for account in node.shard.accounts() {
-            let begun_with = *node.begun_with.entry(account.id.index()).or_insert(account.deliveries.len());
-            problem = problem.or(account_problem(account, config.account(account.id), begun_with));
+            problem = problem.or(account_problem(account, config.account(account.id)));
             // What was refused before the rate was asked does not count against it.
             let reasons = [
                 RefusedReason::Throttled,
@@ -139,7 +138,7 @@ impl Sim {
                 return Some("a commit, or inputs".to_owned());
             }
             for account in node.shard.accounts() {
-                if !account.deliveries.is_empty() || !account.submits.is_empty() || account.counts.held_back > 0 {
+                if !account.deliveries.is_empty() || !account.submits.is_empty() {
                     let (deliveries, submits) = (account.deliveries.len(), account.submits.len());
                     return Some(format!("account {}: {deliveries} deliveries, {submits} submits", account.id.0));
                 }
@@ -178,11 +177,11 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
     Some(Rate { per_second: at_least_one(per_second), burst: at_least_one(per_second / 10) })
 }
 
-fn account_problem(account: &Account, config: &config::Account, begun_with: usize) -> Option<String> {
+fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // What is stored is offered to carriers when it was settled already.
-    let open = account.submits.len() - account.backlog.under_way() + counts.held_back as usize;
+    let open = account.submits.len() - account.backlog.under_way();
     if counts.submits != settled + open as u64 {
         let submits = counts.submits;
         return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
@@ -200,9 +199,9 @@ fn account_problem(account: &Account, config: &config::Account, begun_with: usiz
     if by_sessions > open as u64 {
         return Some(format!("{}: sessions wait for {by_sessions}, {open} open", config.name));
     }
-    // Receipts of ours take the place of what was stored, in an earlier life too.
-    let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
-    if account.deliveries.len() > begun_with.max(config.delivery_queue as usize) + own as usize {
+    // Receipts of ours take the place of what was stored.
+    let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
+    if account.deliveries.len() > config.delivery_queue as usize + own {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None

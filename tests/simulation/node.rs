@@ -36,8 +36,6 @@ pub(crate) struct Node {
     /// What passed lately, with the time, for the rates.
     pub(crate) sent: BTreeMap<Rated, VecDeque<(u64, u64)>>,
     pub(crate) seen: BTreeMap<Rated, u64>,
-    /// Deliveries that each account was left by the process before.
-    pub(crate) begun_with: BTreeMap<usize, usize>,
 }
 
 /// The proxy's end of a connection.
@@ -88,7 +86,6 @@ impl Node {
             sessions_drained: false,
             sent: BTreeMap::new(),
             seen: BTreeMap::new(),
-            begun_with: BTreeMap::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod retries;
 mod rewriting;
 mod sessions;
 mod statuses;
+mod stored;
 mod submits;
 
 use std::time::Duration;
