@@ -14,6 +14,7 @@ use super::relay::Submit;
 use super::replay::Replay;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
 use super::slab::{Key, Slab};
+use super::states::States;
 use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::Armed;
@@ -34,6 +35,9 @@ pub struct Account {
     paused: Vec<Key>,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
+    pub states: States,
+    /// When all that waits may be looked through again for a cancel_sm without an id.
+    pub(super) next_scan: Instant,
     pub backlog: Backlog,
     /// Submits that are answered when they are durable here.
     pub(super) storing: usize,
@@ -59,6 +63,8 @@ impl Account {
             paused: Vec::new(),
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
+            states: States::default(),
+            next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
             blocked: Vec::new(),
@@ -207,6 +213,7 @@ impl Account {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
         self.counts.stored_waiting = self.backlog.len() as u64;
+        self.counts.states = self.states.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
     }
