@@ -107,6 +107,7 @@ impl Account {
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,
+            asked: 0,
             state: SessionState::Open,
             is_paused: false,
             liveness: Liveness::new(cx.now),
@@ -197,7 +198,7 @@ impl Account {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.state != SessionState::Open || session.outstanding > 0 {
+            if session.state != SessionState::Open || session.outstanding > 0 || session.asked > 0 {
                 continue;
             }
             let sequence = session.window.control_number();
@@ -218,10 +219,12 @@ impl Account {
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
     }
 
-    /// Answers an ESME's unbind once its submits are.
+    /// Answers an ESME's unbind once its submits are, and what it asked.
     pub fn finish_unbind(&mut self, at: Key, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get(at) else { return };
-        if let SessionState::Unbinding { sequence } = session.state {
+        if let SessionState::Unbinding { sequence } = session.state
+            && session.asked == 0
+        {
             let out = cx.out.write(session.connection);
             let resp = CommandId::UNBIND_RESP;
             pdu::write_control(resp, CommandStatus::ROK, sequence, out);

@@ -219,7 +219,8 @@ impl Account {
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() && self.states.is_empty() { Instant::NEVER } else { self.next_sweep };
-        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep).min(self.backlog.next_look()));
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now));
+        cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
     /// Goes round the sessions, so that none starves; skips those that do not read.

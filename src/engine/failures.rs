@@ -48,6 +48,9 @@ impl Account {
     /// It is not sent any more: forgotten, and its customer told when a receipt was asked for. One batch has both, so that the
     /// receipt is durable only together with the end.
     pub(super) fn fail_stored(&mut self, key: u64, why: Failure, cx: &mut Context<'_>) {
+        // What may have been accepted once is not said to have failed.
+        let is_doubtful = self.backlog.get(key).is_some_and(|entry| entry.course.is_doubtful);
+        let why = if is_doubtful { Failure::InDoubt } else { why };
         let Some(holding) = self.forget_stored(key, cx) else { return };
         match why {
             Failure::Expired => self.counts.stored_expired += 1,

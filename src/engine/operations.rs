@@ -111,7 +111,7 @@ impl Account {
     /// A goodbye waits for the answer, as for a submit's.
     fn await_answer(&mut self, at: Key) {
         if let Some(session) = self.sessions.get_mut(at) {
-            session.outstanding += 1;
+            session.asked += 1;
         }
     }
 
@@ -129,8 +129,8 @@ impl Account {
             self.change_state(id, MessageState::Deleted, 0, true, cx);
         }
         let Some(session) = self.sessions.get_mut(at) else { return };
-        session.outstanding -= 1;
-        let is_last = session.outstanding == 0 && session.state != SessionState::Open;
+        session.asked -= 1;
+        let is_last = session.asked == 0 && session.outstanding == 0;
         let frame = Frame { command, status: CommandStatus::ROK, sequence, body: b"" };
         self.answer_operation(at, &frame, status, &body, cx);
         if is_last {

@@ -20,6 +20,7 @@ use super::router::{Query, RouteChoice, significant};
 use super::slab::Key;
 use super::stored_record::{SentMark, StoredSubmit};
 use super::submit::hash_digits;
+use super::time::Instant;
 use super::validity;
 use crate::config::CarrierId;
 use crate::smpp::command::{CommandStatus, SequenceNumber};
@@ -255,6 +256,7 @@ impl Account {
         }
         match reason {
             ReturnReason::NotBound | ReturnReason::QueueFull => self.backlog.put_back(key, course, cx.now),
+            ReturnReason::Refused(_) if course.is_doubtful => self.backlog.put_off(key, course, cx.now),
             ReturnReason::Refused(status) if is_for_good(status) => {
                 self.fail_stored(key, Failure::Rejected(status), cx);
             }
@@ -276,6 +278,12 @@ impl Account {
         for lane in self.backlog.take_due(cx.now) {
             self.offer_lane(lane, cx);
         }
+    }
+
+    /// What is due meanwhile is found together; and what is over waits while the journal has no room for a receipt.
+    pub(super) fn next_stored_look(&self, now: Instant) -> Instant {
+        const LOOK_EVERY: Duration = Duration::from_millis(50);
+        if self.backlog.is_empty() { Instant::NEVER } else { self.backlog.next_look().max(now + LOOK_EVERY) }
     }
 
     /// Forgets it and its mark.

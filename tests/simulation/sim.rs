@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline::config::{Config, InDoubt};
+use trunkline::config::{Accept, Config, InDoubt};
 use trunkline::engine::event::AdmittedBind;
 use trunkline::engine::message::Batch;
 use trunkline::engine::placement::Placement;
@@ -136,8 +136,10 @@ impl Sim {
         let mut ledger = Ledger::new(seed, config.smpp.timers.response);
         let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
-        let is_odd = |at: &usize| config.carriers[*at].profile.name == "odd";
+        let is_odd = |at: &usize| matches!(config.carriers[*at].profile.name.as_str(), "odd" | "asking");
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
+        let stores = |at: &usize| config.accounts[*at].accept == Accept::Store;
+        ledger.storing = (0..config.accounts.len()).filter(stores).collect();
         let mut sim = Self {
             now: 1_000,
             rng: Rng::new(seed),

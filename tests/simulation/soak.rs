@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use trunkline::config::Accept;
 use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::lies::Lies;
 use crate::node::In;
+use crate::operations::{ASKING, AskedHabit};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
@@ -23,6 +25,12 @@ pub(crate) fn run(seed: u64) {
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
     let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    // Accounts of two in eight may store; all else is drawn as it would be if they did not.
+    let config =
+        if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
+    // Those of two more keep states, and their customers ask for them.
+    let asks = matches!(seed % 8, 1 | 5);
+    let config = if asks { with_states(&config) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -38,6 +46,10 @@ pub(crate) fn run(seed: u64) {
     }
     draw_esmes(&mut sim, &mut rng);
     sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
+    if asks {
+        sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
+        sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());
+    }
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
     }
@@ -48,7 +60,11 @@ pub(crate) fn run(seed: u64) {
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
         // and may come after the last session has gone.
-        let has_room = |account: usize| sim.base.accounts[account].delivery_queue > 100;
+        // And what is stored waits for the next process.
+        let has_room = |account: usize| {
+            let account = &sim.base.accounts[account];
+            account.delivery_queue > 100 && account.accept == Accept::Relay
+        };
         for at in (0..sim.esmes.len()).filter(|at| has_room(sim.esmes[*at].account)).collect::<Vec<_>>() {
             sim.esmes[at].habit.submit_ms = Some((5, 200));
             if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
@@ -253,6 +269,34 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
+}
+
+/// Some of the accounts are answered when their submits are durable.
+fn with_storing(config: &str, rng: &mut Rng) -> String {
+    let mut text = String::new();
+    for line in config.lines() {
+        let is_account = line.strip_prefix("  a").is_some_and(|rest| rest.contains(": { password: secret"));
+        if is_account && rng.chance(700) {
+            let validity = rng.pick(&["2s", "30s", "24h", "24h"]);
+            let queue = rng.pick(&[5, 1_000_000, 1_000_000]);
+            let head = line.strip_suffix(" }").unwrap_or(line);
+            let _ = writeln!(text, "{head}, accept: store, validity: {validity}, submit_queue: {queue} }}");
+        } else {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text
+}
+
+/// Every account keeps states, the first for shorter than the storm lasts; every odd carrier may be asked.
+fn with_states(config: &str) -> String {
+    let mut text =
+        config.replace("profile: odd", "profile: asking").replace(ODD_PROFILE, &format!("{ODD_PROFILE}{ASKING}"));
+    for (at, status) in [(0, "30s"), (1, "24h"), (2, "1h")] {
+        let head = format!("  a{at}: {{ password: secret");
+        text = text.replace(&head, &format!("{head}, status: {status}"));
+    }
+    text
 }
 
 /// Behind the other.

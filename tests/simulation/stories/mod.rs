@@ -3,6 +3,7 @@
 mod crashes;
 mod lies;
 mod mo;
+mod operations;
 mod orders;
 mod pacing;
 mod parts;
