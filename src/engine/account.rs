@@ -8,6 +8,7 @@ use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::holdings::Holdings;
 use super::message::{ShardId, ShardMessage};
+use super::multi::Multis;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
@@ -27,6 +28,7 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub multis: Multis,
     pub messages: Messages,
     pub throttle: Option<Throttle>,
     /// Sessions that are not read until the window has room.
@@ -50,6 +52,7 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            multis: Multis::default(),
             messages: Messages::default(),
             throttle: config.rate.map(Throttle::new),
             paused: Vec::new(),

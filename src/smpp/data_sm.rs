@@ -1,16 +1,18 @@
-//! data_sm from a carrier (SMPP 3.4, section 4.7.1), which says in fewer fields what a deliver_sm says.
+//! data_sm (SMPP 3.4, section 4.7.1), which says in fewer fields what a submit_sm or a deliver_sm says.
 //!
-//! It is worked with as that deliver_sm: what is parked, recorded and delivered is one kind of body.
+//! What comes as one is worked with as the short message it stands for: what is relayed, parked, recorded and delivered is one
+//! kind of body. What a customer wants delivered as one is written so when it is sent.
 
-use super::command::CommandStatus;
-use super::view::{Tlvs, tag};
+use super::command::{CommandId, CommandStatus, SequenceNumber};
+use super::frame::{Frame, HEADER_LEN, write_header};
+use super::view::{SmView, Tlvs, tag};
 
-/// Longest text a deliver_sm holds without a TLV.
+/// Longest text a short message holds without a TLV.
 const SHORT_MESSAGE_MAX: usize = 254;
 
-/// The body of the deliver_sm that says the same. A text in `message_payload` becomes its short message when it fits; every
+/// The body of the submit_sm or deliver_sm, which have one layout, that says the same. A text in `message_payload` becomes its short message when it fits; every
 /// other TLV, and what stands behind them, is kept as it came. The error is the status to answer with.
-pub fn as_deliver(body: &[u8]) -> Result<Vec<u8>, CommandStatus> {
+pub fn as_short_message(body: &[u8]) -> Result<Vec<u8>, CommandStatus> {
     let mut at = 0;
     skip_c_string(body, &mut at).ok_or(CommandStatus::RINVSERTYP)?;
     for status in [CommandStatus::RINVSRCADR, CommandStatus::RINVDSTADR] {
@@ -37,6 +39,30 @@ pub fn as_deliver(body: &[u8]) -> Result<Vec<u8>, CommandStatus> {
         None => out.extend_from_slice(optional),
     }
     Ok(out)
+}
+
+/// Appends the data_sm that says what this body of a deliver_sm says, its text as a payload. What a data_sm has no field for,
+/// such as a priority, is left out.
+pub fn write_delivery(body: &[u8], sequence: SequenceNumber, out: &mut Vec<u8>) {
+    let status = CommandStatus::ROK;
+    let Ok(view) = SmView::deliver(body) else {
+        // None such is kept; as it came it says the most.
+        return Frame { command: CommandId::DELIVER_SM, status, sequence, body }.write(out);
+    };
+    let addresses_len = view.service_type.len() + view.source.digits.len() + view.destination.digits.len() + 7;
+    let payload_len = if view.short_message.is_empty() { 0 } else { TLV_HEADER + view.short_message.len() };
+    let len = addresses_len + 3 + payload_len + view.optional.len();
+    out.reserve(HEADER_LEN + len);
+    write_header(out, CommandId::DATA_SM, status, sequence, len);
+    out.extend_from_slice(&body[..addresses_len]);
+    out.extend_from_slice(&[view.esm_class, view.registered_delivery, view.data_coding]);
+    if payload_len > 0 {
+        out.extend_from_slice(&tag::MESSAGE_PAYLOAD.to_be_bytes());
+        // It has no more than an octet can say.
+        out.extend_from_slice(&[0, view.short_message.len() as u8]);
+        out.extend_from_slice(view.short_message);
+    }
+    out.extend_from_slice(view.optional);
 }
 
 const TON_AND_NPI: usize = 2;
@@ -70,7 +96,7 @@ mod tests {
     fn it_becomes_the_deliver_sm_that_says_the_same() {
         let (before, behind) = (tlv(0x1400, b"dlt"), tlv(0x0204, &[0, 7]));
         let body = data_sm(0x40, 8, &[before.clone(), tlv(tag::MESSAGE_PAYLOAD, b"hello"), behind.clone()]);
-        let deliver = as_deliver(&body).unwrap();
+        let deliver = as_short_message(&body).unwrap();
         let view = SmView::deliver(&deliver).unwrap();
         assert_eq!(
             (view.service_type, view.source.digits, view.destination.digits),
@@ -84,7 +110,7 @@ mod tests {
     fn a_text_that_no_short_message_holds_stays_a_payload() {
         for (len, is_short) in [(254, true), (255, false), (2_000, false)] {
             let text = vec![b'x'; len];
-            let deliver = as_deliver(&data_sm(0, 0, &[tlv(tag::MESSAGE_PAYLOAD, &text)])).unwrap();
+            let deliver = as_short_message(&data_sm(0, 0, &[tlv(tag::MESSAGE_PAYLOAD, &text)])).unwrap();
             let view = SmView::deliver(&deliver).unwrap();
             assert_eq!((view.text(), view.short_message.len()), (&text[..], if is_short { len } else { 0 }));
         }
@@ -93,11 +119,11 @@ mod tests {
     #[test]
     fn a_receipt_in_it_is_read_as_any_other() {
         let tlvs = [tlv(tag::RECEIPTED_MESSAGE_ID, b"77\0"), tlv(tag::MESSAGE_STATE, &[5])];
-        let deliver = as_deliver(&data_sm(0x04, 0, &tlvs)).unwrap();
+        let deliver = as_short_message(&data_sm(0x04, 0, &tlvs)).unwrap();
         let receipt = receipt::read(&SmView::deliver(&deliver).unwrap()).unwrap();
         assert_eq!((receipt.ids, receipt.state), ([Some(&b"77"[..]), None], MessageState::Undeliverable));
         let text = tlv(tag::MESSAGE_PAYLOAD, b"id:78 sub:001 dlvrd:001 stat:DELIVRD");
-        let deliver = as_deliver(&data_sm(0x04, 0, &[text])).unwrap();
+        let deliver = as_short_message(&data_sm(0x04, 0, &[text])).unwrap();
         let receipt = receipt::read(&SmView::deliver(&deliver).unwrap()).unwrap();
         assert_eq!((receipt.ids, receipt.state), ([Some(&b"78"[..]), None], MessageState::Delivered));
     }
@@ -113,13 +139,13 @@ mod tests {
             _ => None,
         };
         for cut in 0..=whole.len() {
-            assert_eq!(as_deliver(&whole[..cut]).err(), expected(cut), "{cut}");
+            assert_eq!(as_short_message(&whole[..cut]).err(), expected(cut), "{cut}");
         }
         for at in 0..whole.len() {
             for value in [0x00, 0x7F, 0x80, 0xFF] {
                 let mut octets = whole.clone();
                 octets[at] = value;
-                if let Ok(deliver) = as_deliver(&octets) {
+                if let Ok(deliver) = as_short_message(&octets) {
                     assert!(SmView::deliver(&deliver).is_ok());
                 }
             }
