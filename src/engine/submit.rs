@@ -88,7 +88,7 @@ impl Account {
     fn try_submit(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) -> Result<(), SubmitError> {
         self.may_submit(at, cx)?;
         if frame.command == CommandId::DATA_SM {
-            let body = data_sm::as_short_message(frame.body).map_err(SubmitError::Malformed)?;
+            let body = data_sm::as_submit(frame.body).map_err(SubmitError::Malformed)?;
             let view = SmView::submit(&body).map_err(SubmitError::Malformed)?;
             return self.take_submit(at, Origin::Data(frame.sequence), &body, &view, cx);
         }

@@ -3,8 +3,12 @@
 //! What comes as one is worked with as the short message it stands for: what is relayed, parked, recorded and delivered is one
 //! kind of body. What a customer wants delivered as one is written so when it is sent.
 
+use std::time::Duration;
+
 use super::command::{CommandId, CommandStatus, SequenceNumber};
+use super::edit::{self, Edits};
 use super::frame::{Frame, HEADER_LEN, write_header};
+use super::time;
 use super::view::{SmView, Tlvs, tag};
 
 /// Longest text a short message holds without a TLV.
@@ -38,6 +42,21 @@ pub fn as_short_message(body: &[u8]) -> Result<Vec<u8>, CommandStatus> {
         }
         None => out.extend_from_slice(optional),
     }
+    Ok(out)
+}
+
+/// The body of the submit_sm that says the same as an ESME's data_sm, which tells its validity in a TLV.
+pub fn as_submit(body: &[u8]) -> Result<Vec<u8>, CommandStatus> {
+    let submit = as_short_message(body)?;
+    let view = SmView::submit(&submit)?;
+    let Some(value) = view.tlv(tag::QOS_TIME_TO_LIVE) else { return Ok(submit) };
+    let seconds = u32::from_be_bytes(value.try_into().map_err(|_| CommandStatus::RINVPARLEN)?);
+    if seconds == 0 {
+        return Ok(submit);
+    }
+    let validity = time::relative(Duration::from_secs(seconds.into()));
+    let mut out = Vec::with_capacity(submit.len() + validity.len());
+    edit::write(&submit, &view, &Edits { validity: Some(&validity), ..Edits::default() }, &mut out);
     Ok(out)
 }
 
@@ -148,6 +167,65 @@ mod tests {
                 if let Ok(deliver) = as_short_message(&octets) {
                     assert!(SmView::deliver(&deliver).is_ok());
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn an_esmes_says_how_long_it_is_valid_in_a_tlv() {
+        let with_ttl = |value: &[u8]| {
+            let tlvs = [tlv(tag::QOS_TIME_TO_LIVE, value), tlv(tag::MESSAGE_PAYLOAD, b"otp"), tlv(0x020C, &[0, 7])];
+            as_submit(&data_sm(0, 0, &tlvs))
+        };
+        let submit = with_ttl(&[0, 0, 0, 90]).unwrap();
+        let view = SmView::submit(&submit).unwrap();
+        assert_eq!((view.validity, view.short_message), (&b"000000000130000R"[..], &b"otp"[..]));
+        let kept = [tlv(tag::QOS_TIME_TO_LIVE, &[0, 0, 0, 90]), tlv(0x020C, &[0, 7])].concat();
+        assert_eq!(view.optional, kept);
+        assert_eq!(SmView::submit(&with_ttl(&[0; 4]).unwrap()).unwrap().validity, b"");
+        assert_eq!(with_ttl(&[1]), Err(CommandStatus::RINVPARLEN));
+    }
+
+    #[test]
+    fn an_esmes_is_read_as_strictly_as_a_submit_sm() {
+        let payload = || tlv(tag::MESSAGE_PAYLOAD, b"hello");
+        assert!(SmView::submit(&as_submit(&data_sm(0, 0, &[])).unwrap()).unwrap().text().is_empty());
+        let cases = [
+            (data_sm(0, 0, &[payload(), vec![0x14, 0, 0, 9, 1]]), CommandStatus::RINVOPTPARSTREAM),
+            (data_sm(0, 0, &[payload(), payload()]), CommandStatus::ROPTPARNOTALLWD),
+            (data_sm(0, 0, &[tlv(0x020C, &[7])]), CommandStatus::RINVPARLEN),
+            ([b"\0\0\0", &[b'1'; 21][..], b"\0\0\0\x2b49\0\0\0\0"].concat(), CommandStatus::RINVSRCADR),
+            ([b"\0\0\x001\0\0\0", &[b'1'; 21][..], b"\0\0\0\0"].concat(), CommandStatus::RINVDSTADR),
+        ];
+        for (body, status) in cases {
+            assert_eq!(as_submit(&body), Err(status), "{body:?}");
+        }
+    }
+
+    fn delivery(body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_delivery(body, SequenceNumber(9), &mut out);
+        let frame = Frame::cut(&out, 1 << 20).unwrap().unwrap();
+        assert_eq!((frame.command, frame.sequence, frame.len()), (CommandId::DATA_SM, SequenceNumber(9), out.len()));
+        frame.body.to_vec()
+    }
+
+    #[test]
+    fn a_delivery_is_read_back_as_what_it_was_made_of() {
+        let long = vec![b'x'; 1_000];
+        let dlt = tlv(0x1400, b"dlt");
+        for tlvs in [vec![], vec![dlt.clone()], vec![dlt, tlv(tag::MESSAGE_PAYLOAD, &long)]] {
+            for text in [&b""[..], b"id:1 stat:DELIVRD", &long[..254]] {
+                let is_both = !text.is_empty() && tlvs.len() == 2;
+                let fields = [&[0x44, 1, 2, 0, 0, 1, 0, 8, 0, text.len() as u8], text].concat();
+                let deliver = [ADDRESSES, &fields, &tlvs.concat()].concat();
+                let data = delivery(&deliver);
+                assert!(data.starts_with(&[ADDRESSES, &[0x44, 1, 8]].concat()));
+                let back = as_short_message(&data).unwrap();
+                let (back, was) = (SmView::deliver(&back).unwrap(), SmView::deliver(&deliver).unwrap());
+                assert_eq!((back.source, back.destination, back.text()), (was.source, was.destination, was.text()));
+                assert_eq!(back.esm_class, was.esm_class);
+                assert!(is_both || back.optional == was.optional);
             }
         }
     }

@@ -197,6 +197,7 @@ pub mod esm_class {
 
 /// Tags of the TLVs we read (SMPP 3.4, section 5.3.2; 5.0 for congestion_state).
 pub mod tag {
+    pub const QOS_TIME_TO_LIVE: u16 = 0x0017;
     pub const RECEIPTED_MESSAGE_ID: u16 = 0x001E;
     pub const USER_MESSAGE_REFERENCE: u16 = 0x0204;
     pub const SAR_MSG_REF_NUM: u16 = 0x020C;

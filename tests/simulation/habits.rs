@@ -196,6 +196,8 @@ pub(crate) struct EsmeHabit {
     pub(crate) answers_enquiries: bool,
     /// Submits from several senders, some with a short validity.
     pub(crate) is_varied: bool,
+    /// Some submit_multi and data_sm.
+    pub(crate) has_multis: bool,
 }
 
 impl EsmeHabit {
@@ -217,6 +219,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            has_multis: false,
         }
     }
 
@@ -238,6 +241,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            has_multis: false,
         }
     }
 }

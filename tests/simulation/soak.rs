@@ -22,7 +22,11 @@ pub(crate) fn run(seed: u64) {
     let shards = 1 + rng.below(4) as usize;
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
-    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    let (mut config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    let has_multis = seed % 5 >= 3;
+    if has_multis {
+        config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
+    }
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -37,7 +41,9 @@ pub(crate) fn run(seed: u64) {
         sim.habit.orders_ms = Some((20, 3_000));
     }
     draw_esmes(&mut sim, &mut rng);
-    sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
+    for esme in &mut sim.esmes {
+        (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
+    }
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
     }

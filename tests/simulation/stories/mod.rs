@@ -3,6 +3,7 @@
 mod crashes;
 mod lies;
 mod mo;
+mod multi;
 mod orders;
 mod pacing;
 mod parts;
