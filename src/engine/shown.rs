@@ -61,7 +61,17 @@ impl ShownIds {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::{AccountId, CarrierId};
+    use crate::engine::event::Input;
+    use crate::engine::receipts::tests::{CARRIER, World, deliver, shard};
+    use crate::engine::restore::Restored;
+    use crate::engine::router::significant;
+    use crate::engine::submit::hash_digits;
+    use crate::engine::time::Instant;
+    use crate::smpp::command::CommandId;
 
     #[test]
     fn what_is_shown_is_known_while_the_submit_or_its_correlation_is_here() {
@@ -77,5 +87,37 @@ mod tests {
         assert_eq!((ids.get(own), ids.sizes()), (Some(shown), (1, 0)));
         ids.remove(own);
         assert_eq!((ids.get(own), ids.sizes()), (None, (0, 0)));
+    }
+
+    #[test]
+    fn a_parked_receipt_that_outlives_its_correlation_shows_what_its_customer_knows() {
+        let (mut shard, mut out) = shard(&format!("profiles: {{ odd: {{}} }}\n{CARRIER}"));
+        let (carrier, account, now) = (CarrierId(0), AccountId(0), Instant::ZERO);
+        let correlation = Restored::Correlation {
+            carrier,
+            account,
+            id: MessageId::new(1),
+            destination: hash_digits(significant(b"491700")),
+            born: 0,
+            is_muted: false,
+            carrier_id: b"abc",
+            addresses: b"\x05\0ACME\0\x01\x01491700\0",
+            shown: Some(MessageId::new(9)),
+        };
+        let body = deliver(0x04, b"id:abc stat:ENROUTE");
+        for entry in [correlation, Restored::Early { carrier, key: 7, born: 0, body: &body }] {
+            shard.restore(&entry, None, now, &mut out);
+        }
+        // There is no room for the parked one, until there is for the last.
+        shard.handle(Input::StoreRoom { has_room: false }, now, &mut out);
+        let mut world = World::around(shard, out);
+        world.commit();
+        world.shard.handle(Input::StoreRoom { has_room: true }, now, &mut world.out);
+        world.says(CommandId::DELIVER_SM, 1, &deliver(0x04, b"id:abc stat:DELIVRD"));
+        world.commit();
+        assert_eq!(world.shard.carriers().next().unwrap().correlations.len(), 0);
+        world.shard.handle(Input::Timeout, now + Duration::from_secs(2), &mut world.out);
+        world.shard.settle(now, &mut world.out);
+        assert_eq!(world.delivered(), ["id:0000000000000009 stat:DELIVRD", "id:0000000000000009 stat:ENROUTE"]);
     }
 }

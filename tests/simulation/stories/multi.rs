@@ -187,6 +187,17 @@ fn who_was_not_reached_is_listed_and_the_others_are_not_held_up_by_it() {
 }
 
 #[test]
+fn what_one_carrier_sends_on_to_the_next_keeps_the_one_id() {
+    let mut sim = gateway("", "", BOTH);
+    sim.smscs[0].habit.rsyserr = 500;
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tags = sim.submit_to(esme, 20);
+    sim.end();
+    assert_eq!((sim.count(esme, &tags, ROK), sim.ids(esme, &tags).len()), (20, 1));
+    assert!((1..20).contains(&sim.seen_by(1).len()) && sim.esmes[esme].deliveries.len() == 20);
+}
+
+#[test]
 fn destinations_in_doubt_are_listed_with_the_accounts_status() {
     let mut sim = gateway_with("response: 4s", ", in_doubt_status: 0x45", "", APART);
     sim.smscs[1].habit.silent = 1_000;
