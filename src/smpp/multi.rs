@@ -103,15 +103,18 @@ impl<'a> MultiView<'a> {
     }
 }
 
+/// A destination that was not accepted, and why.
+pub type Unsuccessful<'a> = (Address<'a>, CommandStatus);
+
 /// Appends the answer with its body: a destination that is not in the list was accepted.
 pub fn write_resp(
     status: CommandStatus,
     sequence: SequenceNumber,
     message_id: &[u8],
-    unsuccessful: &[(Address<'_>, CommandStatus)],
+    unsuccessful: &[Unsuccessful<'_>],
     out: &mut Vec<u8>,
 ) {
-    let of_one = |(address, _): &(Address<'_>, CommandStatus)| 3 + address.digits.len() + 4;
+    let of_one = |(address, _): &Unsuccessful<'_>| 3 + address.digits.len() + 4;
     let len = message_id.len() + 2 + unsuccessful.iter().map(of_one).sum::<usize>();
     write_header(out, CommandId::SUBMIT_MULTI_RESP, status, sequence, len);
     out.extend_from_slice(message_id);
@@ -125,7 +128,7 @@ pub fn write_resp(
 
 /// The message_id of an answer, and which destinations were not accepted and why.
 #[must_use]
-pub fn read_resp(body: &[u8]) -> Option<(&[u8], Vec<(Address<'_>, CommandStatus)>)> {
+pub fn read_resp(body: &[u8]) -> Option<(&[u8], Vec<Unsuccessful<'_>>)> {
     let mut at = Cursor::of(body);
     let id = at.c_string(usize::MAX)?;
     let [count] = at.octets()?;
