@@ -53,7 +53,7 @@ impl Account {
     }
 
     /// Queues a delivery, with its record.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         kind: DeliveryKind,
         id: MessageId,
@@ -182,6 +182,7 @@ impl Account {
             }
         }
         self.deliveries.take_due(cx.now);
+        self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
     }
@@ -203,7 +204,8 @@ impl Account {
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
-        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now));
+        cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
     /// Goes round the sessions, so that none starves; skips those that do not read.

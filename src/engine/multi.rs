@@ -10,7 +10,7 @@ use ahash::AHashMap;
 use super::account::Account;
 use super::context::Context;
 use super::event::SubmitError;
-use super::message::{Outcome, ShardMessage};
+use super::message::{Outcome, ShardMessage, SubmitInfo};
 use super::relay::{Origin, Submit};
 use super::session::SessionState;
 use super::slab::{Key, Slab};
@@ -114,14 +114,16 @@ impl Account {
         self.take_submit(at, origin, body, &view, cx)
     }
 
-    /// A submit of it is about to go to a carrier, whose receipts will have to show another id than its own.
-    pub(super) fn announce_shown(&mut self, submit: &Submit, carrier: CarrierId, cx: &mut Context<'_>) {
-        let Origin::Multi { multi: key, .. } = submit.origin else { return };
-        let (id, Some(multi)) = (submit.info.id, self.multis.open.get(key)) else { return };
-        if submit.info.wants_receipt {
-            let shown = multi.shown;
-            self.multis.of.insert(id, key);
-            cx.out.tell(cx.placement.home_of_carrier(carrier), ShardMessage::Shown { carrier, id, shown });
+    /// The id that a submit's customer knows it by, when that is another than its own.
+    pub(super) fn shown_of(&self, origin: Origin) -> Option<MessageId> {
+        let Origin::Multi { multi, .. } = origin else { return None };
+        self.multis.open.get(multi).map(|multi| multi.shown)
+    }
+
+    /// A submit of it goes to a carrier, and its receipts may come before the answer.
+    pub(super) fn expect_receipts(&mut self, multi: Key, info: &SubmitInfo) {
+        if info.wants_receipt {
+            self.multis.of.insert(info.id, multi);
         }
     }
 
@@ -177,6 +179,15 @@ impl Account {
         if self.deliveries.hold(delivery) {
             multi.receipts.push(delivery);
         }
+    }
+}
+
+impl Submit {
+    /// It is about to go to a carrier, where its receipts will have to show the id its customer knows.
+    pub(super) fn announce_shown(&self, carrier: CarrierId, cx: &mut Context<'_>) {
+        let Some(shown) = self.shown.filter(|_| self.info.wants_receipt) else { return };
+        let home = cx.placement.home_of_carrier(carrier);
+        cx.out.tell(home, ShardMessage::Shown { carrier, id: self.info.id, shown });
     }
 }
 

@@ -13,6 +13,7 @@ use super::time::Instant;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu;
 
 /// Whom to tell what became of a submit.
@@ -24,6 +25,8 @@ pub enum Origin {
     Data(SequenceNumber),
     /// One destination of a submit_multi, by its position.
     Multi { multi: Key, place: u8 },
+    /// The account itself, which keeps it under this key.
+    Stored(u64),
 }
 
 /// A submit on its way, until its answer is written.
@@ -38,6 +41,8 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
+    /// The id its customer knows it by, when that is another than its own.
+    pub shown: Option<MessageId>,
 }
 
 impl Account {
@@ -53,7 +58,16 @@ impl Account {
         if let Some(part) = &submit.part {
             self.messages.settled(part, outcome, cx.now);
         }
-        let outcome = outcome.after(submit.refused);
+        match submit.origin {
+            Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
+            Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } => {
+                self.tell_origin(&submit, outcome.after(submit.refused), cx);
+            }
+        }
+    }
+
+    /// Tells whom a submit came from what became of it.
+    pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
         match submit.origin {
             Origin::Submit(sequence) => {
                 self.answer_session(&submit.info, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
@@ -62,6 +76,7 @@ impl Account {
                 self.answer_session(&submit.info, (CommandId::DATA_SM_RESP, sequence), outcome, cx);
             }
             Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
+            Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
     }
@@ -124,9 +139,9 @@ impl Account {
             entry.refused = Some(status);
         }
         cx.loads.returned(entry.carrier, reason, cx.now);
-        let has_session = self.sessions.get(entry.info.session).is_some();
+        let is_awaited = entry.info.is_stored() || self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
-            _ if !has_session || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
+            _ if !is_awaited || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
             None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };
@@ -135,11 +150,19 @@ impl Account {
             entry.carrier = carrier;
             cx.loads.sent(carrier);
             let submit = *entry;
-            self.announce_shown(&submit, carrier, cx);
+            submit.announce_shown(carrier, cx);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
             return;
+        }
+        if let Origin::Stored(key) = entry.origin {
+            if let Some(submit) = self.submits.remove(submit)
+                && let Some(part) = &submit.part
+            {
+                self.messages.settled(part, Outcome::Failed(SubmitError::QueueFull), cx.now);
+            }
+            return self.stored_returned(key, reason, course, cx);
         }
         let outcome = match reason {
             ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),
@@ -163,7 +186,10 @@ impl Account {
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
-        self.announce_shown(&submit, carrier, cx);
+        if let Origin::Multi { multi, .. } = submit.origin {
+            self.expect_receipts(multi, &info);
+        }
+        submit.announce_shown(carrier, cx);
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });

@@ -39,18 +39,14 @@ impl SmppTime {
     }
 }
 
-/// A relative time as it stands on the wire, to the second; the longest there is when it is longer.
+/// A span as the wire has it, without its NUL: at most 31 days, for a month has no length of its own.
 #[must_use]
 pub fn relative(span: Duration) -> [u8; 16] {
-    const LONGEST: u64 = 100 * 365 * 86_400 - 1;
-    let seconds = span.as_secs().min(LONGEST);
-    let (days, of_year) = (seconds / 86_400, seconds / 86_400 % 365);
-    let parts = [days / 365, of_year / 30, of_year % 30, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60];
+    let seconds = span.as_secs().min(31 * 86_400);
     let mut text = *b"000000000000000R";
-    for (at, part) in parts.into_iter().enumerate() {
-        // Each is below 100.
-        text[at * 2] += (part / 10) as u8;
-        text[at * 2 + 1] += (part % 10) as u8;
+    let pairs = [seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60];
+    for (digits, pair) in text[4..].chunks_exact_mut(2).zip(pairs) {
+        digits.copy_from_slice(&[b'0' + (pair / 10) as u8, b'0' + (pair % 10) as u8]);
     }
     text
 }
@@ -102,6 +98,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_reads_as_it_was_meant() {
+        for seconds in [0, 1, 59, 60, 3_599, 86_399, 86_400, 31 * 86_400] {
+            let span = Duration::from_secs(seconds);
+            assert_eq!(SmppTime::parse(&relative(span)), Some(SmppTime::In(span)));
+        }
+        assert_eq!(&relative(Duration::from_secs(400 * 86_400)), b"000031000000000R");
+    }
+
+    #[test]
     fn what_is_no_time_is_none() {
         for text in [
             "",
@@ -121,15 +126,5 @@ mod tests {
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn a_span_is_read_back_as_it_was_written_and_one_of_a_century_is_cut() {
-        assert_eq!(&relative(Duration::from_secs(90)), b"000000000130000R");
-        for seconds in [0, 1, 59, 86_399, 86_400, 30 * 86_400, 364 * 86_400, 365 * 86_400, 3_153_599_999] {
-            let span = Duration::from_secs(seconds);
-            assert_eq!(SmppTime::parse(&relative(span)), Some(SmppTime::In(span)));
-        }
-        assert_eq!(SmppTime::parse(&relative(Duration::MAX)), Some(SmppTime::In(Duration::from_secs(3_153_599_999))));
     }
 }

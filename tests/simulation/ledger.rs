@@ -5,14 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use trunkline::engine::event::Record;
+use trunkline::engine::event::{HoldingKind, Record};
 use trunkline::engine::message::Batch;
+use trunkline::engine::stored_record::StoredSubmit;
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
 
 use crate::multi::{is_submit, is_submit_resp, outcome};
 use crate::net::WireId;
+use crate::stored::is_less_valid;
 use crate::text::{ReceiptShape, item_number, rewritten, submit_tag};
 
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct Submit {
     pub(crate) attempts: Vec<Attempt>,
     /// Carriers that took it.
     pub(crate) accepted_by: Vec<usize>,
+    /// What its customer was told of it by receipts of ours.
+    pub(crate) told: BTreeSet<&'static str>,
 }
 
 #[derive(Debug)]
@@ -81,6 +85,11 @@ pub(crate) struct Ledger {
     /// Carriers that are sent a submit again when its link was lost, and the links they lost.
     pub(crate) retrying: BTreeSet<usize>,
     lost_links: BTreeSet<WireId>,
+    /// Links to those carriers that ended with their process: nothing but what was stored is known to the next.
+    pub(crate) crashed_links: BTreeSet<WireId>,
+    /// Accounts whose submits are answered when they are durable.
+    pub(crate) storing: BTreeSet<usize>,
+    pub(crate) has_crashed: bool,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
     /// As many correlations show this id.
@@ -140,8 +149,13 @@ impl Ledger {
 
     /// Sendings whose outcome was never learnt and that allowed another.
     pub(crate) fn retried(&self, submit: &Submit) -> usize {
-        let lost = |attempt: &&Attempt| !attempt.was_refused && self.lost_links.contains(&attempt.wire);
+        let lost = |attempt: &&Attempt| !attempt.was_refused && self.was_lost(submit, attempt);
         submit.attempts.iter().filter(lost).count()
+    }
+
+    fn was_lost(&self, submit: &Submit, attempt: &Attempt) -> bool {
+        let has_crashed = self.storing.contains(&submit.account) && self.crashed_links.contains(&attempt.wire);
+        has_crashed || self.lost_links.contains(&attempt.wire)
     }
 
     /// What it says of each submit.
@@ -170,6 +184,10 @@ impl Ledger {
         for record in records {
             match record {
                 Record::Correlation { id, shown, .. } => ids.push(shown.unwrap_or(*id).bits()),
+                Record::Holding { id, kind: HoldingKind::Stored, body, .. } => {
+                    let shown = StoredSubmit::read(octets.octets(*body)).and_then(|stored| stored.shown);
+                    ids.push(shown.unwrap_or(*id).bits());
+                }
                 Record::Early { body, .. } | Record::Holding { body, .. } | Record::Unrouted { body, .. } => {
                     items.extend(item_number(octets.octets(*body)));
                 }
@@ -225,7 +243,7 @@ impl Ledger {
         match frame.command {
             command if is_submit_resp(command) => self.answer_begins(wire, frame),
             CommandId::DELIVER_SM | CommandId::DATA_SM => {
-                let Some(number) = item_number(frame.body) else { self.fail("a deliver_sm nobody sent") };
+                let Some(number) = item_number(frame.body) else { return self.own_receipt_begins(frame) };
                 let Some((tag, _)) = self.items.get(&number).and_then(|item| item.receipt.as_ref()) else { return };
                 let submit = &self.submits[tag];
                 if submit.handed_id.is_none() && !self.dead.contains(&submit.wire) {
@@ -246,7 +264,7 @@ impl Ledger {
                 self.fail(&format!("T{tag} was answered {} ms after it was read", took / 1_000_000));
             }
             let (status, id) = outcome(frame, &submit.body);
-            if !status.is_ok() || !submit.wants_receipt {
+            if !status.is_ok() || !(submit.wants_receipt || self.storing.contains(&submit.account)) {
                 continue;
             }
             promised += 1;
@@ -255,7 +273,7 @@ impl Ledger {
                 .filter_map(|format| MessageId::parse(&id, format))
                 .any(|id| self.durable_ids.get(&id.bits()).is_some_and(|durable| *durable >= promised));
             if !is_durable && !self.outcomes_only {
-                self.fail(&format!("A1: T{tag} was answered before its correlation was durable"));
+                self.fail(&format!("A1: T{tag} was answered before its correlation, or itself, was durable"));
             }
         }
     }
@@ -275,15 +293,16 @@ impl Ledger {
         match frame.command {
             CommandId::SUBMIT_SM => {
                 let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm nobody sent") };
+                let Some(submit) = self.submits.get(&tag) else { self.fail("a submit_sm nobody sent") };
+                let may_follow = |attempt: &Attempt| attempt.was_refused || self.was_lost(submit, attempt);
+                let is_again = !submit.attempts.iter().all(may_follow);
+                let is_stored = self.storing.contains(&submit.account);
                 let Some(submit) = self.submits.get_mut(&tag) else { self.fail("a submit_sm nobody sent") };
-                let lost = &self.lost_links;
-                let is_again =
-                    submit.attempts.iter().any(|attempt| !attempt.was_refused && !lost.contains(&attempt.wire));
                 self.sent.insert((wire, frame.sequence.0), tag);
                 submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
                 let is_rewriting = self.rewriting.contains(&carrier);
                 let expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
-                if expected != frame.body {
+                if expected != frame.body && !(is_stored && is_less_valid(&expected, frame.body)) {
                     self.fail(&format!("T{tag} was changed on its way"));
                 }
                 if is_again {
@@ -311,7 +330,7 @@ impl Ledger {
 
     /// An ESME received a deliver_sm.
     pub(crate) fn reached(&mut self, account: usize, body: &[u8]) {
-        let number = item_number(body).unwrap_or(0);
+        let Some(number) = item_number(body) else { return self.own_receipt_reached(account, body) };
         let Some(item) = self.items.get_mut(&number) else { self.fail("a deliver_sm nobody sent") };
         item.reached += 1;
         if item.account != account {
