@@ -10,7 +10,7 @@ use trunkline::smpp::time::SmppTime;
 use trunkline::smpp::view::SmView;
 
 use crate::ledger::{Ledger, Submit};
-use crate::text::submit_tag;
+use crate::text::told_tag;
 
 impl Ledger {
     /// The first octet of a receipt that no carrier sent is handed to the kernel.
@@ -40,7 +40,7 @@ impl Ledger {
 
     fn of_own_receipt(&self, body: &[u8]) -> (u32, &Submit) {
         let of_stored = |submit: &&Submit| self.storing.contains(&submit.account) && submit.wants_receipt;
-        let found = submit_tag(body).and_then(|tag| Some((tag, self.submits.get(&tag).filter(of_stored)?)));
+        let found = told_tag(body).and_then(|tag| Some((tag, self.submits.get(&tag).filter(of_stored)?)));
         found.unwrap_or_else(|| self.fail("a deliver_sm nobody sent"))
     }
 

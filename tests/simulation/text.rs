@@ -12,8 +12,17 @@ const DIGITS: usize = 8;
 /// A submit's text begins with `T` and its number; a receipt's or MO's holds `#` and its number. One of several destinations has
 /// `M` and the first one's number there, and its place at the end of its address.
 pub(crate) fn submit_tag(body: &[u8]) -> Option<u32> {
+    tag_by(body, |view| view.destination.digits)
+}
+
+/// The tag of the submit that a receipt of ours tells of: it has the text, and the address as its source.
+pub(crate) fn told_tag(body: &[u8]) -> Option<u32> {
+    tag_by(body, |view| view.source.digits)
+}
+
+fn tag_by<'a>(body: &'a [u8], handset: impl FnOnce(&SmView<'a>) -> &'a [u8]) -> Option<u32> {
     number_behind(b'T', body).or_else(|| {
-        let [.., tens, ones] = SmView::submit(body).ok()?.destination.digits else { return None };
+        let [.., tens, ones] = handset(&SmView::deliver(body).ok()?) else { return None };
         Some(number_behind(b'M', body)? + u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
     })
 }
