@@ -12,7 +12,7 @@ use crate::habits::EsmeHabit;
 use crate::multi::is_submit_resp;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
-use crate::text::{Part, submit_body, submit_body_from};
+use crate::text::{Part, submit_body, submit_body_from, valid_for};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -186,6 +186,14 @@ impl Sim {
     pub(crate) fn submit_from(&mut self, at: usize, sender: &str, validity: &str) -> u32 {
         let tag = self.ledger.next_tag();
         self.submit_octets(at, tag, submit_body_from(tag, sender, validity), false);
+        tag
+    }
+
+    /// Submits for a receipt, with this validity_period.
+    pub(crate) fn submit_valid(&mut self, at: usize, validity: &str) -> u32 {
+        let tag = self.ledger.next_tag();
+        let body = valid_for(&submit_body(tag, "491700000001", true, 0, 0, None), validity);
+        self.submit_octets(at, tag, body, true);
         tag
     }
 

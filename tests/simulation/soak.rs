@@ -157,6 +157,21 @@ pub(crate) fn calm(sim: &mut Sim) {
 
 /// Ends the gateway as SIGTERM does, and sees that nothing is left.
 pub(crate) fn drain(sim: &mut Sim) {
+    end_in_order(sim);
+    if let Some(busy) = sim.busy_inside() {
+        sim.fail(&format!("after the drain: {busy}"));
+    }
+    sim.ledger.audit();
+    sim.audit_holdings();
+    let gate = &mut sim.nodes[0].shard;
+    gate.measure();
+    let left = (gate.counts.connections, gate.counts.unbound);
+    if left != (0, 0) {
+        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
+    }
+}
+
+pub(crate) fn end_in_order(sim: &mut Sim) {
     for esme in &mut sim.esmes {
         esme.habit.reconnects = false;
     }
@@ -172,17 +187,6 @@ pub(crate) fn drain(sim: &mut Sim) {
         esme.habit.submit_ms = None;
     }
     sim.run_for(Duration::from_secs(7));
-    if let Some(busy) = sim.busy_inside() {
-        sim.fail(&format!("after the drain: {busy}"));
-    }
-    sim.ledger.audit();
-    sim.audit_holdings();
-    let gate = &mut sim.nodes[0].shard;
-    gate.measure();
-    let left = (gate.counts.connections, gate.counts.unbound);
-    if left != (0, 0) {
-        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
-    }
 }
 
 fn run_until_all(sim: &mut Sim, what: &str, is_done: impl Fn(&Sim) -> bool) {

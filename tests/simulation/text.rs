@@ -1,6 +1,7 @@
 //! What the simulated peers write: bodies with a tag in the text, by which everything can be matched.
 
 use trunkline::smpp::command::SequenceNumber;
+use trunkline::smpp::edit::{self, Edits};
 use trunkline::smpp::frame::HEADER_LEN;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::receipt::{MessageState, StandardText, write_standard};
@@ -123,6 +124,15 @@ pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec
     let mut out = Vec::new();
     pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);
     out.split_off(HEADER_LEN)
+}
+
+/// The same with a validity_period, where there was none.
+pub(crate) fn valid_for(body: &[u8], validity: &str) -> Vec<u8> {
+    let view = SmView::submit(body).unwrap_or_else(|status| panic!("{status}: {body:?}"));
+    let edits = Edits { validity: Some(validity.as_bytes()), ..Edits::default() };
+    let mut out = Vec::new();
+    edit::write(body, &view, &edits, &mut out);
+    out
 }
 
 /// A profile under this name is what `rewritten` does.

@@ -13,6 +13,7 @@ mod retries;
 mod rewriting;
 mod sessions;
 mod statuses;
+mod stored;
 mod submits;
 
 use std::time::Duration;
