@@ -252,6 +252,33 @@ fn an_unbind_waits_for_the_answer() {
     sim.end();
 }
 
+#[test]
+fn what_is_stored_for_several_is_answered_once_and_sent_and_told_of_under_the_one_id_whatever_happens() {
+    for (is_power, is_moved) in [(false, false), (true, false), (true, true)] {
+        // Nobody takes what begins with 48.
+        let mut sim = gateway(", accept: store, validity: 30s", "", APART);
+        sim.smscs[1].habit.refused = 1_000;
+        (sim.smscs[0].habit.latency_ms, sim.smscs[0].habit.silent) = ((5, 10), 1_000);
+        let esme = sim.bound("a0", BindMode::Transceiver);
+        let digits = ["4900", "4801", "4902", "4703", "4904"];
+        let tags = sim.submit_multi(esme, &digits.map(str::to_owned), true);
+        sim.run_for(Duration::from_millis(10));
+        let unroutable = Some(CommandStatus::RINVDSTADR);
+        assert_eq!(sim.statuses(esme, &tags), [Some(ROK), Some(ROK), Some(ROK), unroutable, Some(ROK)]);
+        assert_eq!(sim.answers(esme, CommandId::SUBMIT_MULTI_RESP), [ROK]);
+        if is_moved {
+            sim.next_config = Some(crate::variants::vary(&sim.text, 3, &[], || Some(2)));
+        }
+        sim.crash_and_restart(is_power);
+        sim.smscs[0].habit.silent = 0;
+        sim.run_for(Duration::from_secs(40));
+        sim.end();
+        // One each; the ledger compares their ids with that of the answer.
+        assert_eq!((sim.esmes[esme].deliveries.len(), sim.shown()), (4, (0, 0)));
+        sim.audit_holdings();
+    }
+}
+
 /// Sends a request that the ledger keeps no book of.
 fn raw(sim: &mut Sim, esme: usize, command: CommandId, number: u32, body: &[u8]) {
     let (wire, sequence) = (sim.esmes[esme].wire.expect("it is bound"), SequenceNumber(number));
