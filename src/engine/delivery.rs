@@ -49,14 +49,7 @@ impl Account {
     }
 
     /// Queues a delivery, with its record.
-    pub(super) fn keep(
-        &mut self,
-        kind: DeliveryKind,
-        id: MessageId,
-        body: &[u8],
-        behind_turn: Option<u64>,
-        cx: &mut Context<'_>,
-    ) {
+    fn keep(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>, cx: &mut Context<'_>) {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
         let place =

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::bans::Pair;
+use super::deliveries::Kept;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
@@ -54,9 +55,8 @@ pub struct SubmitInfo {
 }
 
 impl SubmitInfo {
-    pub const NOBODY: Key = Key { slot: u32::MAX, generation: u32::MAX };
     /// The session of a stored submit: none waits for it.
-    pub const STORED: Key = Self::NOBODY;
+    pub const STORED: Key = Key { slot: u32::MAX, generation: u32::MAX };
 
     /// Whether its account keeps it until its fate is known, and is asked before it is written.
     #[must_use]
@@ -179,6 +179,13 @@ pub enum ShardMessage {
         submit: Key,
         stored: u64,
     },
+    /// Account's home to itself, behind the records: a stored submit ended here, and this receipt tells of it.
+    StoredFailed {
+        account: AccountId,
+        id: MessageId,
+        kept: Kept,
+        body: Octets,
+    },
     /// Carrier's home to account's: a stored submit is to be written. Bounded by the windows; an answer that never comes is
     /// waited for no longer than the submit's deadline.
     AskSend {
@@ -297,6 +304,7 @@ impl Batch {
             match &mut message {
                 ShardMessage::Submit { body, .. }
                 | ShardMessage::SubmitReturned { body, .. }
+                | ShardMessage::StoredFailed { body, .. }
                 | ShardMessage::Deliver { body, .. } => body.at += moved,
                 ShardMessage::SubmitDone { .. }
                 | ShardMessage::StoredDone { .. }

@@ -88,7 +88,6 @@ pub(crate) struct Ledger {
     pub(crate) crashed_links: BTreeSet<WireId>,
     /// Accounts whose submits are answered when they are durable.
     pub(crate) storing: BTreeSet<usize>,
-    pub(crate) has_crashed: bool,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
     pub(crate) durable_ids: BTreeSet<u64>,
