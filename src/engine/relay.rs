@@ -36,6 +36,8 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
+    /// The cap of its account that it is under.
+    pub cap: Option<u16>,
 }
 
 impl Account {
@@ -59,6 +61,10 @@ impl Account {
 
     /// Tells whom a submit came from what became of it.
     pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
+        if let Some(limits) = &mut self.limits {
+            limits.settle(outcome, submit.cap, submit.info.segments, cx);
+            self.arm_limits(cx);
+        }
         match submit.origin {
             Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
             Origin::Stored(_) => {}
