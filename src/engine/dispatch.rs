@@ -149,6 +149,11 @@ impl Shard {
                     account.stored_done(submit, stored, context!(self, now, out));
                 }
             }
+            ShardMessage::StoredFailed { account, id, kept, body } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.stored_failed(id, kept, batch.octets(body), context!(self, now, out));
+                }
+            }
             ShardMessage::AskSend { account, submit, carrier, link, connection, sequence } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     let ask = Ask { submit, carrier, link, connection, sequence };

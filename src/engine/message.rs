@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::bans::Pair;
+use super::deliveries::Kept;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
@@ -59,9 +60,8 @@ pub struct SubmitInfo {
 }
 
 impl SubmitInfo {
-    pub const NOBODY: Key = Key { slot: u32::MAX, generation: u32::MAX };
     /// The session of a stored submit: none waits for it.
-    pub const STORED: Key = Self::NOBODY;
+    pub const STORED: Key = Key { slot: u32::MAX, generation: u32::MAX };
 
     /// Whether its account keeps it until its fate is known, and is asked before it is written.
     #[must_use]
@@ -211,6 +211,13 @@ pub enum ShardMessage {
         submit: Key,
         stored: u64,
     },
+    /// Account's home to itself, behind the records: a stored submit ended here, and this receipt tells of it.
+    StoredFailed {
+        account: AccountId,
+        id: MessageId,
+        kept: Kept,
+        body: Octets,
+    },
     /// Carrier's home to account's: a stored submit is to be written. Bounded by the windows; an answer that never comes is
     /// waited for no longer than the submit's deadline.
     AskSend {
@@ -334,6 +341,7 @@ impl Batch {
                 | ShardMessage::Ask { body, .. }
                 | ShardMessage::Answered { body, .. }
                 | ShardMessage::SubmitDone { sent: body, .. }
+                | ShardMessage::StoredFailed { body, .. }
                 | ShardMessage::Deliver { body, .. } => body.at += moved,
                 ShardMessage::StateKept { .. }
                 | ShardMessage::Shown { .. }

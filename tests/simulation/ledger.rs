@@ -89,7 +89,6 @@ pub(crate) struct Ledger {
     pub(crate) crashed_links: BTreeSet<WireId>,
     /// Accounts whose submits are answered when they are durable.
     pub(crate) storing: BTreeSet<usize>,
-    pub(crate) has_crashed: bool,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
     /// Senders that accounts are made to send from.
