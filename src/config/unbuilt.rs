@@ -15,15 +15,13 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 11] = [
+const UNBUILT: &[(&str, Needs, &str)] = &[
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
     ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
-    ("accounts.*.deliver_as", Needs::AllBut("deliver_sm"), "delivering as data_sm is not built yet"),
     ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),
     ("accounts.*.receipt_text", Needs::Value("standard"), "rebuilding receipts is not built yet"),
-    ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
@@ -32,7 +30,7 @@ const UNBUILT: [(&str, Needs, &str); 11] = [
 const CALLBACKS: &str = "HTTP callbacks are not built yet";
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
-    for (path, needs, message) in UNBUILT {
+    for &(path, needs, message) in UNBUILT {
         let keys: Vec<&str> = path.split('.').collect();
         descend(tree, &keys, String::new(), &mut |path, node| {
             if needs.met_by(node) {

@@ -24,6 +24,7 @@ mod limits;
 mod links;
 mod malformed;
 mod mo;
+mod multi;
 mod parts;
 mod passwords;
 mod peer;
