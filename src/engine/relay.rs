@@ -36,6 +36,8 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
+    /// The cap of its account that it is under.
+    pub cap: Option<u16>,
 }
 
 impl Account {
@@ -65,7 +67,14 @@ impl Account {
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
-            Origin::Submit(_) => self.tell_origin(&submit, outcome.after(submit.refused), cx),
+            Origin::Submit(_) => {
+                let outcome = outcome.after(submit.refused);
+                if let Some(limits) = &mut self.limits {
+                    limits.settle(outcome, submit.cap, submit.info.segments, cx);
+                    self.arm_limits(cx);
+                }
+                self.tell_origin(&submit, outcome, cx);
+            }
         }
     }
 
@@ -155,21 +164,35 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        let part = submit.part.as_mut();
-        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
-        submit.carrier = carrier;
-        cx.loads.sent(carrier);
+        let key = self.enter(submit);
+        self.send_first(key, carrier, body, cx);
+        Ok(())
+    }
+
+    /// From now on it is under way, and will be answered.
+    pub(super) fn enter(&mut self, submit: Submit) -> Key {
+        let session = submit.info.session;
         let key = self.submits.insert(submit);
-        let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
-        entry.info.submit = key;
-        let (info, course) = (entry.info, entry.course);
-        if let Some(session) = self.sessions.get_mut(submit.info.session) {
+        if let Some(entry) = self.submits.get_mut(key) {
+            entry.info.submit = key;
+        }
+        if let Some(session) = self.sessions.get_mut(session) {
             session.outstanding += 1;
         }
+        key
+    }
+
+    /// Hands a submit that is under way to its first carrier's home.
+    pub(super) fn send_first(&mut self, key: Key, carrier: CarrierId, body: &[u8], cx: &mut Context<'_>) {
+        let Some(entry) = self.submits.get_mut(key) else { return };
+        let part = entry.part.as_mut();
+        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        entry.carrier = carrier;
+        cx.loads.sent(carrier);
+        let (info, course) = (entry.info, entry.course);
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
-        Ok(())
     }
 
     /// A session ended: nobody waits for what it submitted.

@@ -87,19 +87,34 @@ impl Account {
 
     /// Takes a submit that may go on; whom it came from is told once it is durable.
     pub(super) fn store(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+        let stored = self.keep_submit(submit.info.id, body, cx)?;
+        let submit = self.enter(submit);
+        self.await_durable(submit, stored, cx);
+        Ok(())
+    }
+
+    /// The same for one that is under way, held back until now.
+    pub(super) fn store_held(&mut self, submit: Key, body: &[u8], cx: &mut Context<'_>) {
+        let Some(id) = self.submits.get(submit).map(|submit| submit.info.id) else { return };
+        match self.keep_submit(id, body, cx) {
+            Ok(stored) => self.await_durable(submit, stored, cx),
+            Err(error) => self.answer_submit(submit, Outcome::Failed(error), cx),
+        }
+    }
+
+    fn keep_submit(&mut self, id: MessageId, body: &[u8], cx: &mut Context<'_>) -> Result<u64, SubmitError> {
         let most = cx.config.account(self.id).submit_queue as usize;
         if self.backlog.len() + self.storing >= most {
             return Err(SubmitError::QueueFull);
         }
-        let stored = self.keep_stored(submit.info.id, body, cx).ok_or(SubmitError::QueueFull)?;
+        self.keep_stored(id, body, cx).ok_or(SubmitError::QueueFull)
+    }
+
+    /// Its customer is answered once it is durable.
+    fn await_durable(&mut self, submit: Key, stored: u64, cx: &mut Context<'_>) {
         self.storing += 1;
-        if let Some(session) = self.sessions.get_mut(submit.info.session) {
-            session.outstanding += 1;
-        }
-        let (account, submit) = (self.id, self.submits.insert(submit));
-        let own = cx.out.own();
+        let (account, own) = (self.id, cx.out.own());
         cx.out.after_records(own).messages.push(ShardMessage::StoredDone { account, submit, stored });
-        Ok(())
     }
 
     /// It is durable: its customer is told, and it may go to carriers.
@@ -183,8 +198,16 @@ impl Account {
         let tries = if entry.course.is_doubtful { entry.course.tries } else { 0 };
         let is_expiring = !view.validity.is_empty() && entry.ends < deadline;
         let course = Course { is_expiring, tries, ..entry.course };
-        let submit =
-            Submit { origin: Origin::Stored(key), choice, part, info, course, carrier: CarrierId(0), refused: None };
+        let submit = Submit {
+            origin: Origin::Stored(key),
+            choice,
+            part,
+            info,
+            course,
+            carrier: CarrierId(0),
+            refused: None,
+            cap: None,
+        };
         let waited = Duration::from_secs(cx.unix_seconds().saturating_sub(born).into());
         match validity::left(view.validity, waited) {
             None => self.dispatch(submit, stored.body, cx).ok(),

@@ -24,6 +24,7 @@ mod malformed;
 mod mo;
 mod parts;
 mod peer;
+mod policy;
 mod processes;
 mod proxy;
 mod receipts;

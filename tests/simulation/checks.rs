@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use trunkline::config::{self, AccountId, CarrierId, Rate};
+use trunkline::config::{self, Accept, AccountId, CarrierId, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -37,17 +37,23 @@ impl Sim {
         let mut problem = None;
         let mut passed = Vec::new();
         for account in node.shard.accounts() {
-            problem = problem.or(account_problem(account, config.account(account.id)));
+            // Receipts of ours that an earlier process made are there beyond the bound as well.
+            let may_be_over = self.ledger.has_crashed && config.account(account.id).accept == Accept::Store;
+            problem = problem.or(account_problem(account, config.account(account.id), may_be_over));
             // What was refused before the rate was asked does not count against it.
             let reasons = [
                 RefusedReason::Throttled,
                 RefusedReason::Draining,
                 RefusedReason::NotAllowed,
                 RefusedReason::StoreFull,
+                RefusedReason::Quota,
+                RefusedReason::Cap,
+                RefusedReason::OptedOut,
             ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
-                passed.push((Rated::Account(account.id.index()), account.counts.submits - refused, rate));
+                let taken = account.counts.submits - refused - account.counts.held_back;
+                passed.push((Rated::Account(account.id.index()), taken, rate));
             }
             if let Some(rate) = replay_rate(config.account(account.id)) {
                 passed.push((Rated::Replay(account.id.index()), account.counts.deliveries_replayed, rate));
@@ -173,7 +179,7 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
     Some(Rate { per_second: at_least_one(per_second), burst: at_least_one(per_second / 10) })
 }
 
-fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
+fn account_problem(account: &Account, config: &config::Account, may_be_over: bool) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // What is stored is offered to carriers when it was settled already.
@@ -197,7 +203,7 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
     }
     // Receipts of ours take the place of what was stored.
     let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
-    if account.deliveries.len() > config.delivery_queue as usize + own as usize {
+    if !may_be_over && account.deliveries.len() > config.delivery_queue as usize + own as usize {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None
