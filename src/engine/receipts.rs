@@ -344,7 +344,7 @@ impl Carrier {
         let parked = if let From::Parked(early) = &from { early.shown } else { None };
         let shown = parked.or_else(|| self.shown.get(entry.id)).unwrap_or(entry.id);
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
-        let account = entry.account;
+        let (account, id, is_behind) = (entry.account, entry.id, false);
         let our_id = shown.text(cx.config.account(account).message_id);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
         let carrier = self.id;
@@ -355,16 +355,7 @@ impl Carrier {
         receipt::rewrite(moved.as_deref().unwrap_or(body), view, receipt, our_id.as_bytes(), &mut batch.bytes);
         self.readdressed.give_back(entry.id, &mut batch.bytes, at);
         let body = batch.since(at);
-        batch.messages.push(ShardMessage::Deliver {
-            account,
-            carrier,
-            in_hand,
-            kind,
-            is_fresh,
-            is_behind: false,
-            id: entry.id,
-            body,
-        });
+        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind, id, body });
     }
 
     /// A receipt that would match in another spelling means the carrier's `message_id` setting is likely wrong.

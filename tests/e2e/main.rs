@@ -23,6 +23,7 @@ mod links;
 mod malformed;
 mod mo;
 mod multi;
+mod operations;
 mod parts;
 mod peer;
 mod policy;
