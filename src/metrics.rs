@@ -91,6 +91,10 @@ statuses! {
         StoreFull = "store_full",
         /// The account's daily or monthly segments are used up.
         Quota = "quota",
+        /// Those for its destination are, for a while.
+        Cap = "destination_cap",
+        /// Nothing is sent to its destination.
+        OptedOut = "opted_out",
         Sender = "sender",
         Destination = "destination",
         Malformed = "malformed",
@@ -199,6 +203,7 @@ family! {
         stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
         outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";
+        held_back = "trunkline_submits_held_back", "Submits of them that wait for the account's rate.";
         window = "trunkline_account_window", "Submits that may be outstanding.";
     }
 }

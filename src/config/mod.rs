@@ -12,6 +12,7 @@ mod keyword;
 mod listeners;
 mod network;
 mod numbers;
+mod opt_out;
 mod pattern;
 mod profile;
 mod raw;
@@ -26,14 +27,15 @@ mod unbuilt;
 mod validate;
 
 pub use accounts::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Outbind, OverRate, Quota, ReceiptText,
-    ReceiptsOfParts, UnrequestedReceipts,
+    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
+    ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use conditions::{Accounts, Conditions, NetworkCondition};
 pub use keyword::Keyword;
 pub use network::Network;
 pub use numbers::{MobileNetwork, Numbers};
+pub use opt_out::NumberSet;
 pub use pattern::Pattern;
 pub use profile::{
     AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Reconnect,

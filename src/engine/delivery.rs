@@ -148,9 +148,10 @@ impl Account {
     /// A deadline of this session may have come.
     pub fn session_timeout(&mut self, at: Key, cx: &mut Context<'_>) {
         let response = cx.config.smpp.timers.response;
+        self.end_rest(at, cx);
         let Some(session) = self.sessions.get_mut(at) else { return };
         while let Some((sequence, delivery)) = session.window.oldest().map(|(sequence, key)| (sequence, *key)) {
-            if session.is_paused || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
+            if !session.is_read() || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
             {
                 break;
             }
@@ -182,6 +183,7 @@ impl Account {
             }
         }
         self.deliveries.take_due(cx.now);
+        self.limits_timeout(cx);
         self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
@@ -204,7 +206,8 @@ impl Account {
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
-        let at = retry.min(sweep).min(self.next_stored_look(cx.now));
+        let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 

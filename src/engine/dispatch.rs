@@ -240,6 +240,9 @@ impl Shard {
         match self.drain {
             Drain::No | Drain::CarriersDone | Drain::Done => {}
             Drain::Carriers => {
+                for account in self.accounts.iter_mut().flatten() {
+                    account.pump_held(context!(self, now, out));
+                }
                 let mut is_done = true;
                 for carrier in self.carriers.iter_mut().flatten() {
                     is_done &= carrier.drain(context!(self, now, out));

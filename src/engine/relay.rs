@@ -43,6 +43,8 @@ pub struct Submit {
     pub refused: Option<CommandStatus>,
     /// The id its customer knows it by, when that is another than its own.
     pub shown: Option<MessageId>,
+    /// The cap of its account that it is under.
+    pub cap: Option<u16>,
 }
 
 impl Account {
@@ -68,6 +70,10 @@ impl Account {
 
     /// Tells whom a submit came from what became of it.
     pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
+        if let Some(limits) = &mut self.limits {
+            limits.settle(outcome, submit.cap, submit.info.segments, cx);
+            self.arm_limits(cx);
+        }
         match submit.origin {
             Origin::Submit(sequence) => {
                 self.answer_session(&submit.info, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);

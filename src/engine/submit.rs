@@ -30,6 +30,7 @@ impl Account {
             CommandId::ENQUIRE_LINK => {
                 let out = cx.out.write(session.connection);
                 pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);
+                self.count_enquire_link(at, cx);
             }
             CommandId::ENQUIRE_LINK_RESP | CommandId::GENERIC_NACK => self.handle_control_resp(at, frame, cx),
             CommandId::UNBIND => {

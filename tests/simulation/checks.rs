@@ -47,10 +47,14 @@ impl Sim {
                 RefusedReason::Draining,
                 RefusedReason::NotAllowed,
                 RefusedReason::StoreFull,
+                RefusedReason::Quota,
+                RefusedReason::Cap,
+                RefusedReason::OptedOut,
             ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
-                passed.push((Rated::Account(account.id.index()), account.counts.submits - refused, rate));
+                let taken = account.counts.submits - refused - account.counts.held_back;
+                passed.push((Rated::Account(account.id.index()), taken, rate));
             }
             if let Some(rate) = replay_rate(config.account(account.id)) {
                 passed.push((Rated::Replay(account.id.index()), account.counts.deliveries_replayed, rate));

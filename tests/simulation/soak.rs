@@ -23,7 +23,8 @@ pub(crate) fn run(seed: u64) {
     let shards = 1 + rng.below(4) as usize;
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
-    let (mut config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
+    let (mut config, hex) = draw_config(&mut rng, own, shards, is_varied);
     let has_multis = seed % 5 >= 3;
     if has_multis {
         config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
@@ -215,7 +216,8 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
     }
 }
 
-fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bool>) {
+/// What came later has draws of its own.
+fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_varied: bool) -> (String, Vec<bool>) {
     let (accounts, carriers) = (1 + rng.below(3), 1 + rng.below(3));
     let (response, enquire) = (rng.pick(&[4, 10, 20]), rng.pick(&[5, 30]));
     let mut text = format!(
@@ -228,9 +230,10 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         let queue = rng.pick(&[5, 1_000, 1_000_000]);
         let replay = rng.pick(&["", "", ", delivery_rate: 20", ", delivery_rate: 500"]);
         let (id, delivery_window) = (rng.pick(&["hex", "decimal"]), rng.pick(&[1, 10]));
+        let limit = limits.pick(&LIMITS);
         let _ = writeln!(
             text,
-            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}{replay}, \
+            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}{limit}, delivery_queue: {queue}{replay}, \
              message_id: {id}, delivery_window: {delivery_window} }}"
         );
     }
@@ -273,6 +276,15 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
     (text, formats)
 }
 
+/// What an account may be limited by besides its rate.
+const LIMITS: [&str; 6] = [
+    "",
+    ", over_rate: delay",
+    ", over_rate: delay, quota: { day: 300, month: 100000 }",
+    ", destination_caps: [{ destination: \"491701*\", segments: 10, per: 10s }, { destination: \"49*\", segments: 900, per: 30s }]",
+    ", force_sender: Shop, quota: { month: 500 }",
+    ", default_sender: Shop, opt_out: opt-out",
+];
 /// Some of the accounts are answered when their submits are durable.
 fn with_storing(config: &str, rng: &mut Rng) -> String {
     let mut text = String::new();

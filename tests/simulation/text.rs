@@ -152,6 +152,13 @@ pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
     [&b"\0\x05\0Rewritten\0\x02\x01+"[..], digits, &rest, b"\x14\x02\0\x03sim"].concat()
 }
 
+/// A submit's body, whose sender is a name, with another name for it.
+pub(crate) fn sent_from(name: &str, body: &[u8]) -> Vec<u8> {
+    const BEFORE: usize = b"\0\x05\0".len();
+    let name_len = body[BEFORE..].iter().position(|octet| *octet == 0).expect("what submit_body wrote");
+    [&body[..BEFORE], name.as_bytes(), &body[BEFORE + name_len..]].concat()
+}
+
 /// A receipt but for the id in it.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiptShape {

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod lies;
+mod limits;
 mod mo;
 mod multi;
 mod orders;
