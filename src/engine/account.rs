@@ -20,6 +20,7 @@ use super::relay::Submit;
 use super::replay::Replay;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
 use super::slab::{Key, Slab};
+use super::states::States;
 use super::time::Instant;
 use super::timers::Armed;
 use super::window::Window;
@@ -46,6 +47,9 @@ pub struct Account {
     pub(super) resting: usize,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
+    pub states: States,
+    /// When all that waits may be looked through again for a cancel_sm without an id.
+    pub(super) next_scan: Instant,
     pub backlog: Backlog,
     /// Submits that are answered when they are durable here.
     pub(super) storing: usize,
@@ -75,6 +79,8 @@ impl Account {
             resting: 0,
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
+            states: States::default(),
+            next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
             blocked: Vec::new(),
@@ -117,6 +123,7 @@ impl Account {
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,
+            asked: 0,
             state: SessionState::Open,
             is_paused: false,
             rests_until: None,
@@ -218,7 +225,7 @@ impl Account {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.state != SessionState::Open || session.outstanding > 0 {
+            if session.state != SessionState::Open || session.outstanding > 0 || session.asked > 0 {
                 continue;
             }
             let sequence = session.window.control_number();
@@ -235,14 +242,17 @@ impl Account {
         self.counts.outstanding = self.unanswered() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
+        self.counts.states = self.states.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
     }
 
-    /// Answers an ESME's unbind once its submits are.
+    /// Answers an ESME's unbind once its submits are, and what it asked.
     pub fn finish_unbind(&mut self, at: Key, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get(at) else { return };
-        if let SessionState::Unbinding { sequence } = session.state {
+        if let SessionState::Unbinding { sequence } = session.state
+            && session.asked == 0
+        {
             let out = cx.out.write(session.connection);
             let resp = CommandId::UNBIND_RESP;
             pdu::write_control(resp, CommandStatus::ROK, sequence, out);

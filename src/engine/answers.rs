@@ -45,7 +45,7 @@ impl Carrier {
                 if pending.info.wants_receipt && !id.is_empty() {
                     self.accept_with_receipt(pending, id, cx);
                 } else {
-                    self.settle(pending, Outcome::Accepted, cx);
+                    self.settle_as(pending, Outcome::Accepted, id, cx);
                 }
             }
             status => self.refuse(pending, status, cx),
@@ -105,7 +105,7 @@ impl Carrier {
         // Destinations of one id are told apart by their addresses alone, so the customer gets his own back.
         let addresses = if shown.is_some() { pending.addresses() } else { pending.readdressed() };
         let entry = self.correlate(&info, id, (addresses, shown), false, cx);
-        self.settle(pending, Outcome::Accepted, cx);
+        self.settle_as(pending, Outcome::Accepted, id, cx);
         if !self.early.is_empty() {
             for early in self.early.take(entry.fingerprint, written) {
                 self.join_early(early, entry, cx);

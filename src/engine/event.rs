@@ -65,10 +65,10 @@ pub enum SubmitError {
     Expired,
     SenderNotAllowed,
     DestinationNotAllowed,
-    /// We keep no distribution lists.
-    DistributionList,
     /// Nothing is sent to this number.
     OptedOut,
+    /// We keep no distribution lists.
+    DistributionList,
     /// Its validity was over when it came.
     ValidityOver,
     /// An ESME may not send receipts.

@@ -41,21 +41,33 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
-    /// The id its customer knows it by, when that is another than its own.
-    pub shown: Option<MessageId>,
     /// The cap of its account that it is under.
     pub cap: Option<u16>,
+    /// The id its customer knows it by, when that is another than its own.
+    pub shown: Option<MessageId>,
 }
 
 impl Account {
     /// The carrier's home settled a submit.
-    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         cx.loads.settled(entry.carrier, outcome);
+        if !sent.is_empty() {
+            let (info, carrier) = (entry.info, entry.carrier);
+            let has_session = self.sessions.get(info.session).is_some();
+            if has_session || info.is_stored() {
+                self.keep_state(info.id, carrier, sent, cx);
+            }
+            if has_session {
+                // Who has the id may ask for its state, also after a crash.
+                let (account, own) = (self.id, cx.out.own());
+                return cx.out.after_records(own).messages.push(ShardMessage::StateKept { account, submit });
+            }
+        }
         self.answer_submit(submit, outcome, cx);
     }
 
-    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
             self.messages.settled(part, outcome, cx.now);

@@ -198,8 +198,8 @@ impl Account {
             course,
             carrier: CarrierId(0),
             refused: None,
-            shown,
             cap: None,
+            shown,
         };
         let waited = Duration::from_secs(cx.unix_seconds().saturating_sub(born).into());
         match validity::left(view.validity, waited) {

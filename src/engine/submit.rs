@@ -51,14 +51,7 @@ impl Account {
                 self.handle_second_bind(at, frame, cx);
             }
             CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => {
-                // No states are kept, so no id is known: the same answer as for another account's.
-                let status = match frame.command {
-                    CommandId::QUERY_SM => CommandStatus::RQUERYFAIL,
-                    CommandId::CANCEL_SM => CommandStatus::RCANCELFAIL,
-                    _ => CommandStatus::RREPLACEFAIL,
-                };
-                let out = cx.out.write(session.connection);
-                pdu::write_control(frame.command.response(), status, frame.sequence, out);
+                self.handle_operation(at, frame, cx);
             }
             CommandId::DELIVER_SM => {
                 let out = cx.out.write(session.connection);

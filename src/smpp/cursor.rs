@@ -15,6 +15,11 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.body.get(self.at..).unwrap_or_default()
+    }
+
     #[inline(always)]
     pub(super) fn octets<const N: usize>(&mut self) -> Option<[u8; N]> {
         let octets = self.body.get(self.at..)?.first_chunk()?;

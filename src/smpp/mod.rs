@@ -10,6 +10,7 @@ pub mod id_cipher;
 pub mod keyword;
 pub mod message_id;
 pub mod multi;
+pub mod operations;
 pub mod pdu;
 pub mod receipt;
 pub mod segment;

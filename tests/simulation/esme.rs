@@ -11,6 +11,7 @@ use trunkline::smpp::segment::Mark;
 use crate::habits::EsmeHabit;
 use crate::multi::is_submit_resp;
 use crate::net::{Toward, WireId};
+use crate::operations::Answer;
 use crate::sim::{Event, Sim};
 use crate::text::{Part, submit_body, submit_body_from, valid_for};
 
@@ -32,6 +33,8 @@ pub(crate) struct Esme {
     /// What it received: answers by tag, deliver_sm bodies, and everything else.
     pub(crate) answers: BTreeMap<u32, (CommandStatus, Vec<u8>)>,
     pub(crate) deliveries: Vec<Vec<u8>>,
+    /// What it asked of its messages, by sequence_number, and the answers.
+    pub(crate) asked: BTreeMap<u32, Option<Answer>>,
     pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
     /// When its connections ended.
     pub(crate) ended_at: Vec<u64>,
@@ -53,6 +56,7 @@ impl Esme {
             stalled_until: 0,
             answers: BTreeMap::new(),
             deliveries: Vec::new(),
+            asked: BTreeMap::new(),
             received: Vec::new(),
             ended_at: Vec::new(),
         }
@@ -209,6 +213,9 @@ impl Sim {
         let Some(every) = esme.habit.submit_ms else { return };
         if esme.is_bound && esme.outstanding.len() < esme.habit.window {
             self.submit_any(at);
+            if self.esmes[at].habit.asks > 0 && self.rng.chance(self.esmes[at].habit.asks) {
+                self.esme_asks_any(at);
+            }
         }
         self.plan_ms(every, Event::EsmeSubmits(at, wire));
     }
@@ -278,6 +285,9 @@ impl Sim {
                     self.esmes[at].answers.insert(tag, (status, id));
                 }
             }
+            CommandId::QUERY_SM_RESP | CommandId::CANCEL_SM_RESP | CommandId::REPLACE_SM_RESP => {
+                self.esme_answered(at, frame);
+            }
             CommandId::DELIVER_SM => self.esme_delivered(at, wire, frame),
             CommandId::DATA_SM => match data_sm::as_short_message(frame.body) {
                 Ok(body) => self.esme_delivered(at, wire, &Frame { body: &body, ..*frame }),
@@ -290,6 +300,9 @@ impl Sim {
             CommandId::UNBIND_RESP => {
                 if !self.esmes[at].outstanding.is_empty() {
                     self.fail(&format!("unbind_resp before the answers to {:?}", self.esmes[at].outstanding));
+                }
+                if self.esmes[at].asked.values().any(Option::is_none) {
+                    self.fail("unbind_resp before the answers to what was asked");
                 }
                 self.esme_closed(at, wire);
             }
@@ -339,6 +352,7 @@ impl Sim {
         esme.wire = None;
         (esme.is_bound, esme.is_unbinding) = (false, false);
         esme.outstanding.clear();
+        esme.asked.retain(|_, answer| answer.is_some());
         esme.ended_at.push(now);
         if esme.habit.reconnects {
             self.plan_ms((100, 3_000), Event::EsmeConnects(at));

@@ -10,6 +10,7 @@ use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::lies::Lies;
 use crate::node::In;
+use crate::operations::{ASKING, AskedHabit};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
@@ -32,6 +33,9 @@ pub(crate) fn run(seed: u64) {
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
     let config =
         if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
+    // Those of two more keep states, and their customers ask for them.
+    let asks = matches!(seed % 8, 1 | 5);
+    let config = if asks { with_states(&config) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -48,6 +52,10 @@ pub(crate) fn run(seed: u64) {
     draw_esmes(&mut sim, &mut rng);
     for esme in &mut sim.esmes {
         (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
+    }
+    if asks {
+        sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
+        sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());
     }
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
@@ -298,6 +306,17 @@ fn with_storing(config: &str, rng: &mut Rng) -> String {
         } else {
             let _ = writeln!(text, "{line}");
         }
+    }
+    text
+}
+
+/// Every account keeps states, the first for shorter than the storm lasts; every odd carrier may be asked.
+fn with_states(config: &str) -> String {
+    let mut text =
+        config.replace("profile: odd", "profile: asking").replace(ODD_PROFILE, &format!("{ODD_PROFILE}{ASKING}"));
+    for (at, status) in [(0, "30s"), (1, "24h"), (2, "1h")] {
+        let head = format!("  a{at}: {{ password: secret");
+        text = text.replace(&head, &format!("{head}, status: {status}"));
     }
     text
 }

@@ -5,6 +5,7 @@ mod lies;
 mod limits;
 mod mo;
 mod multi;
+mod operations;
 mod orders;
 mod pacing;
 mod parts;
