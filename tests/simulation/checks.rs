@@ -183,8 +183,8 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
 fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
-    // What is stored is offered to carriers when it was settled already.
-    let open = account.submits.len() - account.backlog.under_way();
+    // Those under way and those held back; what is stored is offered to carriers when it was settled already.
+    let open = counts.outstanding as usize;
     if counts.submits != settled + open as u64 {
         let submits = counts.submits;
         return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
