@@ -8,6 +8,7 @@ use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::holdings::Holdings;
 use super::message::{ShardId, ShardMessage};
+use super::outbind::Calling;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
@@ -21,6 +22,7 @@ use crate::config::{self, AccountId};
 use crate::metrics::{AccountCounts, BindRefusal};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::pdu::{self, BindMode};
+use crate::smpp::version::Version;
 
 #[derive(Debug)]
 pub struct Account {
@@ -33,6 +35,8 @@ pub struct Account {
     paused: Vec<Key>,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
+    /// When it has an address to be called at.
+    pub(super) calling: Option<Box<Calling>>,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
     pub blocked: Vec<Key>,
     /// Where the search for a session with room goes on.
@@ -55,6 +59,7 @@ impl Account {
             paused: Vec::new(),
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
+            calling: config.outbind.as_ref().map(|_| Box::default()),
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,
@@ -81,17 +86,20 @@ impl Account {
             None
         };
         let status = refusal.map_or(CommandStatus::ROK, CommandStatus::from);
-        // sc_interface_version is a TLV, which a peer older than 3.4 does not know (SMPP 3.4, section 3.2.1.3).
-        let version = (bind.interface_version >= 0x34).then_some(0x34);
-        let out = cx.out.write(connection);
-        pdu::write_bind_resp(bind.mode, status, bind.sequence, &cx.config.smpp.system_id, version, out);
+        let (version, system_id) = (Version::of(bind.interface_version), &cx.config.smpp.system_id);
+        let ours = version.sc_interface_version();
+        pdu::write_bind_resp(bind.mode, status, bind.sequence, system_id, ours, cx.out.write(connection));
         if let Some(refusal) = refusal {
+            if bind.was_called {
+                self.call_failed(cx);
+            }
             return Err(refusal);
         }
         let session = self.sessions.insert(Session {
             connection,
             address: bind.address,
             mode: bind.mode,
+            version,
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,
@@ -107,6 +115,7 @@ impl Account {
         self.arm_session(session, cx);
         if bind.mode.may_receive() {
             self.deliveries.replay.customer_came();
+            self.receiver_came(bind.was_called, cx.now);
         }
         self.pump_deliveries(cx);
         Ok(session)
@@ -149,6 +158,9 @@ impl Account {
         }
         if !self.sessions.iter().any(|(_, session)| session.mode.may_receive()) {
             self.deliveries.customer_left();
+            if session.mode.may_receive() {
+                self.receivers_left(cx);
+            }
         }
         // Put back newest first, so that the oldest stands at the head.
         for delivery in session.window.drain().into_iter().rev() {

@@ -16,6 +16,7 @@ use super::validity;
 use crate::config::{self, UnrequestedReceipts};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::segment;
+use crate::smpp::version::Version;
 use crate::smpp::view::{SmView, esm_class};
 
 impl Account {
@@ -36,6 +37,14 @@ impl Account {
             return Err(SubmitError::StoreFull);
         }
         Ok(())
+    }
+
+    /// A message_id for what this session submits: of eight digits when it has room for no more.
+    fn issue_id(&self, at: Key, cx: &mut Context<'_>) -> Option<MessageId> {
+        match self.sessions.get(at).map(|session| session.version) {
+            Some(Version::V33) => cx.ids.issue_short(cx.out),
+            Some(Version::V34 | Version::V50) | None => cx.ids.issue(cx.out),
+        }
     }
 
     /// Takes one message to one destination, as a submit_sm's body, or says why not.
@@ -66,7 +75,7 @@ impl Account {
         if let Some(throttle) = &mut self.throttle {
             throttle.take(segments, cx.now).map_err(|_| SubmitError::OverRate)?;
         }
-        let id: MessageId = cx.ids.issue(cx.out).ok_or(SubmitError::NoIds)?;
+        let id = self.issue_id(at, cx).ok_or(SubmitError::NoIds)?;
         let info = SubmitInfo {
             account: self.id,
             submit: Key { slot: 0, generation: 0 },

@@ -5,7 +5,7 @@
 
 use super::account::Account;
 use super::context::Context;
-use super::deliveries::{Deliveries, Kept};
+use super::deliveries::{Deliveries, Delivery, Kept};
 use super::event::{EndReason, HoldingKind, Record};
 use super::message::{DeliveryKind, ShardMessage};
 use super::session::{Late, Session};
@@ -13,9 +13,10 @@ use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
 use crate::config::CarrierId;
-use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::{self, Frame};
-use crate::smpp::message_id::MessageId;
+use crate::smpp::message_id::{MessageId, MessageIdFormat};
+use crate::smpp::without_tlvs::{self, Told};
 
 /// A delivery as a carrier's home hands it over.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,7 @@ impl Account {
 
     /// Sends what waits to sessions that have room.
     pub fn pump_deliveries(&mut self, cx: &mut Context<'_>) {
+        self.call_if_awaited(cx);
         if !self.blocked.is_empty() {
             let (sessions, out) = (&self.sessions, &cx.out);
             self.blocked.retain(|key| {
@@ -191,7 +193,8 @@ impl Account {
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
-        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));
+        let call = self.calling.as_ref().map_or(Instant::NEVER, |calling| calling.due);
+        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep).min(call));
     }
 
     /// Goes round the sessions, so that none starves; skips those that do not read.
@@ -218,9 +221,32 @@ impl Account {
         let Ok(sequence) = session.window.open(key) else { return };
         let Some(delivery) = self.deliveries.get(key) else { return };
         let out = cx.out.write(session.connection);
-        frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
-        out.extend_from_slice(&delivery.body);
+        if session.version.has_tlvs() {
+            frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
+            out.extend_from_slice(&delivery.body);
+        } else if !write_without_tlvs(delivery, sequence, cx.config.account(self.id).message_id, out) {
+            self.counts.deliveries_cut += 1;
+        }
         self.counts.deliveries_replayed += u64::from(self.deliveries.sent(at, cx.now));
         session.arm(Some(cx.now), cx);
     }
+}
+
+/// For a session of SMPP 3.3. False when the text had to be cut.
+fn write_without_tlvs(
+    delivery: &Delivery,
+    sequence: SequenceNumber,
+    format: MessageIdFormat,
+    out: &mut Vec<u8>,
+) -> bool {
+    let (id, came) = (delivery.id.text(format), delivery.kept.born);
+    let told = match delivery.kind {
+        DeliveryKind::FinalReceipt | DeliveryKind::IntermediateReceipt => Some(Told { id: id.as_bytes(), came }),
+        DeliveryKind::Mo => None,
+    };
+    let mut body = Vec::new();
+    let is_whole = without_tlvs::write(&delivery.body, told.as_ref(), &mut body);
+    frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, body.len());
+    out.extend_from_slice(&body);
+    is_whole
 }

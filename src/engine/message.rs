@@ -183,6 +183,11 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
+    /// Carrier's home to account's: pass this alert_notification, or drop it. Nothing answers it.
+    Alert {
+        account: AccountId,
+        body: Octets,
+    },
     /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
@@ -200,6 +205,10 @@ pub enum ShardMessage {
     },
     /// Any shard to shard 0: a connection bound, or ended. Bounded by the connections it admitted.
     Bound {
+        address: IpAddr,
+    },
+    /// Any shard to shard 0: a connection stands that we dialled for an ESME to bind on. One an account.
+    Called {
         address: IpAddr,
     },
     Ended {
@@ -262,12 +271,14 @@ impl Batch {
             match &mut message {
                 ShardMessage::Submit { body, .. }
                 | ShardMessage::SubmitReturned { body, .. }
+                | ShardMessage::Alert { body, .. }
                 | ShardMessage::Deliver { body, .. } => body.at += moved,
                 ShardMessage::SubmitDone { .. }
                 | ShardMessage::Withdraw { .. }
                 | ShardMessage::DeliverDone { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
+                | ShardMessage::Called { .. }
                 | ShardMessage::Ended { .. }
                 | ShardMessage::WrongPassword { .. }
                 | ShardMessage::Banned { .. } => {}

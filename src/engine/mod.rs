@@ -5,10 +5,12 @@
 
 pub mod account;
 mod admission;
+mod alert;
 mod answers;
 pub mod backoff;
 pub mod bans;
 pub mod carrier;
+mod congestion;
 pub mod context;
 pub mod correlation;
 pub mod deliveries;
@@ -27,6 +29,7 @@ pub mod loads;
 pub mod message;
 pub mod mo;
 pub mod orders;
+pub mod outbind;
 pub mod outgoing;
 pub mod pace;
 pub mod part_links;

@@ -13,6 +13,7 @@ use super::time::Instant;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
 use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::congestion::add_congestion_state;
 use crate::smpp::pdu;
 
 /// Whom to tell what became of a submit.
@@ -51,13 +52,20 @@ impl Account {
         }
         let outcome = outcome.after(submit.refused);
         match submit.origin {
-            Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
+            Origin::Submit(sequence) => self.answer_session((&submit.info, submit.carrier), sequence, outcome, cx),
         }
         self.resume_paused(cx);
     }
 
     /// Answers a submit_sm on its session, if that is still there.
-    fn answer_session(&mut self, info: &SubmitInfo, sequence: SequenceNumber, outcome: Outcome, cx: &mut Context<'_>) {
+    fn answer_session(
+        &mut self,
+        (info, carrier): (&SubmitInfo, CarrierId),
+        sequence: SequenceNumber,
+        outcome: Outcome,
+        cx: &mut Context<'_>,
+    ) {
+        let congestion = self.congestion_told(info.session, carrier, cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
@@ -78,7 +86,11 @@ impl Account {
         }
         let id = info.id.text(config.message_id);
         let out = cx.out.write(session.connection);
+        let at = out.len();
         pdu::write_submit_sm_resp(status, sequence, id.as_bytes(), out);
+        if let Some(congestion) = congestion.filter(|_| status.is_ok()) {
+            add_congestion_state(congestion, at, out);
+        }
         if session.outstanding == 0 && session.state != SessionState::Open {
             self.finish_unbind(info.session, cx);
         }

@@ -39,9 +39,15 @@ pub enum Connection {
         carrier: CarrierId,
         link: u16,
     },
+    /// Being dialled for an ESME to bind on.
+    Called {
+        account: AccountId,
+    },
     /// On its way to its account's home; the key is free once the shell has said `Moved`.
     Moving {
         address: IpAddr,
+        /// Whom it was dialled for.
+        called: Option<AccountId>,
     },
 }
 
@@ -171,6 +177,7 @@ impl Shard {
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
         for account in self.accounts.iter_mut().flatten() {
             account.arm(context!(self, now, out));
+            account.call_if_awaited(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
@@ -242,7 +249,7 @@ impl Shard {
                     link.connection() == Some(connection) && !matches!(link.state, LinkState::Closing { .. })
                 })
             }
-            Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
+            Some(Connection::Session { .. } | Connection::Unbound(_) | Connection::Called { .. }) => true,
             Some(Connection::Moving { .. }) | None => false,
         }
     }
@@ -258,6 +265,7 @@ impl Shard {
                     }
                 }
             }
+            Input::Called { connection, address } => self.handle_called(connection, address, now, out),
             Input::Moved { connection } => {
                 self.connections.remove(connection);
             }
