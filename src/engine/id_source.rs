@@ -144,7 +144,10 @@ mod tests {
         assert!(!ids.issue(&mut out).unwrap().is_short());
         // The last block's end where the number of blocks that are different ends.
         let last = IdSource::first_short((IdSource::SHORT_BLOCKS - 1) * IdSource::BLOCK);
-        assert_eq!((last.checked_add(IdSource::SHORTS - 1), last.checked_add(IdSource::SHORTS)), (Some(u32::MAX), None));
+        assert_eq!(
+            (last.checked_add(IdSource::SHORTS - 1), last.checked_add(IdSource::SHORTS)),
+            (Some(u32::MAX), None)
+        );
         assert_eq!(IdSource::first_short(IdSource::SHORT_BLOCKS * IdSource::BLOCK), 0);
     }
 

@@ -51,6 +51,8 @@ mod sending;
 pub mod session;
 pub mod shard;
 pub mod slab;
+#[cfg(test)]
+mod state_table;
 pub mod submit;
 pub mod throttle;
 pub mod time;

@@ -30,7 +30,9 @@ impl Shard {
                 self.receive_link(*carrier, usize::from(*link), connection, octets, now, out)
             }
             Some(Connection::Unbound(_)) => self.receive_unbound(connection, octets, now, out),
-            Some(Connection::Moving { .. } | Connection::Called { .. }) | None => Ok(Received { taken: 0, is_paused: true }),
+            Some(Connection::Moving { .. } | Connection::Called { .. }) | None => {
+                Ok(Received { taken: 0, is_paused: true })
+            }
         };
         received.unwrap_or_else(|fault| {
             self.handle_fault(connection, fault, now, out);

@@ -61,7 +61,8 @@ impl Unbound {
     #[must_use]
     pub fn new(address: IpAddr, key: Key, cx: &mut Context<'_>) -> Self {
         let give_up_at = cx.now + cx.config.smpp.timers.session_init;
-        let mut unbound = Self { address, state: State::AwaitingBind { give_up_at }, called: None, armed: Armed::default() };
+        let mut unbound =
+            Self { address, state: State::AwaitingBind { give_up_at }, called: None, armed: Armed::default() };
         cx.timers.arm(Owner::Connection(key), &mut unbound.armed, give_up_at);
         unbound
     }

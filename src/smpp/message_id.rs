@@ -247,7 +247,9 @@ mod tests {
     #[test]
     fn a_short_id_is_eight_hex_digits_whatever_the_format() {
         for format in [MessageIdFormat::Hex, MessageIdFormat::Decimal] {
-            for (number, text) in [(0, "00000000"), (0x12, "00000012"), (0x0890_1234, "08901234"), (u32::MAX, "ffffffff")] {
+            for (number, text) in
+                [(0, "00000000"), (0x12, "00000012"), (0x0890_1234, "08901234"), (u32::MAX, "ffffffff")]
+            {
                 let id = MessageId::short(number);
                 assert!(id.is_short());
                 assert_eq!(id.text(format).to_string(), text);

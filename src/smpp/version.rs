@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn every_octet_is_one_of_the_three_versions() {
-        let of = |octets: std::ops::RangeInclusive<u8>, version| octets.for_each(|it| assert_eq!(Version::of(it), version));
+        let of =
+            |octets: std::ops::RangeInclusive<u8>, version| octets.for_each(|it| assert_eq!(Version::of(it), version));
         of(0x00..=0x33, Version::V33);
         of(0x34..=0x4F, Version::V34);
         of(0x50..=0xFF, Version::V50);

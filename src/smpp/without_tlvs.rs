@@ -144,7 +144,8 @@ mod tests {
     fn a_text_stays_and_what_stands_behind_it_goes() {
         let whole = body(0, 3, b"caf\xE9", &[(0x1400, b"x"), (tag::USER_MESSAGE_REFERENCE, &[0, 7])]);
         assert_eq!(written(&whole, None), (body(0, 3, b"caf\xE9", &[]), true));
-        let receipt = b"id:0012abcd sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:";
+        let receipt =
+            b"id:0012abcd sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:";
         let whole = body(4, 0, receipt, &[(tag::RECEIPTED_MESSAGE_ID, b"0012abcd\0"), (tag::MESSAGE_STATE, &[2])]);
         assert_eq!(written(&whole, Some(&TOLD)), (body(4, 0, receipt, &[]), true));
     }
@@ -186,7 +187,8 @@ mod tests {
             (tag::MESSAGE_STATE, &[5]),
             (tag::NETWORK_ERROR_CODE, &[3, 0, 42]),
         ];
-        let expected = b"id:0012abcd sub:001 dlvrd:000 submit date:2611231234 done date:2611231234 stat:UNDELIV err:042 text:";
+        let expected =
+            b"id:0012abcd sub:001 dlvrd:000 submit date:2611231234 done date:2611231234 stat:UNDELIV err:042 text:";
         assert_eq!(written(&body(4, 8, b"", &tlvs), Some(&TOLD)), (body(4, 0, expected, &[]), true));
         // A text that says nothing of it is repeated as a receipt repeats its message's.
         let (out, _) = written(&body(4, 0, b"hello", &tlvs), Some(&TOLD));

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use trunkline::config::Connect;
 use trunkline::engine::slab::Key;
 
+use crate::esme::Esme;
 use crate::net::{Peer, Toward, Wire, WireId};
 use crate::node::In;
 use crate::sim::Sim;
@@ -29,6 +30,24 @@ impl Sim {
 
     pub(crate) fn address_of(esme: usize) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(10, 0, (esme >> 8) as u8, esme as u8))
+    }
+
+    /// The gateway dials an ESME, which hangs up on it unless it listens there and has no connection yet.
+    pub(crate) fn called(&mut self, shard: usize, key: Key, address: &str) {
+        let is_called = |esme: &Esme| esme.listens_at.as_deref() == Some(address) && esme.wire.is_none();
+        let Some(socket) = self.nodes[shard].sockets.get_mut(&key.slot).filter(|socket| socket.key == key) else {
+            return;
+        };
+        let Some(esme) = self.esmes.iter().position(is_called) else {
+            self.nodes[shard].sockets.remove(&key.slot);
+            return self.give(shard, In::Closed(key));
+        };
+        let wire = self.wires.len();
+        socket.wire = Some(wire);
+        self.wires.push(Wire::new(Peer::Esme(esme)));
+        self.wires[wire].home = Some((shard, key));
+        self.esmes[esme].wire = Some(wire);
+        self.give(shard, In::Called(key, Self::address_of(esme)));
     }
 
     pub(crate) fn dialled(&mut self, shard: usize, key: Key, address: &str) {

@@ -24,12 +24,16 @@ pub(crate) struct Esme {
     is_unbinding: bool,
     /// Connects and never says anything.
     pub(crate) is_mute: bool,
+    /// Where it can be called.
+    pub(crate) listens_at: Option<String>,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
     outstanding: BTreeMap<u32, u32>,
     pub(crate) stalled_until: u64,
     /// What it received: answers by tag, deliver_sm bodies, and everything else.
     pub(crate) answers: BTreeMap<u32, (CommandStatus, Vec<u8>)>,
+    /// What stood behind the ids of its answers, by tag.
+    pub(crate) optional: BTreeMap<u32, Vec<u8>>,
     pub(crate) deliveries: Vec<Vec<u8>>,
     pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
     /// When its connections ended.
@@ -47,10 +51,12 @@ impl Esme {
             is_bound: false,
             is_unbinding: false,
             is_mute: false,
+            listens_at: None,
             next_sequence: SequenceNumber::FIRST,
             outstanding: BTreeMap::new(),
             stalled_until: 0,
             answers: BTreeMap::new(),
+            optional: BTreeMap::new(),
             deliveries: Vec::new(),
             received: Vec::new(),
             ended_at: Vec::new(),
@@ -105,7 +111,7 @@ impl Sim {
             system_id: esme.name.clone().into_bytes(),
             password: esme.password.clone().into_bytes(),
             system_type: Vec::new(),
-            interface_version: 0x34,
+            interface_version: esme.habit.version,
             address_ton: 0,
             address_npi: 0,
             address_range: Vec::new(),
@@ -276,12 +282,15 @@ impl Sim {
                 esme.outstanding.remove(&frame.sequence.0);
                 let tag = self.ledger.answered(wire, frame);
                 let id = pdu::submit_sm_resp_id(frame.body).to_vec();
+                let optional = frame.body.get(id.len() + 1..).unwrap_or_default().to_vec();
+                self.esmes[at].optional.insert(tag, optional);
                 self.esmes[at].answers.insert(tag, (frame.status, id));
             }
             CommandId::DELIVER_SM => self.esme_delivered(at, wire, frame),
             CommandId::ENQUIRE_LINK if esme.habit.answers_enquiries => {
                 self.answer_esme(at, CommandId::ENQUIRE_LINK_RESP, frame.sequence);
             }
+            CommandId::OUTBIND => self.esme_binds(at),
             CommandId::UNBIND => self.answer_esme(at, CommandId::UNBIND_RESP, frame.sequence),
             CommandId::UNBIND_RESP => {
                 if !self.esmes[at].outstanding.is_empty() {
@@ -300,7 +309,8 @@ impl Sim {
     }
 
     fn esme_delivered(&mut self, at: usize, wire: WireId, frame: &Frame<'_>) {
-        self.ledger.reached(self.esmes[at].account, frame.body);
+        let has_tlvs = self.esmes[at].habit.version > 0x33;
+        self.ledger.reached(self.esmes[at].account, frame.body, has_tlvs);
         self.esmes[at].deliveries.push(frame.body.to_vec());
         let habit = self.esmes[at].habit.clone();
         if self.rng.chance(habit.silent) {

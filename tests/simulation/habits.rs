@@ -196,6 +196,8 @@ pub(crate) struct EsmeHabit {
     pub(crate) answers_enquiries: bool,
     /// Submits from several senders, some with a short validity.
     pub(crate) is_varied: bool,
+    /// The interface_version of its bind.
+    pub(crate) version: u8,
 }
 
 impl EsmeHabit {
@@ -217,6 +219,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            version: 0x34,
         }
     }
 
@@ -238,6 +241,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            version: 0x34,
         }
     }
 }

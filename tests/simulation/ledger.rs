@@ -13,7 +13,7 @@ use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
 use trunkline::smpp::pdu::submit_sm_resp_id;
 
 use crate::net::WireId;
-use crate::text::{ReceiptShape, item_number, rewritten, submit_tag};
+use crate::text::{ReceiptShape, item_number, rewritten, submit_tag, without_tlvs};
 
 #[derive(Debug)]
 pub(crate) struct Submit {
@@ -297,7 +297,7 @@ impl Ledger {
     }
 
     /// An ESME received a deliver_sm.
-    pub(crate) fn reached(&mut self, account: usize, body: &[u8]) {
+    pub(crate) fn reached(&mut self, account: usize, body: &[u8], has_tlvs: bool) {
         let number = item_number(body).unwrap_or(0);
         let Some(item) = self.items.get_mut(&number) else { self.fail("a deliver_sm nobody sent") };
         item.reached += 1;
@@ -313,7 +313,8 @@ impl Ledger {
         };
         let submit = &self.submits[tag];
         match &submit.answer {
-            Some((status, id)) if status.is_ok() && shape.body(id) == body => {}
+            Some((status, id)) if status.is_ok() && has_tlvs && shape.body(id) == body => {}
+            Some((status, id)) if status.is_ok() && !has_tlvs && without_tlvs(&shape.body(id)) == body => {}
             Some((status, _)) if status.is_ok() => {
                 self.fail(&format!("receipt #{number} of T{tag} is not what its customer knows with another id"));
             }

@@ -93,6 +93,12 @@ pub(crate) enum Event {
         key: Key,
         address: String,
     },
+    /// An ESME is called.
+    Called {
+        shard: usize,
+        key: Key,
+        address: String,
+    },
     Arrive {
         shard: usize,
         wire: WireId,
@@ -193,6 +199,7 @@ impl Sim {
                     | Event::DiskDone(..)
                     | Event::Refill(_)
                     | Event::Dialled { .. }
+                    | Event::Called { .. }
                     | Event::Arrive { .. }
             )
         });
@@ -262,6 +269,15 @@ impl Sim {
         at
     }
 
+    /// An ESME that does not bind before it is called.
+    pub(crate) fn listening(&mut self, account: &str, address: &str, mode: BindMode) -> usize {
+        let at = self.esme(account, EsmeHabit { reconnects: false, ..EsmeHabit::calm(mode) });
+        let esme = &mut self.esmes[at];
+        esme.listens_at = Some(address.to_owned());
+        esme.ended_at.push(0);
+        at
+    }
+
     /// A calm ESME, bound.
     pub(crate) fn bound(&mut self, account: &str, mode: BindMode) -> usize {
         let esme = self.esme(account, EsmeHabit::calm(mode));
@@ -292,6 +308,7 @@ impl Sim {
             Event::DiskFills => self.disk_fills(),
             Event::Land(wire, toward) => self.land(wire, toward),
             Event::Dialled { shard, key, address } => self.dialled(shard, key, &address),
+            Event::Called { shard, key, address } => self.called(shard, key, &address),
             Event::Arrive { shard, wire, bind, rest } => self.give(shard, In::Arrive(wire, bind, rest)),
             Event::EsmeConnects(esme) => self.esme_connects(esme),
             Event::EsmeSubmits(esme, wire) => self.esme_submits(esme, wire),

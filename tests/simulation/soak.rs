@@ -127,7 +127,8 @@ pub(crate) fn calm(sim: &mut Sim) {
         smsc.habit = smsc.habit.calmed();
     }
     for esme in &mut sim.esmes {
-        esme.habit = EsmeHabit { pipelined: 0, ..EsmeHabit::calm(esme.habit.mode) };
+        let version = esme.habit.version;
+        esme.habit = EsmeHabit { pipelined: 0, version, ..EsmeHabit::calm(esme.habit.mode) };
     }
     for at in 0..sim.esmes.len() {
         sim.esmes[at].stalled_until = 0;
@@ -191,7 +192,9 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
             &[BindMode::Transmitter, BindMode::Transceiver, BindMode::Receiver],
         ]);
         for mode in modes {
-            let habit = EsmeHabit::draw(rng, *mode);
+            // Not drawn, so that a seed is what it was before there were versions.
+            let version = [0x34, 0x33, 0x50][(sim.ledger.seed as usize + sim.esmes.len()) % 3];
+            let habit = EsmeHabit { version, ..EsmeHabit::draw(rng, *mode) };
             sim.esme(&name, habit);
         }
     }

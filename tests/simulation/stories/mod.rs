@@ -13,6 +13,7 @@ mod rewriting;
 mod sessions;
 mod statuses;
 mod submits;
+mod versions;
 
 use std::time::Duration;
 
