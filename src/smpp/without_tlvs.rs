@@ -64,13 +64,16 @@ fn write_receipt(view: &SmView<'_>, told: &Told<'_>, out: &mut Vec<u8>) -> bool 
         return false;
     }
     let error = receipt::details(view).network_error.map_or(0, |(_, error)| error);
-    let date = date_of(told.came);
+    let date = receipt::date_of(i64::from(told.came));
+    let state = state.unwrap_or(MessageState::Unknown);
     let text = StandardText {
         id: told.id,
+        parts: 1,
+        delivered: u8::from(state == MessageState::Delivered),
         submit_date: &date,
         done_date: &date,
-        state: state.unwrap_or(MessageState::Unknown),
-        error,
+        state,
+        error: u32::from(error),
         text: view.text_behind_header(),
     };
     receipt::write_standard(&text, out);
@@ -88,29 +91,6 @@ fn write_header(view: &SmView<'_>, out: &mut Vec<u8>, head_at: usize) {
 fn esm_class_at(view: &SmView<'_>) -> usize {
     const KINDS_AND_NULS: usize = 2 * (2 + 1);
     view.service_type.len() + 1 + KINDS_AND_NULS + view.source.digits.len() + view.destination.digits.len()
-}
-
-/// A receipt's date, in UTC.
-fn date_of(unix_seconds: u32) -> [u8; 10] {
-    let (minutes, days) = (unix_seconds / 60, i64::from(unix_seconds / 86_400));
-    let (year, month, day) = civil(days);
-    let mut date = [0; 10];
-    let parts = [year % 100, month, day, i64::from(minutes / 60 % 24), i64::from(minutes % 60)];
-    for (digits, part) in date.chunks_exact_mut(2).zip(parts) {
-        digits.copy_from_slice(&[b'0' + (part / 10) as u8, b'0' + (part % 10) as u8]);
-    }
-    date
-}
-
-/// Year, month and day of a day since 1970 (Howard Hinnant's `civil_from_days`).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let from_march = days + 719_468;
-    let (era, of_era) = (from_march / 146_097, from_march % 146_097);
-    let of_year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let day = of_era - (365 * of_year + of_year / 4 - of_year / 100);
-    let month = (5 * day + 2) / 153;
-    let (year, month, day) = (era * 400 + of_year, month, day - (153 * month + 2) / 5 + 1);
-    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use trunkline::engine::slab::Key;
 use crate::esme::Esme;
 use crate::net::{Peer, Toward, Wire, WireId};
 use crate::node::In;
-use crate::sim::Sim;
+use crate::sim::{Event, Sim};
 
 impl Sim {
     /// An ESME dials: shard 0 counts it in and deals it out.
@@ -47,6 +47,9 @@ impl Sim {
         self.wires.push(Wire::new(Peer::Esme(esme)));
         self.wires[wire].home = Some((shard, key));
         self.esmes[esme].wire = Some(wire);
+        if let Some(life) = self.esmes[esme].habit.life_ms {
+            self.plan_ms(life, Event::EsmeEnds(esme, wire));
+        }
         self.give(shard, In::Called(key, Self::address_of(esme)));
     }
 

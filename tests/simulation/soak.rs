@@ -23,6 +23,8 @@ pub(crate) fn run(seed: u64) {
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
     let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    let is_called = seed % 4 == 1;
+    let config = if is_called { with_calls(&config) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -38,6 +40,9 @@ pub(crate) fn run(seed: u64) {
     }
     draw_esmes(&mut sim, &mut rng);
     sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
+    if is_called {
+        listen(&mut sim);
+    }
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
     }
@@ -197,6 +202,27 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
             let habit = EsmeHabit { version, ..EsmeHabit::draw(rng, *mode) };
             sim.esme(&name, habit);
         }
+    }
+}
+
+/// The same with accounts that are called when something waits.
+fn with_calls(config: &str) -> String {
+    let call = |line: &str| match line.strip_prefix("  a").and_then(|rest| rest.split_once(": { password: secret, ")) {
+        Some((at, rest)) => {
+            format!("  a{at}: {{ password: secret, outbind: {{ connect: \"a{at}:2775\", system_id: us }}, {rest}\n")
+        }
+        None => format!("{line}\n"),
+    };
+    config.lines().map(call).collect()
+}
+
+/// An ESME of each account that binds when it is called; the others come and go, so that it is.
+fn listen(sim: &mut Sim) {
+    sim.esmes.iter_mut().for_each(|esme| esme.habit.life_ms = Some((200, 3_000)));
+    for account in 0..sim.config.accounts.len() {
+        let name = sim.config.accounts[account].name.clone();
+        let esme = sim.listening(&name, &format!("{name}:2775"), BindMode::Receiver);
+        sim.esmes[esme].habit.life_ms = Some((500, 20_000));
     }
 }
 
