@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 23] = [
+const UNBUILT: [(&str, Needs, &str); 22] = [
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
@@ -30,7 +30,6 @@ const UNBUILT: [(&str, Needs, &str); 23] = [
     ("accounts.*.destination_caps", Needs::Any, "caps per destination are not built yet"),
     ("accounts.*.opt_out", Needs::Any, "opt-out lists are not built yet"),
     ("accounts.*.client_certificate", Needs::Any, "TLS is not built yet: no bind can come over it"),
-    ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
     ("accounts.*.deliver_as", Needs::AllBut("deliver_sm"), "delivering as data_sm is not built yet"),
     ("accounts.*.accept", Needs::Value("store"), "accepting when durable here is not built yet"),
     ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),

@@ -115,7 +115,7 @@ impl Account {
         self.arm_session(session, cx);
         if bind.mode.may_receive() {
             self.deliveries.replay.customer_came();
-            self.receiver_came(bind.was_called, cx.now);
+            self.receiver_came(bind.was_called);
         }
         self.pump_deliveries(cx);
         Ok(session)

@@ -27,16 +27,16 @@ pub struct Calling {
     is_out: bool,
     backoff: Backoff,
     not_before: Instant,
-    /// Since when somebody has been there.
-    bound_since: Instant,
+    /// Deliveries acknowledged before somebody came.
+    acknowledged: u64,
     /// When a call that has to wait is due.
     pub(super) due: Instant,
 }
 
 impl Default for Calling {
     fn default() -> Self {
-        let (not_before, bound_since, due) = (Instant::ZERO, Instant::ZERO, Instant::NEVER);
-        Self { is_out: false, backoff: Backoff::default(), not_before, bound_since, due }
+        let (not_before, due) = (Instant::ZERO, Instant::NEVER);
+        Self { is_out: false, backoff: Backoff::default(), not_before, acknowledged: 0, due }
     }
 }
 
@@ -97,19 +97,27 @@ impl Account {
     }
 
     /// Somebody is there, called or not.
-    pub(super) fn receiver_came(&mut self, was_called: bool, now: Instant) {
+    pub(super) fn receiver_came(&mut self, was_called: bool) {
+        let acknowledged = self.acknowledged();
         let Some(calling) = &mut self.calling else { return };
-        calling.bound_since = now;
+        calling.acknowledged = acknowledged;
         if was_called {
             calling.is_out = false;
             self.counts.outbinds_bound += 1;
         }
     }
 
-    /// Nobody is there any more.
+    /// Nobody is there any more. Who took something did what he was called for, however soon he left.
     pub(super) fn receivers_left(&mut self, cx: &mut Context<'_>) {
+        let (acknowledged, is_all_taken) = (self.acknowledged(), self.deliveries.is_empty());
         let Some(calling) = &mut self.calling else { return };
-        calling.backoff.lasted(cx.now.since(calling.bound_since));
+        if is_all_taken || acknowledged > calling.acknowledged {
+            calling.backoff = Backoff::default();
+        }
         calling.wait(cx);
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.counts.receipts_delivered + self.counts.mo_delivered
     }
 }

@@ -175,7 +175,13 @@ impl Stage {
                     self.connection = self.shard.arrive(&bind, NOW, &mut self.out);
                     self.is_moved = true;
                 }
-                _ => {}
+                Action::Connect { .. }
+                | Action::Call { .. }
+                | Action::Resume { .. }
+                | Action::ReserveIds
+                | Action::CarriersDrained
+                | Action::SessionsDrained
+                | Action::Notice(_) => {}
             }
         }
     }

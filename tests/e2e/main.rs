@@ -33,4 +33,5 @@ mod sessions;
 mod store;
 mod tls;
 mod tools;
+mod versions;
 mod world;

@@ -43,8 +43,9 @@ impl Sim {
 
     /// Of one account: alerts passed and dropped, and calls made and answered with a bind.
     fn counted(&mut self, account: usize) -> [u64; 4] {
-        let accounts = self.nodes.iter_mut().flat_map(|node| node.shard.accounts());
-        let counts = accounts.filter(|it| it.id.index() == account).map(|it| it.counts.clone()).next().unwrap();
+        let mut accounts = self.nodes.iter_mut().flat_map(|node| node.shard.accounts());
+        let found = accounts.find(|it| it.id.index() == account).expect("the account has a home");
+        let counts = &found.counts;
         [counts.alerts, counts.alerts_dropped, counts.outbinds, counts.outbinds_bound]
     }
 
@@ -255,6 +256,23 @@ fn who_hangs_up_or_says_nothing_when_called_is_called_again() {
     shard.measure();
     assert_eq!((shard.counts.connections, shard.counts.unbound), (2, 0), "it, and who submitted");
     sim.end();
+}
+
+#[test]
+fn who_takes_what_waits_and_goes_is_called_soon_and_who_takes_nothing_later_each_time() {
+    for (is_silent, least, most) in [(false, 18, 60), (true, 3, 7)] {
+        let mut sim = gateway(CALLED, "", ONE);
+        let transmitter = sim.bound("a0", BindMode::Transmitter);
+        let esme = sim.listening("a0", "esme:2775", BindMode::Receiver);
+        sim.esmes[esme].habit.life_ms = Some((1_000, 1_000));
+        sim.esmes[esme].habit.silent = if is_silent { 1_000 } else { 0 };
+        for _ in 0..120 {
+            sim.submit(transmitter, "491700000001", true);
+            sim.run_for(Duration::from_secs(1));
+        }
+        let bound = sim.counted(0)[3];
+        assert!((least..=most).contains(&bound), "{bound} binds");
+    }
 }
 
 #[test]
