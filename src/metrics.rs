@@ -184,6 +184,11 @@ family! {
         deliveries_cut = "trunkline_deliveries_cut_total", "Texts over 254 octets cut for a session of SMPP 3.3.";
         alerts = "trunkline_alerts_total", "alert_notifications passed to the account.";
         alerts_dropped = "trunkline_alerts_dropped_total", "alert_notifications dropped because no session of the account could take them.";
+        stored_accepted = "trunkline_stored_accepted_total", "Stored submits a carrier took.";
+        stored_expired = "trunkline_stored_expired_total", "Stored submits that no carrier took within their validity.";
+        stored_rejected = "trunkline_stored_rejected_total", "Stored submits a carrier refused for good.";
+        stored_cancelled = "trunkline_stored_cancelled_total", "Stored submits the account cancelled.";
+        stored_in_doubt = "trunkline_stored_in_doubt_total", "Stored submits that were sent, and the outcome was never learnt.";
         binds = "trunkline_binds_total", "Binds accepted.";
         outbinds = "trunkline_outbinds_total", "Times the account was called with outbind.";
         outbinds_bound = "trunkline_outbinds_bound_total", "Times it bound when called.";
@@ -195,6 +200,7 @@ family! {
     gauges {
         deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
         deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
+        stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
         outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";
         window = "trunkline_account_window", "Submits that may be outstanding.";

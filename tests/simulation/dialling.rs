@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use trunkline::config::Connect;
 use trunkline::engine::slab::Key;
+use trunkline::smpp::pdu::BindMode;
 
 use crate::esme::Esme;
+use crate::habits::EsmeHabit;
 use crate::net::{Peer, Toward, Wire, WireId};
 use crate::node::In;
 use crate::sim::{Event, Sim};
@@ -30,6 +32,15 @@ impl Sim {
 
     pub(crate) fn address_of(esme: usize) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(10, 0, (esme >> 8) as u8, esme as u8))
+    }
+
+    /// An ESME that does not bind before it is called.
+    pub(crate) fn listening(&mut self, account: &str, address: &str, mode: BindMode) -> usize {
+        let at = self.esme(account, EsmeHabit { reconnects: false, ..EsmeHabit::calm(mode) });
+        let esme = &mut self.esmes[at];
+        esme.listens_at = Some(address.to_owned());
+        esme.ended_at.push(0);
+        at
     }
 
     /// The gateway dials an ESME, which hangs up on it unless it listens there and has no connection yet.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline::config::{Config, InDoubt};
+use trunkline::config::{Accept, Config, InDoubt};
 use trunkline::engine::event::AdmittedBind;
 use trunkline::engine::message::Batch;
 use trunkline::engine::placement::Placement;
@@ -144,6 +144,8 @@ impl Sim {
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
         let is_odd = |at: &usize| config.carriers[*at].profile.name == "odd";
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
+        let stores = |at: &usize| config.accounts[*at].accept == Accept::Store;
+        ledger.storing = (0..config.accounts.len()).filter(stores).collect();
         let mut sim = Self {
             now: 1_000,
             rng: Rng::new(seed),
@@ -266,15 +268,6 @@ impl Sim {
         let at = self.esmes.len();
         self.esmes.push(Esme::new(account_at, account, habit));
         self.plan(1_000, Event::EsmeConnects(at));
-        at
-    }
-
-    /// An ESME that does not bind before it is called.
-    pub(crate) fn listening(&mut self, account: &str, address: &str, mode: BindMode) -> usize {
-        let at = self.esme(account, EsmeHabit { reconnects: false, ..EsmeHabit::calm(mode) });
-        let esme = &mut self.esmes[at];
-        esme.listens_at = Some(address.to_owned());
-        esme.ended_at.push(0);
         at
     }
 
