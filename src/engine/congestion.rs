@@ -17,7 +17,7 @@ impl Account {
         self.sessions.get(session).filter(|session| session.version.has_congestion_state())?;
         let config = cx.config.account(self.id);
         let of_window = hundredths(self.unanswered(), config.window);
-        let of_rate = self.throttle.as_ref().map_or(0, |throttle| throttle.used(cx.now));
+        let of_rate = self.limits.as_ref().map_or(0, |limits| limits.rate_used(cx.now));
         let of_queue = match config.accept {
             Accept::Relay => cx.loads.congestion(carrier),
             Accept::Store => hundredths(self.backlog.len(), config.submit_queue),

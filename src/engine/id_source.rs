@@ -41,6 +41,18 @@ impl IdSource {
         Self { node, cipher, next: first, end, shorts: 0, first_short, spare: None, is_requested: false }
     }
 
+    /// Whether `issue` has one.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        self.next < self.end || self.spare.is_some()
+    }
+
+    /// The same of the short ones.
+    #[must_use]
+    pub fn has_any_short(&self) -> bool {
+        self.shorts < Self::SHORTS || self.spare.is_some()
+    }
+
     /// A new id, or `None` when the next block has not been reserved in time.
     pub fn issue(&mut self, out: &mut Effects) -> Option<MessageId> {
         loop {

@@ -34,9 +34,9 @@ const TABLE: &str = "
     submit_sm              04*x   04*x    .     04*   .     04*        08       .
     submit_multi           04*x   04*x    n03*  04*   n03*  n03*       n03*     .
     data_sm                04*x   04*x    n03*  04*   n03*  n03*       n03*     .
-    query_sm               04*x   04*x    67    04*   67    67         67       .
-    cancel_sm              04*x   04*x    11    04*   11    11         11       .
-    replace_sm             04*x   04*x    13    04*   13    13         13       .
+    query_sm               04*x   04*x    67    04*   67    04*        67       .
+    cancel_sm              04*x   04*x    11    04*   11    04*        11       .
+    replace_sm             04*x   04*x    13    04*   13    04*        13       .
     deliver_sm             04*x   04*x    04*   04*   04*   04*        04*      .
     enquire_link           00     00      00    00    00    00         00       .
     alert_notification     n04*x  n04*x   n03*  n03*  n03*  n03*       n03*     .

@@ -2,7 +2,9 @@
 
 mod crashes;
 mod lies;
+mod limits;
 mod mo;
+mod operations;
 mod orders;
 mod pacing;
 mod parts;
@@ -12,6 +14,7 @@ mod retries;
 mod rewriting;
 mod sessions;
 mod statuses;
+mod stored;
 mod submits;
 mod versions;
 
