@@ -259,6 +259,11 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
+    /// Carrier's home to account's: pass this alert_notification, or drop it. Nothing answers it.
+    Alert {
+        account: AccountId,
+        body: Octets,
+    },
     /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
@@ -276,6 +281,10 @@ pub enum ShardMessage {
     },
     /// Any shard to shard 0: a connection bound, or ended. Bounded by the connections it admitted.
     Bound {
+        address: IpAddr,
+    },
+    /// Any shard to shard 0: a connection stands that we dialled for an ESME to bind on. One an account.
+    Called {
         address: IpAddr,
     },
     Ended {
@@ -338,6 +347,7 @@ impl Batch {
             match &mut message {
                 ShardMessage::Submit { body, .. }
                 | ShardMessage::SubmitReturned { body, .. }
+                | ShardMessage::Alert { body, .. }
                 | ShardMessage::Ask { body, .. }
                 | ShardMessage::Answered { body, .. }
                 | ShardMessage::SubmitDone { sent: body, .. }
@@ -352,6 +362,7 @@ impl Batch {
                 | ShardMessage::DeliverDone { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
+                | ShardMessage::Called { .. }
                 | ShardMessage::Ended { .. }
                 | ShardMessage::WrongPassword { .. }
                 | ShardMessage::Banned { .. } => {}

@@ -37,4 +37,5 @@ mod store;
 mod stored;
 mod tls;
 mod tools;
+mod versions;
 mod world;

@@ -18,6 +18,7 @@ mod sessions;
 mod statuses;
 mod stored;
 mod submits;
+mod versions;
 
 use std::time::Duration;
 
