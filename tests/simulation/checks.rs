@@ -141,7 +141,7 @@ impl Sim {
                 return Some("a commit, or inputs".to_owned());
             }
             for account in node.shard.accounts() {
-                if !account.deliveries.is_empty() || !account.submits.is_empty() {
+                if !account.deliveries.is_empty() || !account.submits.is_empty() || account.counts.held_back > 0 {
                     let (deliveries, submits) = (account.deliveries.len(), account.submits.len());
                     return Some(format!("account {}: {deliveries} deliveries, {submits} submits", account.id.0));
                 }
