@@ -10,14 +10,18 @@ use super::view::{SmView, esm_class, tag};
 
 mod details;
 mod habits;
+mod joined;
 mod scan;
+mod standard;
 mod state;
 #[cfg(test)]
 mod tests;
 mod wide;
 
 pub use details::{Details, details};
-pub use habits::{Habits, IdFrom, KnownBy, StateName, StateSet};
+pub use habits::{Habits, IdFrom, KnownBy, Per, StateName, StateSet};
+pub use joined::{PartSays, Times, rebuild, write_joined};
+pub use standard::{StandardReceipt, StandardText, date_of, date_read, write_body, write_standard};
 pub use state::MessageState;
 pub use wide::narrowed;
 
@@ -92,46 +96,6 @@ pub fn rewrite(body: &[u8], view: &SmView<'_>, receipt: &Receipt<'_>, our_id: &[
         copied = edit.value.end;
     }
     out.extend_from_slice(&rest[copied..]);
-}
-
-/// The values of a receipt in the specification's own layout.
-#[derive(Clone, Copy, Debug)]
-pub struct StandardText<'a> {
-    pub id: &'a [u8],
-    /// YYMMDDhhmm
-    pub submit_date: &'a [u8; 10],
-    pub done_date: &'a [u8; 10],
-    pub state: MessageState,
-    pub error: u16,
-    /// The message's text, of which a receipt repeats the first 20 octets.
-    pub text: &'a [u8],
-}
-
-/// Appends the text of a receipt as the specification's example has it (SMPP 3.4, appendix B).
-pub fn write_standard(receipt: &StandardText<'_>, out: &mut Vec<u8>) {
-    const REPEATED: usize = 20;
-    let delivered: &[u8] = if receipt.state == MessageState::Delivered { b"001" } else { b"000" };
-    let error = receipt.error.min(999);
-    let error = [100, 10, 1].map(|unit| b'0' + (error / unit % 10) as u8);
-    let pieces: [&[u8]; 14] = [
-        b"id:",
-        receipt.id,
-        b" sub:001 dlvrd:",
-        delivered,
-        b" submit date:",
-        receipt.submit_date,
-        b" done date:",
-        receipt.done_date,
-        b" stat:",
-        receipt.state.name().as_bytes(),
-        b" err:",
-        &error,
-        b" text:",
-        &receipt.text[..receipt.text.len().min(REPEATED)],
-    ];
-    for piece in pieces {
-        out.extend_from_slice(piece);
-    }
 }
 
 /// What esm_class says about a deliver_sm being a receipt. Of what is not certain the content decides: some carriers mark receipts

@@ -133,6 +133,8 @@ impl ReceiptShape {
         let mark = format!("#{:0DIGITS$}", self.number);
         let standard = StandardText {
             id,
+            parts: 1,
+            delivered: u8::from(self.state == MessageState::Delivered),
             submit_date: b"2601011200",
             done_date: b"2601011201",
             state: self.state,

@@ -2,18 +2,20 @@
 
 use crate::config::reader::{Fields, Value};
 use crate::config::scalars::choice;
-use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, StateName, StateSet};
+use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, Per, StateName, StateSet};
 
 pub use crate::smpp::receipt::Habits as ReceiptHabits;
 
 pub(super) fn read(fields: &mut Fields<'_>, base: &ReceiptHabits) -> ReceiptHabits {
     let known_by = [("flag", KnownBy::Flag), ("content", KnownBy::Content)];
+    let per = [("part", Per::Part), ("message", Per::Message)];
     let id_from = [("both", IdFrom::Both), ("tlv", IdFrom::Tlv), ("text", IdFrom::Text)];
     ReceiptHabits {
         by: fields.parse_or("by", base.by, choice(&known_by)),
         id_from: fields.parse_or("id_from", base.id_from, choice(&id_from)),
         finals: read_finals(fields).unwrap_or(base.finals),
         states: read_states(fields, &base.states),
+        per: fields.parse_or("per", base.per, choice(&per)),
         zone_minutes: fields.parse("time_zone", zone).unwrap_or(base.zone_minutes),
     }
 }

@@ -10,6 +10,11 @@ pub struct Details<'a> {
     pub submit_date: Option<&'a [u8]>,
     pub done_date: Option<&'a [u8]>,
     pub error: Option<&'a [u8]>,
+    /// How many parts the message had, and how many were delivered.
+    pub parts: Option<&'a [u8]>,
+    pub delivered: Option<&'a [u8]>,
+    /// What the receipt repeats of the message: everything behind `text:`.
+    pub text: Option<&'a [u8]>,
     /// The TLV: the kind of network, and its error.
     pub network_error: Option<(u8, u16)>,
 }
@@ -36,8 +41,15 @@ pub fn details<'a>(view: &SmView<'a>) -> Details<'a> {
         [network, high, low, ..] => Some((*network, u16::from_be_bytes([*high, *low]))),
         _ => None,
     });
-    let (submit_date, done_date) = (said(places.submit_date), said(places.done_date));
-    Details { submit_date, done_date, error: said(places.error), network_error }
+    Details {
+        submit_date: said(places.submit_date),
+        done_date: said(places.done_date),
+        error: said(places.error),
+        parts: said(places.parts),
+        delivered: said(places.delivered),
+        text: places.text_at.map(|at| &text[at..]),
+        network_error,
+    }
 }
 
 /// Where they stand in the text, as (start, end).
@@ -46,6 +58,9 @@ pub(super) struct Places {
     pub(super) submit_date: Option<(usize, usize)>,
     pub(super) done_date: Option<(usize, usize)>,
     error: Option<(usize, usize)>,
+    parts: Option<(usize, usize)>,
+    delivered: Option<(usize, usize)>,
+    text_at: Option<usize>,
 }
 
 impl Places {
@@ -68,9 +83,14 @@ impl Places {
                     || is(&format!("{which}_date"))
             };
             let place = if is("text") {
+                places.text_at = Some(start + colon + 1);
                 break;
             } else if is("err") {
                 &mut places.error
+            } else if is("sub") {
+                &mut places.parts
+            } else if is("dlvrd") {
+                &mut places.delivered
             } else if of_date("submit") {
                 &mut places.submit_date
             } else if of_date("done") {
@@ -115,13 +135,13 @@ fn move_date(date: &mut [u8], minutes: i64) {
 }
 
 /// Days of a calendar that begins its years in March, where the day that leap years have comes last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 1
 }
 
 /// What `days` counted.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(super) fn civil(days: i64) -> (i64, i64, i64) {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     let (era, of_era) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
     let of_year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -11,6 +11,7 @@ pub struct Habits {
     pub finals: StateSet,
     /// What its own words and numbers of states mean.
     pub states: Vec<StateName>,
+    pub per: Per,
     /// How far its clock is ahead of UTC, in minutes, when its dates are to be told in UTC.
     pub zone_minutes: Option<i16>,
 }
@@ -33,6 +34,14 @@ pub enum IdFrom {
     Text,
 }
 
+/// What one final receipt tells of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Per {
+    Part,
+    /// All parts of a long message that went to this carrier, under the id of any of them.
+    Message,
+}
+
 /// A word after `stat:`, in any case; one that is a number stands for that `message_state` too.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StateName {
@@ -51,6 +60,7 @@ impl Habits {
         id_from: IdFrom::Both,
         finals: StateSet::FINAL,
         states: Vec::new(),
+        per: Per::Part,
         zone_minutes: None,
     };
 
