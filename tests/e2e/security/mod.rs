@@ -8,6 +8,7 @@ mod before_bind;
 mod beside;
 mod bound;
 mod capacity;
+mod exhaustion;
 mod malformed;
 mod peers;
 
