@@ -49,7 +49,14 @@ impl Account {
     }
 
     /// Queues a delivery, with its record.
-    fn keep(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>, cx: &mut Context<'_>) {
+    pub(super) fn keep(
+        &mut self,
+        kind: DeliveryKind,
+        id: MessageId,
+        body: &[u8],
+        behind_turn: Option<u64>,
+        cx: &mut Context<'_>,
+    ) {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
         let place =
@@ -170,6 +177,7 @@ impl Account {
             }
         }
         self.deliveries.take_due(cx.now);
+        self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
     }
@@ -191,7 +199,8 @@ impl Account {
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
-        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now));
+        cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
     /// Goes round the sessions, so that none starves; skips those that do not read.

@@ -20,6 +20,8 @@ use crate::smpp::pdu;
 pub enum Origin {
     /// A session's submit_sm: its answer has this number, the ESME's own.
     Submit(SequenceNumber),
+    /// The account itself, which keeps it under this key.
+    Stored(u64),
 }
 
 /// A submit on its way, until its answer is written.
@@ -49,9 +51,17 @@ impl Account {
         if let Some(part) = &submit.part {
             self.messages.settled(part, outcome, cx.now);
         }
-        let outcome = outcome.after(submit.refused);
+        match submit.origin {
+            Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
+            Origin::Submit(_) => self.tell_origin(&submit, outcome.after(submit.refused), cx),
+        }
+    }
+
+    /// Tells whom a submit came from what became of it.
+    pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
         match submit.origin {
             Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
+            Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
     }
@@ -99,9 +109,9 @@ impl Account {
             entry.refused = Some(status);
         }
         cx.loads.returned(entry.carrier, reason, cx.now);
-        let has_session = self.sessions.get(entry.info.session).is_some();
+        let is_awaited = entry.info.is_stored() || self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
-            _ if !has_session || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
+            _ if !is_awaited || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
             None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };
@@ -113,6 +123,14 @@ impl Account {
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
             return;
+        }
+        if let Origin::Stored(key) = entry.origin {
+            if let Some(submit) = self.submits.remove(submit)
+                && let Some(part) = &submit.part
+            {
+                self.messages.settled(part, Outcome::Failed(SubmitError::QueueFull), cx.now);
+            }
+            return self.stored_returned(key, reason, course, cx);
         }
         let outcome = match reason {
             ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use trunkline::config::Accept;
 use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
@@ -23,6 +24,9 @@ pub(crate) fn run(seed: u64) {
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
     let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    // Accounts of two in eight may store; all else is drawn as it would be if they did not.
+    let config =
+        if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -48,7 +52,11 @@ pub(crate) fn run(seed: u64) {
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
         // and may come after the last session has gone.
-        let has_room = |account: usize| sim.base.accounts[account].delivery_queue > 100;
+        // And what is stored waits for the next process.
+        let has_room = |account: usize| {
+            let account = &sim.base.accounts[account];
+            account.delivery_queue > 100 && account.accept == Accept::Relay
+        };
         for at in (0..sim.esmes.len()).filter(|at| has_room(sim.esmes[*at].account)).collect::<Vec<_>>() {
             sim.esmes[at].habit.submit_ms = Some((5, 200));
             if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
@@ -253,6 +261,23 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
+}
+
+/// Some of the accounts are answered when their submits are durable.
+fn with_storing(config: &str, rng: &mut Rng) -> String {
+    let mut text = String::new();
+    for line in config.lines() {
+        let is_account = line.strip_prefix("  a").is_some_and(|rest| rest.contains(": { password: secret"));
+        if is_account && rng.chance(700) {
+            let validity = rng.pick(&["2s", "30s", "24h", "24h"]);
+            let queue = rng.pick(&[5, 1_000_000, 1_000_000]);
+            let head = line.strip_suffix(" }").unwrap_or(line);
+            let _ = writeln!(text, "{head}, accept: store, validity: {validity}, submit_queue: {queue} }}");
+        } else {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text
 }
 
 /// Behind the other.
