@@ -60,8 +60,8 @@ struct Link {
     is_bound: bool,
     /// Tags by our sequence_number, and when they were submitted.
     open: BTreeMap<u32, (u32, Instant)>,
-    /// deliver_sm sent, by sequence_number: the tag.
-    receipts: BTreeMap<u32, u32>,
+    /// deliver_sm sent, by sequence_number: the tag, and how often it had been refused before.
+    receipts: BTreeMap<u32, (u32, u32)>,
     next: u32,
 }
 
@@ -74,6 +74,8 @@ struct Message {
     /// With the carrier, or accepted by it.
     is_sent: bool,
     is_accepted: bool,
+    /// What was told of it before the carrier refused it is worth nothing.
+    refusals: u32,
     has_receipt: bool,
     is_acknowledged: bool,
     /// Another was out under its number.
@@ -259,6 +261,10 @@ impl Run<'_> {
         let (Some(end), Some((tag, _))) = (link.end, link.open.remove(&sequence)) else { return };
         let Some(message) = self.messages.get_mut(&tag) else { return };
         (message.is_sent, message.is_accepted) = (status.is_ok(), status.is_ok());
+        if !status.is_ok() {
+            message.refusals += 1;
+            (message.has_receipt, message.is_acknowledged) = (false, false);
+        }
         let id = format!("{tag}");
         let mut out = Vec::new();
         pdu::write_submit_sm_resp(status, SequenceNumber(sequence), id.as_bytes(), &mut out);
@@ -281,7 +287,7 @@ impl Run<'_> {
         let (Some(link), Some(message)) = (self.links.get_mut(&at), self.messages.get_mut(&tag)) else { return };
         let Some(end) = link.end else { return };
         link.next += 1;
-        link.receipts.insert(link.next, tag);
+        link.receipts.insert(link.next, (tag, message.refusals));
         message.has_receipt = true;
         let body = receipt(&format!("id:{tag} sub:001 dlvrd:001 stat:DELIVRD err:000 text:T{tag}"));
         let octets = frame(CommandId::DELIVER_SM, CommandStatus::ROK, link.next, &body);
@@ -330,10 +336,12 @@ impl Run<'_> {
             }
             CommandId::DELIVER_SM_RESP => {
                 let link = self.links.get_mut(&at).expect("it is there");
-                let tag = link.receipts.remove(&read.sequence.0).expect("an answer to what was sent");
+                let (tag, refusals) = link.receipts.remove(&read.sequence.0).expect("an answer to what was sent");
                 let message = self.messages.get_mut(&tag).expect("it was sent");
-                message.is_acknowledged |= read.status.is_ok();
-                message.has_receipt = message.is_acknowledged;
+                if message.refusals == refusals {
+                    message.is_acknowledged |= read.status.is_ok();
+                    message.has_receipt = message.is_acknowledged;
+                }
             }
             CommandId::BIND_TRANSCEIVER => {
                 self.links.get_mut(&at).expect("it is there").is_bound = true;
@@ -347,8 +355,9 @@ impl Run<'_> {
         link.rest = rest;
         if !is_open {
             // Receipts it was not acknowledged are sent again by another link.
-            for (_, tag) in std::mem::take(&mut link.receipts) {
-                self.messages.get_mut(&tag).expect("it was sent").has_receipt = false;
+            for (_, (tag, refusals)) in std::mem::take(&mut link.receipts) {
+                let message = self.messages.get_mut(&tag).expect("it was sent");
+                message.has_receipt &= message.refusals != refusals;
             }
             self.links.insert(at, Link::default());
         } else if !answers.is_empty() {
