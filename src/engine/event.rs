@@ -155,6 +155,13 @@ pub enum Notice {
         system_id: String,
         why: BindRefusal,
     },
+    /// A submit asked for what its account may not: to send as another, to somewhere else, or a receipt. Once a minute and
+    /// session for each.
+    SubmitForbidden {
+        account: AccountId,
+        address: IpAddr,
+        why: SubmitError,
+    },
     LinkBound {
         carrier: CarrierId,
         link: usize,

@@ -5,7 +5,7 @@
 
 use super::account::Account;
 use super::context::Context;
-use super::event::{EndReason, SubmitError};
+use super::event::{EndReason, Notice, SubmitError};
 use super::relay::Origin;
 use super::session::SessionState;
 use super::slab::Key;
@@ -80,6 +80,18 @@ impl Account {
         pdu::write_submit_sm_resp(error.into(), frame.sequence, b"", out);
         if matches!(error, SubmitError::Malformed(_) | SubmitError::WrongBindMode | SubmitError::ReceiptFromEsme) {
             self.spend_error(at, cx);
+        }
+        self.audit(at, error, cx);
+    }
+
+    /// Who tries what his account may not do is told of in the log.
+    fn audit(&mut self, at: Key, why: SubmitError, cx: &mut Context<'_>) {
+        const FORBIDDEN: [SubmitError; 3] =
+            [SubmitError::ReceiptFromEsme, SubmitError::SenderNotAllowed, SubmitError::DestinationNotAllowed];
+        let Some(kind) = FORBIDDEN.iter().position(|forbidden| *forbidden == why) else { return };
+        let Some(session) = self.sessions.get_mut(at) else { return };
+        if session.errors.is_news(1 << kind, cx.now) {
+            cx.out.notice(Notice::SubmitForbidden { account: self.id, address: session.address, why });
         }
     }
 

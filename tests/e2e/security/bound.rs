@@ -4,6 +4,7 @@ use trunkline::smpp::command::CommandId;
 use trunkline::smpp::pdu::BindMode;
 
 use super::Stage;
+use super::peers::is_audited;
 use crate::carrier::receipt;
 use crate::malformed::malformed;
 use crate::peer::{Pdu, Peer, ROK, body, plain, with_receipt};
@@ -45,13 +46,14 @@ fn a_deliver_sm_from_a_customer_is_refused_in_kind_and_the_session_stays() {
 }
 
 #[test]
-fn receipt_bits_in_esm_class_are_refused_and_the_session_stays() {
+fn receipt_bits_in_esm_class_are_refused_and_audited_and_the_session_stays() {
     let stage = Stage::new();
     let with = |bits: u8| body("1000", "4915", b"id:1 stat:DELIVRD", |message| message.esm_class = bits);
     let cases = [0x04, 0x20, 0x24, 0x44, 0x64].map(|bits| ("receipt bits", with(bits), 0x43));
     each_is_refused(&stage, &cases);
     let reached = stage.carrier.submits().iter().filter(|body| body.windows(5).any(|five| five == b"stat:")).count();
     assert_eq!(reached, 0, "a receipt went out");
+    is_audited(&stage.gateway, "ReceiptFromEsme");
     stage.nobody_noticed();
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use trunkline::smpp::command::CommandId;
 
+use super::peers::is_audited;
 use super::{Settings, Stage};
 use crate::gateway::free_address;
 use crate::peer::{Pdu, Peer, ROK, body, plain};
@@ -93,12 +94,16 @@ fn no_route_is_an_invalid_destination_and_the_session_stays() {
 }
 
 #[test]
-fn a_sender_or_destination_not_allowed_has_its_status_and_the_session_stays() {
+fn a_sender_or_destination_not_allowed_has_its_status_is_audited_and_the_session_stays() {
     let stage = Stage::acme_with("senders: [\"1000\"], destinations: [\"49*\"]");
     let mut acme = stage.acme();
-    acme.refused(&body("2000", "4915", b"not my name", |_| {}), 0x0A);
-    acme.refused(&body("1000", "4415", b"not where I may", |_| {}), 0x0B);
+    for _ in 0..5 {
+        acme.refused(&body("2000", "4915", b"not my name", |_| {}), 0x0A);
+        acme.refused(&body("1000", "4415", b"not where I may", |_| {}), 0x0B);
+    }
     stage.stays(&mut acme);
+    is_audited(&stage.gateway, "SenderNotAllowed");
+    is_audited(&stage.gateway, "DestinationNotAllowed");
     stage.nobody_noticed();
 }
 

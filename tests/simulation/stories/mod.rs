@@ -10,6 +10,7 @@ mod receipts;
 mod replay;
 mod retries;
 mod rewriting;
+mod security;
 mod sessions;
 mod statuses;
 mod submits;
