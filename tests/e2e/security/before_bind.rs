@@ -116,6 +116,28 @@ fn nothing_is_allocated_from_a_declared_length() {
 }
 
 #[test]
+fn what_was_kept_of_a_long_pdu_is_not_kept_for_the_session_that_sent_it() {
+    let stage = Stage::with(&Settings { acme: "max_binds: 250", ..Settings::default() });
+    let mut sessions: Vec<_> = (0..200).map(|_| stage.acme()).collect();
+    sessions.iter_mut().for_each(|session| stage.stays(session));
+    let before = resident_kib(&stage.gateway);
+    let long = Pdu::new(CommandId::ENQUIRE_LINK, ROK, 1, &[0; 60_000]).octets();
+    for session in &mut sessions {
+        // So that all but the last octet is there when the gateway looks: it answers what came before it.
+        let (most, last) = long.split_at(long.len() - 1);
+        session.send(&[&Pdu::new(CommandId::ENQUIRE_LINK, ROK, 2, b"").octets(), most].concat());
+        session.expect_answer(CommandId::ENQUIRE_LINK_RESP, ROK, 2);
+        quiet(stage.connect());
+        session.send(last);
+        session.expect_answer(CommandId::ENQUIRE_LINK_RESP, ROK, 1);
+    }
+    let after = resident_kib(&stage.gateway);
+    // 200 times 60 KiB would be 12,000.
+    assert!(after < before + 6_000, "{before} KiB before, {after} KiB after");
+    stage.nobody_noticed();
+}
+
+#[test]
 fn a_body_incomplete_for_ten_seconds_is_closed_without_an_answer() {
     let stage = Stage::with(&Settings { more: "smpp: { LISTEN, session_init: 60s }", ..Settings::default() });
     let started = Instant::now();
