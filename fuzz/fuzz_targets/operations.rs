@@ -5,6 +5,8 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../benches/common/memory_store.rs"]
 mod memory_store;
+#[path = "../../tests/malformed/messages.rs"]
+mod messages;
 #[path = "../../tests/malformed/operations.rs"]
 mod operations;
 #[path = "../../tests/malformed/stage.rs"]

@@ -9,6 +9,7 @@ mod corpus;
 mod judge;
 #[path = "../../benches/common/memory_store.rs"]
 mod memory_store;
+mod messages;
 mod operations;
 mod stage;
 

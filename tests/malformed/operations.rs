@@ -15,6 +15,7 @@ use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu;
 use trunkline::smpp::view::SmView;
 
+use crate::messages::{frame, receipt, tag_of, take_frames, text};
 use crate::stage::{EndId, Stage};
 
 const WINDOW: usize = 4;
@@ -445,36 +446,4 @@ impl Run<'_> {
         let levels: BTreeSet<_> = self.stage.shard.accounts().map(|account| account.counts.outstanding).collect();
         assert_eq!(levels, BTreeSet::from([0]), "submits that nobody waits for");
     }
-}
-
-fn frame(command: CommandId, status: CommandStatus, sequence: u32, body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    Frame { command, status, sequence: SequenceNumber(sequence), body }.write(&mut out);
-    out
-}
-
-fn text(wants_receipt: bool, text: &str) -> Vec<u8> {
-    let fixed = [0, 0, 0, 0, 0, u8::from(wants_receipt), 0, 0, 0, text.len() as u8];
-    [b"\0\x01\x011000\0\x01\x01491510\0", &fixed[..], text.as_bytes()].concat()
-}
-
-fn receipt(text: &str) -> Vec<u8> {
-    let fixed = [4, 0, 0, 0, 0, 0, 0, 0, 0, text.len() as u8];
-    [b"\0\x01\x01491510\0\x01\x011000\0", &fixed[..], text.as_bytes()].concat()
-}
-
-/// The number behind the last `T`.
-fn tag_of(text: &[u8]) -> Option<u32> {
-    let at = text.iter().rposition(|octet| *octet == b'T')?;
-    std::str::from_utf8(&text[at + 1..]).ok()?.parse().ok()
-}
-
-/// What is left is part of a frame.
-fn take_frames(octets: Vec<u8>, mut take: impl FnMut(&Frame<'_>)) -> Vec<u8> {
-    let mut at = 0;
-    while let Some(frame) = Frame::cut(&octets[at..], 1 << 20).expect("what we write is framed") {
-        at += frame.len();
-        take(&frame);
-    }
-    octets[at..].to_vec()
 }
