@@ -45,7 +45,7 @@ impl Carrier {
                 if pending.info.wants_receipt && !id.is_empty() {
                     self.accept_with_receipt(pending, id, cx);
                 } else {
-                    self.settle(pending, Outcome::Accepted, cx);
+                    self.settle_as(pending, Outcome::Accepted, id, cx);
                 }
             }
             status => self.refuse(pending, status, cx),
@@ -102,7 +102,7 @@ impl Carrier {
     fn accept_with_receipt(&mut self, pending: Pending, id: &[u8], cx: &mut Context<'_>) {
         let (info, written) = (pending.info, pending.written);
         let entry = self.correlate(&info, id, pending.readdressed(), false, cx);
-        self.settle(pending, Outcome::Accepted, cx);
+        self.settle_as(pending, Outcome::Accepted, id, cx);
         if !self.early.is_empty() {
             for early in self.early.take(entry.fingerprint, written) {
                 self.join_early(early, entry, cx);

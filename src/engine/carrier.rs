@@ -13,17 +13,19 @@ use super::correlation::Correlations;
 use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::SubmitError;
 use super::link::Link;
-use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::message::{Course, Octets, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::mo::PartOwners;
 use super::orders::Standing;
 use super::outgoing::{Outgoing, Readdressed};
 use super::pace::Pace;
 use super::part_links::{PartLinks, part_links};
 use super::parts::Claim;
+use super::passed;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
 use super::references::References;
 use super::slab::Slab;
+use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use super::unrouted::UnroutedMo;
@@ -41,6 +43,8 @@ pub struct Carrier {
     /// With `remap_references`.
     pub references: Option<Box<References>>,
     pub pace: Pace,
+    /// How often it may be asked of a message it has.
+    pub(super) asks: Throttle,
     pub correlations: Correlations,
     pub readdressed: Readdressed,
     pub early: EarlyReceipts,
@@ -163,6 +167,7 @@ impl Carrier {
             part_links: part_links(),
             references: config.remap_references.then(|| Box::new(References::new(keys))),
             pace: Pace::new(config.rate),
+            asks: passed::throttle(config),
             correlations: Correlations::new(keys),
             readdressed: Readdressed::default(),
             early: EarlyReceipts::default(),
@@ -187,17 +192,24 @@ impl Carrier {
 
     /// Tells the account's home what became of a submit, behind whatever record its answer needs.
     pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
+        self.settle_as(pending, outcome, b"", cx);
+    }
+
+    /// The same, of a submit that the carrier gave this id.
+    pub(super) fn settle_as(&mut self, pending: Pending, outcome: Outcome, carrier_id: &[u8], cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
         let outcome = outcome.given(pending.course.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
-        let done = ShardMessage::SubmitDone { account, submit, outcome };
+        let keeps_state = outcome == Outcome::Accepted && cx.config.account(account).status.is_some();
         // Only an acceptance has promised anything, and only when a receipt is to follow.
-        if outcome == Outcome::Accepted && pending.info.wants_receipt {
-            cx.out.after_records(home).messages.push(done);
+        let batch = if outcome == Outcome::Accepted && pending.info.wants_receipt {
+            cx.out.after_records(home)
         } else {
-            cx.out.tell(home, done);
-        }
+            &mut cx.out.prompt[home.index()]
+        };
+        let sent = if keeps_state { pending.sent_as(carrier_id, batch) } else { Octets::NONE };
+        batch.messages.push(ShardMessage::SubmitDone { account, submit, outcome, sent });
         self.recycle(pending.body);
         self.recycle(pending.outgoing.body);
     }

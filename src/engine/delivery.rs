@@ -25,6 +25,8 @@ pub struct Incoming {
     pub kind: DeliveryKind,
     /// Its submit was answered less than a minute ago.
     pub is_fresh: bool,
+    /// It was put behind its submit's answer, which waits for a record.
+    pub is_behind: bool,
     pub id: MessageId,
 }
 
@@ -40,12 +42,29 @@ impl Account {
             cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
             return;
         }
+        if incoming.kind != DeliveryKind::Mo && cx.config.account(self.id).status.is_some() {
+            if incoming.is_fresh && !incoming.is_behind {
+                return self.put_behind_answer(incoming, body, cx);
+            }
+            self.receipt_tells((incoming.id, incoming.kind), carrier, body, cx);
+        }
         let behind_turn = incoming.is_fresh.then_some(cx.turn);
         self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
         self.arm(cx);
         self.pump_deliveries(cx);
+    }
+
+    /// An account that keeps states answers a submit once its state is durable: its receipt waits for as long.
+    fn put_behind_answer(&mut self, incoming: Incoming, body: &[u8], cx: &mut Context<'_>) {
+        let Incoming { carrier, in_hand, kind, is_fresh, id, .. } = incoming;
+        let own = cx.out.own();
+        let batch = cx.out.after_records(own);
+        let body = batch.add(body);
+        let account = self.id;
+        let behind = ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind: true, id, body };
+        batch.messages.push(behind);
     }
 
     /// Queues a delivery, with its record.
@@ -143,9 +162,10 @@ impl Account {
     /// A deadline of this session may have come.
     pub fn session_timeout(&mut self, at: Key, cx: &mut Context<'_>) {
         let response = cx.config.smpp.timers.response;
+        self.end_rest(at, cx);
         let Some(session) = self.sessions.get_mut(at) else { return };
         while let Some((sequence, delivery)) = session.window.oldest().map(|(sequence, key)| (sequence, *key)) {
-            if session.is_paused || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
+            if !session.is_read() || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
             {
                 break;
             }
@@ -175,8 +195,10 @@ impl Account {
                     self.forget(kept, cx);
                 }
             }
+            self.sweep_states(cx);
         }
         self.deliveries.take_due(cx.now);
+        self.limits_timeout(cx);
         self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
@@ -198,8 +220,9 @@ impl Account {
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
-        let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
-        let at = retry.min(sweep).min(self.next_stored_look(cx.now));
+        let sweep = if self.deliveries.is_empty() && self.states.is_empty() { Instant::NEVER } else { self.next_sweep };
+        let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 

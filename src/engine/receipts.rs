@@ -351,7 +351,16 @@ impl Carrier {
         receipt::rewrite(moved.as_deref().unwrap_or(body), view, receipt, our_id.as_bytes(), &mut batch.bytes);
         self.readdressed.give_back(entry.id, &mut batch.bytes, at);
         let body = batch.since(at);
-        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id: entry.id, body });
+        batch.messages.push(ShardMessage::Deliver {
+            account,
+            carrier,
+            in_hand,
+            kind,
+            is_fresh,
+            is_behind: false,
+            id: entry.id,
+            body,
+        });
     }
 
     /// A receipt that would match in another spelling means the carrier's `message_id` setting is likely wrong.

@@ -36,17 +36,31 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
+    /// The cap of its account that it is under.
+    pub cap: Option<u16>,
 }
 
 impl Account {
     /// The carrier's home settled a submit.
-    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         cx.loads.settled(entry.carrier, outcome);
+        if !sent.is_empty() {
+            let (info, carrier) = (entry.info, entry.carrier);
+            let has_session = self.sessions.get(info.session).is_some();
+            if has_session || info.is_stored() {
+                self.keep_state(info.id, carrier, sent, cx);
+            }
+            if has_session {
+                // Who has the id may ask for its state, also after a crash.
+                let (account, own) = (self.id, cx.out.own());
+                return cx.out.after_records(own).messages.push(ShardMessage::StateKept { account, submit });
+            }
+        }
         self.answer_submit(submit, outcome, cx);
     }
 
-    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
             self.messages.settled(part, outcome, cx.now);
@@ -59,6 +73,10 @@ impl Account {
 
     /// Tells whom a submit came from what became of it.
     pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
+        if let Some(limits) = &mut self.limits {
+            limits.settle(outcome, submit.cap, submit.info.segments, cx);
+            self.arm_limits(cx);
+        }
         match submit.origin {
             Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
             Origin::Stored(_) => {}

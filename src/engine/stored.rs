@@ -15,6 +15,7 @@ use super::failures::Failure;
 use super::holdings::Holding;
 use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::parts::Part;
+use super::policy;
 use super::relay::{Origin, Submit};
 use super::router::{Query, RouteChoice, significant};
 use super::slab::Key;
@@ -183,8 +184,16 @@ impl Account {
         let tries = if entry.course.is_doubtful { entry.course.tries } else { 0 };
         let is_expiring = !view.validity.is_empty() && entry.ends < deadline;
         let course = Course { is_expiring, tries, ..entry.course };
-        let submit =
-            Submit { origin: Origin::Stored(key), choice, part, info, course, carrier: CarrierId(0), refused: None };
+        let submit = Submit {
+            origin: Origin::Stored(key),
+            choice,
+            part,
+            info,
+            course,
+            carrier: CarrierId(0),
+            refused: None,
+            cap: None,
+        };
         let waited = Duration::from_secs(cx.unix_seconds().saturating_sub(born).into());
         match validity::left(view.validity, waited) {
             None => self.dispatch(submit, stored.body, cx).ok(),
@@ -197,7 +206,8 @@ impl Account {
     }
 
     pub(super) fn route(&self, view: &SmView<'_>, part: Option<&Part>, cx: &mut Context<'_>) -> Option<RouteChoice> {
-        let (destination, source, data_coding) = (view.destination.digits, view.source.digits, view.data_coding);
+        let source = policy::sender(cx.config.account(self.id), view.source).digits;
+        let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
         let pick = part.map_or_else(|| cx.random.draw(), |part| part.affinity().into());
         cx.routes.choose(&query, pick)

@@ -28,6 +28,7 @@ impl Account {
             CommandId::ENQUIRE_LINK => {
                 let out = cx.out.write(session.connection);
                 pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);
+                self.count_enquire_link(at, cx);
             }
             CommandId::ENQUIRE_LINK_RESP | CommandId::GENERIC_NACK => self.handle_control_resp(at, frame, cx),
             CommandId::UNBIND => {
@@ -48,14 +49,7 @@ impl Account {
                 self.handle_second_bind(at, frame, cx);
             }
             CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => {
-                // No states are kept, so no id is known: the same answer as for another account's.
-                let status = match frame.command {
-                    CommandId::QUERY_SM => CommandStatus::RQUERYFAIL,
-                    CommandId::CANCEL_SM => CommandStatus::RCANCELFAIL,
-                    _ => CommandStatus::RREPLACEFAIL,
-                };
-                let out = cx.out.write(session.connection);
-                pdu::write_control(frame.command.response(), status, frame.sequence, out);
+                self.handle_operation(at, frame, cx);
             }
             CommandId::DELIVER_SM => {
                 let out = cx.out.write(session.connection);
@@ -136,7 +130,7 @@ impl Account {
         }
     }
 
-    fn spend_error(&mut self, at: Key, cx: &mut Context<'_>) {
+    pub(super) fn spend_error(&mut self, at: Key, cx: &mut Context<'_>) {
         cx.counts.protocol_errors += 1;
         let Some(session) = self.sessions.get_mut(at) else { return };
         if !session.errors.spend_error(cx.now) {

@@ -16,6 +16,7 @@ impl CommandId {
     pub const BIND_TRANSMITTER: Self = Self(0x0000_0002);
     pub const BIND_TRANSMITTER_RESP: Self = Self(0x8000_0002);
     pub const QUERY_SM: Self = Self(0x0000_0003);
+    pub const QUERY_SM_RESP: Self = Self(0x8000_0003);
     pub const SUBMIT_SM: Self = Self(0x0000_0004);
     pub const SUBMIT_SM_RESP: Self = Self(0x8000_0004);
     pub const DELIVER_SM: Self = Self(0x0000_0005);
@@ -23,7 +24,9 @@ impl CommandId {
     pub const UNBIND: Self = Self(0x0000_0006);
     pub const UNBIND_RESP: Self = Self(0x8000_0006);
     pub const REPLACE_SM: Self = Self(0x0000_0007);
+    pub const REPLACE_SM_RESP: Self = Self(0x8000_0007);
     pub const CANCEL_SM: Self = Self(0x0000_0008);
+    pub const CANCEL_SM_RESP: Self = Self(0x8000_0008);
     pub const BIND_TRANSCEIVER: Self = Self(0x0000_0009);
     pub const BIND_TRANSCEIVER_RESP: Self = Self(0x8000_0009);
     pub const OUTBIND: Self = Self(0x0000_000B);

@@ -8,6 +8,7 @@ pub mod frame;
 pub mod id_cipher;
 pub mod keyword;
 pub mod message_id;
+pub mod operations;
 pub mod pdu;
 pub mod receipt;
 pub mod segment;

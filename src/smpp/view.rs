@@ -254,21 +254,31 @@ impl<'a> Iterator for Tlvs<'a> {
     }
 }
 
-struct Cursor<'a> {
+/// Reads the fields of a body in their order.
+pub(super) struct Cursor<'a> {
     body: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
+    pub(super) fn of(body: &'a [u8]) -> Self {
+        Self { body, at: 0 }
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.body.get(self.at..).unwrap_or_default()
+    }
+
     #[inline(always)]
-    fn octets<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn octets<const N: usize>(&mut self) -> Option<[u8; N]> {
         let octets = self.body.get(self.at..)?.first_chunk()?;
         self.at += N;
         Some(*octets)
     }
 
     #[inline(always)]
-    fn c_string(&mut self, max: usize) -> Option<&'a [u8]> {
+    pub(super) fn c_string(&mut self, max: usize) -> Option<&'a [u8]> {
         let rest = self.body.get(self.at..)?;
         // Most optional strings are empty.
         let len = if rest.first() == Some(&0) { 0 } else { find_nul(rest)? };

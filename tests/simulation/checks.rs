@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use trunkline::config::{self, AccountId, CarrierId, Rate};
+use trunkline::config::{self, Accept, AccountId, CarrierId, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -44,10 +44,14 @@ impl Sim {
                 RefusedReason::Draining,
                 RefusedReason::NotAllowed,
                 RefusedReason::StoreFull,
+                RefusedReason::Quota,
+                RefusedReason::Cap,
+                RefusedReason::OptedOut,
             ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
-                passed.push((Rated::Account(account.id.index()), account.counts.submits - refused, rate));
+                let taken = account.counts.submits - refused - account.counts.held_back;
+                passed.push((Rated::Account(account.id.index()), taken, rate));
             }
             if let Some(rate) = replay_rate(config.account(account.id)) {
                 passed.push((Rated::Replay(account.id.index()), account.counts.deliveries_replayed, rate));
@@ -196,8 +200,8 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
         return Some(format!("{}: sessions wait for {by_sessions}, {open} open", config.name));
     }
     // Receipts of ours take the place of what was stored.
-    let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
-    if account.deliveries.len() > config.delivery_queue as usize + own as usize {
+    let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
+    if account.deliveries.len() > config.delivery_queue as usize + own {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None

@@ -10,8 +10,9 @@ use trunkline::smpp::segment::Mark;
 use crate::habits::EsmeHabit;
 use crate::ledger::Submit;
 use crate::net::{Toward, WireId};
+use crate::operations::Answer;
 use crate::sim::{Event, Sim};
-use crate::text::{Part, submit_body, submit_body_from};
+use crate::text::{Part, submit_body, submit_body_from, valid_for};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -31,6 +32,8 @@ pub(crate) struct Esme {
     /// What it received: answers by tag, deliver_sm bodies, and everything else.
     pub(crate) answers: BTreeMap<u32, (CommandStatus, Vec<u8>)>,
     pub(crate) deliveries: Vec<Vec<u8>>,
+    /// What it asked of its messages, by sequence_number, and the answers.
+    pub(crate) asked: BTreeMap<u32, Option<Answer>>,
     pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
     /// When its connections ended.
     pub(crate) ended_at: Vec<u64>,
@@ -52,6 +55,7 @@ impl Esme {
             stalled_until: 0,
             answers: BTreeMap::new(),
             deliveries: Vec::new(),
+            asked: BTreeMap::new(),
             received: Vec::new(),
             ended_at: Vec::new(),
         }
@@ -61,7 +65,7 @@ impl Esme {
         self.received.iter().any(|(_, received, _)| *received == command)
     }
 
-    fn take_sequence(&mut self) -> SequenceNumber {
+    pub(crate) fn take_sequence(&mut self) -> SequenceNumber {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.next();
         sequence
@@ -178,6 +182,14 @@ impl Sim {
         tag
     }
 
+    /// Submits for a receipt, with this validity_period.
+    pub(crate) fn submit_valid(&mut self, at: usize, validity: &str) -> u32 {
+        let tag = self.ledger.next_tag();
+        let body = valid_for(&submit_body(tag, "491700000001", true, 0, 0, None), validity);
+        self.submit_octets(at, tag, body, true);
+        tag
+    }
+
     fn submit_octets(&mut self, at: usize, tag: u32, body: Vec<u8>, wants_receipt: bool) {
         let esme = &mut self.esmes[at];
         let Some(wire) = esme.wire else { self.fail("an ESME submits without a connection") };
@@ -210,6 +222,9 @@ impl Sim {
         let Some(every) = esme.habit.submit_ms else { return };
         if esme.is_bound && esme.outstanding.len() < esme.habit.window {
             self.submit_any(at);
+            if self.esmes[at].habit.asks > 0 && self.rng.chance(self.esmes[at].habit.asks) {
+                self.esme_asks_any(at);
+            }
         }
         self.plan_ms(every, Event::EsmeSubmits(at, wire));
     }
@@ -279,6 +294,9 @@ impl Sim {
                 let id = pdu::submit_sm_resp_id(frame.body).to_vec();
                 self.esmes[at].answers.insert(tag, (frame.status, id));
             }
+            CommandId::QUERY_SM_RESP | CommandId::CANCEL_SM_RESP | CommandId::REPLACE_SM_RESP => {
+                self.esme_answered(at, frame);
+            }
             CommandId::DELIVER_SM => self.esme_delivered(at, wire, frame),
             CommandId::ENQUIRE_LINK if esme.habit.answers_enquiries => {
                 self.answer_esme(at, CommandId::ENQUIRE_LINK_RESP, frame.sequence);
@@ -287,6 +305,9 @@ impl Sim {
             CommandId::UNBIND_RESP => {
                 if !self.esmes[at].outstanding.is_empty() {
                     self.fail(&format!("unbind_resp before the answers to {:?}", self.esmes[at].outstanding));
+                }
+                if self.esmes[at].asked.values().any(Option::is_none) {
+                    self.fail("unbind_resp before the answers to what was asked");
                 }
                 self.esme_closed(at, wire);
             }
@@ -333,6 +354,7 @@ impl Sim {
         esme.wire = None;
         (esme.is_bound, esme.is_unbinding) = (false, false);
         esme.outstanding.clear();
+        esme.asked.retain(|_, answer| answer.is_some());
         esme.ended_at.push(now);
         if esme.habit.reconnects {
             self.plan_ms((100, 3_000), Event::EsmeConnects(at));

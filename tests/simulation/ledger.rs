@@ -14,7 +14,7 @@ use trunkline::smpp::pdu::submit_sm_resp_id;
 
 use crate::net::WireId;
 use crate::stored::is_less_valid;
-use crate::text::{ReceiptShape, item_number, rewritten, submit_tag};
+use crate::text::{ReceiptShape, item_number, rewritten, sent_from, submit_tag};
 
 #[derive(Debug)]
 pub(crate) struct Submit {
@@ -91,6 +91,8 @@ pub(crate) struct Ledger {
     pub(crate) has_crashed: bool,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
+    /// Senders that accounts are made to send from.
+    pub(crate) forced: BTreeMap<usize, String>,
     pub(crate) durable_ids: BTreeSet<u64>,
     pub(crate) durable_items: BTreeSet<u32>,
     pub(crate) waiting: BTreeMap<usize, (Vec<u64>, Vec<u32>)>,
@@ -285,7 +287,10 @@ impl Ledger {
                 self.sent.insert((wire, frame.sequence.0), tag);
                 submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
                 let is_rewriting = self.rewriting.contains(&carrier);
-                let expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
+                let mut expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
+                if let Some(sender) = self.forced.get(&submit.account) {
+                    expected = sent_from(sender, &expected);
+                }
                 if expected != frame.body && !(is_stored && is_less_valid(&expected, frame.body)) {
                     self.fail(&format!("T{tag} was changed on its way"));
                 }

@@ -19,6 +19,7 @@ mod neighbour;
 mod net;
 mod node;
 mod node_io;
+mod operations;
 mod operator;
 mod planted;
 mod plants;

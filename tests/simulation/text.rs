@@ -1,6 +1,7 @@
 //! What the simulated peers write: bodies with a tag in the text, by which everything can be matched.
 
 use trunkline::smpp::command::SequenceNumber;
+use trunkline::smpp::edit::{self, Edits};
 use trunkline::smpp::frame::HEADER_LEN;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::receipt::{MessageState, StandardText, write_standard};
@@ -93,6 +94,15 @@ pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec
     out.split_off(HEADER_LEN)
 }
 
+/// The same with a validity_period, where there was none.
+pub(crate) fn valid_for(body: &[u8], validity: &str) -> Vec<u8> {
+    let view = SmView::submit(body).unwrap_or_else(|status| panic!("{status}: {body:?}"));
+    let edits = Edits { validity: Some(validity.as_bytes()), ..Edits::default() };
+    let mut out = Vec::new();
+    edit::write(body, &view, &edits, &mut out);
+    out
+}
+
 /// A profile under this name is what `rewritten` does.
 pub(crate) const ODD_PROFILE: &str = "profiles:\n  odd: { submits: { source: { rewrite: { from: ACME, to: Rewritten } }, \
      destination: { format: plus, number: { ton: 2 } }, data_coding: { 0: 1 }, tlvs: { add: { 0x1402: sim } } } }\n";
@@ -108,6 +118,13 @@ pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
     let mut rest = rest.to_vec();
     rest[BEFORE_DATA_CODING] = 1;
     [&b"\0\x05\0Rewritten\0\x02\x01+"[..], digits, &rest, b"\x14\x02\0\x03sim"].concat()
+}
+
+/// A submit's body, whose sender is a name, with another name for it.
+pub(crate) fn sent_from(name: &str, body: &[u8]) -> Vec<u8> {
+    const BEFORE: usize = b"\0\x05\0".len();
+    let name_len = body[BEFORE..].iter().position(|octet| *octet == 0).expect("what submit_body wrote");
+    [&body[..BEFORE], name.as_bytes(), &body[BEFORE + name_len..]].concat()
 }
 
 /// A receipt but for the id in it.

@@ -2,7 +2,9 @@
 
 mod crashes;
 mod lies;
+mod limits;
 mod mo;
+mod operations;
 mod orders;
 mod pacing;
 mod parts;
@@ -13,6 +15,7 @@ mod rewriting;
 mod security;
 mod sessions;
 mod statuses;
+mod stored;
 mod submits;
 
 use std::time::Duration;
