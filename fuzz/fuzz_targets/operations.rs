@@ -3,6 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../tests/malformed/books.rs"]
+mod books;
 #[path = "../../benches/common/memory_store.rs"]
 mod memory_store;
 #[path = "../../tests/malformed/messages.rs"]

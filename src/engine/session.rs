@@ -197,8 +197,6 @@ pub struct ErrorBudget {
     minute: u64,
     errors: u16,
     unsolicited: u16,
-    /// Kinds of forbidden submits that the log was told of.
-    told: u8,
 }
 
 impl ErrorBudget {
@@ -207,7 +205,7 @@ impl ErrorBudget {
 
     #[must_use]
     pub fn new() -> Self {
-        Self { minute: 0, errors: 0, unsolicited: 0, told: 0 }
+        Self { minute: 0, errors: 0, unsolicited: 0 }
     }
 
     /// False when the session has to be closed.
@@ -224,18 +222,10 @@ impl ErrorBudget {
         self.unsolicited <= Self::UNSOLICITED
     }
 
-    /// Whether the log is to hear of this kind (a bit) of forbidden submit: once a minute, for a flood must not fill the disk.
-    pub fn is_news(&mut self, kind: u8, now: Instant) -> bool {
-        self.roll(now);
-        let is_news = self.told & kind == 0;
-        self.told |= kind;
-        is_news
-    }
-
     fn roll(&mut self, now: Instant) {
         let minute = now.as_nanos() / 60_000_000_000;
         if minute != self.minute {
-            *self = Self { minute, ..Self::new() };
+            *self = Self { minute, errors: 0, unsolicited: 0 };
         }
     }
 }
@@ -301,13 +291,5 @@ mod tests {
         assert!((0..10).all(|_| budget.spend_error(at(61))));
         assert!(!budget.spend_error(at(61)));
         assert!(budget.spend_error(at(121)));
-    }
-
-    #[test]
-    fn each_kind_of_forbidden_submit_is_news_once_a_minute() {
-        let mut budget = ErrorBudget::new();
-        assert!(budget.is_news(1, at(61)) && budget.is_news(2, at(61)));
-        assert!(!budget.is_news(1, at(119)) && !budget.is_news(2, at(119)));
-        assert!(budget.is_news(1, at(120)));
     }
 }

@@ -15,9 +15,6 @@ pub fn log(notice: &Notice, config: &Config) {
         Notice::BindRefused { address, system_id, why } => {
             tracing::warn!(system_id, %address, ?why, "bind refused");
         }
-        Notice::SubmitForbidden { account, address, why } => {
-            tracing::warn!(target: "audit", account = config.account(*account).name, %address, ?why, "submit forbidden");
-        }
         Notice::LinkBound { carrier: id, link } => tracing::info!(carrier = carrier(id), link, "link bound"),
         Notice::LinkDown { carrier: id, link, why, in_doubt, retry_in_ms } => {
             tracing::warn!(carrier = carrier(id), link, ?why, in_doubt, retry_in_ms, "link down");

@@ -5,6 +5,7 @@
 //! The same corpus goes through real sockets in the end-to-end tests.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a helper that fails fails its test, and nobody imports tests")]
 
+mod books;
 mod corpus;
 mod judge;
 #[path = "../../benches/common/memory_store.rs"]

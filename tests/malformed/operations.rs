@@ -15,6 +15,7 @@ use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu;
 use trunkline::smpp::view::SmView;
 
+use crate::books::{Esme, Link, Message, Run};
 use crate::messages::{frame, receipt, tag_of, take_frames, text};
 use crate::stage::{EndId, Stage};
 
@@ -33,58 +34,6 @@ carriers:
 routes:
   - to: north
 "#;
-
-struct Run<'a> {
-    octets: &'a [u8],
-    stage: Stage,
-    esmes: Vec<Esme>,
-    links: BTreeMap<usize, Link>,
-    next_tag: u32,
-    messages: BTreeMap<u32, Message>,
-}
-
-struct Esme {
-    end: EndId,
-    account: usize,
-    rest: Vec<u8>,
-    /// Tags by sequence_number, as the ESME may use one again.
-    open: BTreeMap<u32, VecDeque<u32>>,
-    /// deliver_sm not answered.
-    deliveries: Vec<u32>,
-    is_over: bool,
-}
-
-#[derive(Default)]
-struct Link {
-    end: Option<EndId>,
-    rest: Vec<u8>,
-    is_bound: bool,
-    /// Tags by our sequence_number, and when they were submitted.
-    open: BTreeMap<u32, (u32, Instant)>,
-    /// deliver_sm sent, by sequence_number: the tag, and how often it had been refused before.
-    receipts: BTreeMap<u32, (u32, u32)>,
-    next: u32,
-}
-
-/// One submit, by the tag in its text.
-#[derive(Default)]
-struct Message {
-    account: usize,
-    submitted_at: Option<Instant>,
-    wants_receipt: bool,
-    /// With the carrier, or accepted by it.
-    is_sent: bool,
-    is_accepted: bool,
-    /// What was told of it before the carrier refused it is worth nothing.
-    refusals: u32,
-    has_receipt: bool,
-    is_acknowledged: bool,
-    /// Another was out under its number.
-    has_twin: bool,
-    /// Our id, once told.
-    id: Option<Vec<u8>>,
-    reached: u32,
-}
 
 /// What a run came to.
 #[derive(Debug, Default)]

@@ -53,7 +53,7 @@ fn receipt_bits_in_esm_class_are_refused_and_audited_and_the_session_stays() {
     each_is_refused(&stage, &cases);
     let reached = stage.carrier.submits().iter().filter(|body| body.windows(5).any(|five| five == b"stat:")).count();
     assert_eq!(reached, 0, "a receipt went out");
-    is_audited(&stage.gateway, "ReceiptFromEsme");
+    is_audited(&stage.gateway, "a submit marked as a receipt");
     stage.nobody_noticed();
 }
 

@@ -102,8 +102,8 @@ fn a_sender_or_destination_not_allowed_has_its_status_is_audited_and_the_session
         acme.refused(&body("1000", "4415", b"not where I may", |_| {}), 0x0B);
     }
     stage.stays(&mut acme);
-    is_audited(&stage.gateway, "SenderNotAllowed");
-    is_audited(&stage.gateway, "DestinationNotAllowed");
+    is_audited(&stage.gateway, "a sender that is not allowed");
+    is_audited(&stage.gateway, "a destination that is not allowed");
     stage.nobody_noticed();
 }
 
