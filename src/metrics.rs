@@ -187,6 +187,7 @@ family! {
     AccountCounts, AccountMetrics, label "account";
     counters {
         submits = "trunkline_submits_total", "Submits read from the account's sessions and HTTP requests.";
+        multis = "trunkline_submit_multi_total", "submit_multi taken; each of their destinations counts as a submit.";
         segments = "trunkline_submit_segments_total", "Segments in those submits.";
         accepted = "trunkline_submits_accepted_total", "Submits answered with ESME_ROK.";
         withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";

@@ -14,6 +14,7 @@ use super::flood::Flood;
 use super::holdings::Holdings;
 use super::limits::Limits;
 use super::message::{ShardId, ShardMessage};
+use super::multi::Multis;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
@@ -33,6 +34,7 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub multis: Multis,
     pub messages: Messages,
     /// Rate, quotas and caps, when any is set.
     pub limits: Option<Box<Limits>>,
@@ -68,6 +70,7 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            multis: Multis::default(),
             messages: Messages::default(),
             limits: Limits::new(config),
             opt_out: config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers)),

@@ -12,8 +12,9 @@ use super::session::{Late, Session};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
-use crate::config::CarrierId;
+use crate::config::{CarrierId, Deliver};
 use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::data_sm;
 use crate::smpp::frame::{self, Frame};
 use crate::smpp::message_id::MessageId;
 
@@ -49,7 +50,10 @@ impl Account {
             self.receipt_tells((incoming.id, incoming.kind), carrier, body, cx);
         }
         let behind_turn = incoming.is_fresh.then_some(cx.turn);
-        self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+        let delivery = self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+        if !self.multis.is_empty() {
+            self.hold_receipt(incoming.id, delivery);
+        }
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
         self.arm(cx);
@@ -75,7 +79,7 @@ impl Account {
         body: &[u8],
         behind_turn: Option<u64>,
         cx: &mut Context<'_>,
-    ) {
+    ) -> Key {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
         let place =
@@ -84,6 +88,7 @@ impl Account {
         if let Some(superseded) = pushed.superseded {
             self.forget(superseded, cx);
         }
+        pushed.key
     }
 
     pub(super) fn forget(&self, kept: Kept, cx: &mut Context<'_>) {
@@ -250,8 +255,13 @@ impl Account {
         let Ok(sequence) = session.window.open(key) else { return };
         let Some(delivery) = self.deliveries.get(key) else { return };
         let out = cx.out.write(session.connection);
-        frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
-        out.extend_from_slice(&delivery.body);
+        match cx.config.account(self.id).deliver_as {
+            Deliver::DeliverSm => {
+                frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
+                out.extend_from_slice(&delivery.body);
+            }
+            Deliver::DataSm => data_sm::write_delivery(&delivery.body, sequence, out),
+        }
         self.counts.deliveries_replayed += u64::from(self.deliveries.sent(at, cx.now));
         session.arm(Some(cx.now), cx);
     }

@@ -26,6 +26,7 @@ mod limits;
 mod links;
 mod malformed;
 mod mo;
+mod multi;
 mod parts;
 mod peer;
 mod policy;

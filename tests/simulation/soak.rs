@@ -25,7 +25,11 @@ pub(crate) fn run(seed: u64) {
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
     let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
-    let (config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    let (mut config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    let has_multis = seed % 5 >= 3;
+    if has_multis {
+        config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
+    }
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
     let config =
         if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
@@ -46,7 +50,9 @@ pub(crate) fn run(seed: u64) {
         sim.habit.orders_ms = Some((20, 3_000));
     }
     draw_esmes(&mut sim, &mut rng);
-    sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
+    for esme in &mut sim.esmes {
+        (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
+    }
     if asks {
         sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
         sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());

@@ -4,6 +4,7 @@ mod crashes;
 mod lies;
 mod limits;
 mod mo;
+mod multi;
 mod operations;
 mod orders;
 mod pacing;
