@@ -6,10 +6,9 @@
 //! - A carrier is sent nothing again that it has not refused.
 //! - A receipt reaches the account that was told its id, after it was told, and none that was acknowledged is lost.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use trunkline::engine::time::Instant;
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu;
@@ -17,7 +16,7 @@ use trunkline::smpp::view::SmView;
 
 use crate::books::{Esme, Link, Message, Run};
 use crate::messages::{frame, receipt, tag_of, take_frames, text};
-use crate::stage::{EndId, Stage};
+use crate::stage::Stage;
 
 const WINDOW: usize = 4;
 const DELIVERY_WINDOW: usize = 3;
