@@ -2,7 +2,6 @@
 //! network is gone. Bounded, nobody else pays, and nothing acknowledged is lost.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use socket2::SockRef;
 use trunkline::smpp::command::CommandId;
 use trunkline::smpp::pdu::BindMode;
 
-use super::peers::resident_kib;
+use super::peers::{ask_until_closed, resident_kib};
 use super::{Settings, Stage};
 use crate::gateway::Gateway;
 use crate::peer::{PATIENCE, Pdu, Peer, ROK, plain, with_receipt};
@@ -27,21 +26,13 @@ fn who_never_reads_while_answers_and_receipts_pile_up_is_closed_and_finds_his_re
     let stage = Stage::with(&Settings { acme: "delivery_window: 1000", ..Settings::default() });
     let mut deaf = stage.acme();
     SockRef::from(&deaf.stream).set_recv_buffer_size(4096).unwrap();
-    deaf.stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     let before = resident_kib(&stage.gateway);
     let submit = |at| Pdu::new(CommandId::SUBMIT_SM, ROK, at, &with_receipt("deaf")).octets();
     deaf.send(&(1..=RECEIPTS as u32).flat_map(submit).collect::<Vec<_>>());
     // All of them are with the carrier, whatever becomes of the session.
     let accepted = "trunkline_carrier_submits_total{carrier=\"north\"}";
     stage.gateway.wait_for_metric(accepted, |count| count >= RECEIPTS as f64);
-    let flood = Pdu::new(CommandId::ENQUIRE_LINK, ROK, 9, b"").octets().repeat(4096);
-    let mut sent = 0;
-    while sent < 64 << 20 {
-        match deaf.stream.write(&flood[sent % flood.len()..]) {
-            Ok(count) => sent += count,
-            Err(_) => break,
-        }
-    }
+    ask_until_closed(&deaf);
     stage.gateway.wait_for_metric(SESSIONS, |count| count == 0.0);
     let after = resident_kib(&stage.gateway);
     assert!(after < before + GROWTH_KIB, "{before} KiB before, {after} KiB after");
