@@ -124,7 +124,7 @@ fn a_known_greeting_is_closed_without_an_answer() {
 
 #[test]
 fn another_pdu_before_the_bind_is_answered_invalid_bind_status_and_closed() {
-    for command in [CommandId::SUBMIT_SM, CommandId::QUERY_SM, CommandId::DATA_SM, CommandId::UNBIND] {
+    for command in [CommandId::SUBMIT_SM, CommandId::DELIVER_SM, CommandId::UNBIND] {
         let mut row = Row::unbound();
         row.asks(CommandId::ENQUIRE_LINK, 1, b"");
         row.is_answered(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK);
@@ -198,25 +198,6 @@ fn responses_never_asked_for_are_ignored_and_the_hundred_and_first_in_a_minute_c
     row.stays();
     row.asks(CommandId::GENERIC_NACK, 9_000, b"");
     row.is_closed();
-    row.nobody_noticed();
-}
-
-#[test]
-fn an_id_nobody_knows_is_refused_and_costs_nothing() {
-    let mut row = Row::new("", BindMode::Transceiver);
-    let id = b"0123456789abcdef\0\x01\x011000\0";
-    let asked = [
-        (CommandId::QUERY_SM, &id[..], CommandStatus::RQUERYFAIL),
-        (CommandId::CANCEL_SM, b"\x000123456789abcdef\0\x01\x011000\0\x01\x0149\0", CommandStatus::RCANCELFAIL),
-        (CommandId::REPLACE_SM, b"0123456789abcdef\0\x01\x011000\0\0\0\0\0\x02hi", CommandStatus::RREPLACEFAIL),
-    ];
-    for at in 0..8 {
-        for (command, body, status) in asked {
-            row.asks(command, 50 + at, body);
-            row.is_answered(command.response(), status);
-        }
-    }
-    row.stays();
     row.nobody_noticed();
 }
 
