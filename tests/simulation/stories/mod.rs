@@ -14,6 +14,7 @@ mod receipts;
 mod replay;
 mod retries;
 mod rewriting;
+mod security;
 mod sessions;
 mod statuses;
 mod stored;
