@@ -115,6 +115,18 @@ statuses! {
 }
 
 statuses! {
+    /// What a request about a message came to.
+    OperationResult {
+        QueryOk = "query_ok",
+        QueryRefused = "query_refused",
+        CancelOk = "cancel_ok",
+        CancelRefused = "cancel_refused",
+        ReplaceOk = "replace_ok",
+        ReplaceRefused = "replace_refused",
+    }
+}
+
+statuses! {
     /// What a carrier's `submit_sm_resp` meant.
     AnswerClass {
         Ok = "ok",
@@ -175,6 +187,7 @@ family! {
     AccountCounts, AccountMetrics, label "account";
     counters {
         submits = "trunkline_submits_total", "Submits read from the account's sessions and HTTP requests.";
+        multis = "trunkline_submit_multi_total", "submit_multi taken; each of their destinations counts as a submit.";
         segments = "trunkline_submit_segments_total", "Segments in those submits.";
         accepted = "trunkline_submits_accepted_total", "Submits answered with ESME_ROK.";
         withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";
@@ -190,13 +203,16 @@ family! {
         stored_rejected = "trunkline_stored_rejected_total", "Stored submits a carrier refused for good.";
         stored_cancelled = "trunkline_stored_cancelled_total", "Stored submits the account cancelled.";
         stored_in_doubt = "trunkline_stored_in_doubt_total", "Stored submits that were sent, and the outcome was never learnt.";
+        operations_passed = "trunkline_operations_passed_total", "query_sm, cancel_sm and replace_sm the carrier was asked.";
         binds = "trunkline_binds_total", "Binds accepted.";
         late_answers = "trunkline_delivery_late_answers_total", "Answers to deliveries that came after our timeout.";
     }
     by_status {
         refused: RefusedReason = "trunkline_submits_refused_total", "Submits refused, by why.";
+        operations: OperationResult = "trunkline_operations_total", "query_sm, cancel_sm and replace_sm, by how they were answered.";
     }
     gauges {
+        states = "trunkline_states", "Messages whose state is kept.";
         deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
         deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
         stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
@@ -278,6 +294,10 @@ family! {
 impl AccountCounts {
     pub fn count_refused(&mut self, reason: RefusedReason) {
         self.refused[reason as usize] += 1;
+    }
+
+    pub fn count_operation(&mut self, result: OperationResult) {
+        self.operations[result as usize] += 1;
     }
 }
 

@@ -38,8 +38,8 @@ pub use numbers::{MobileNetwork, Numbers};
 pub use opt_out::NumberSet;
 pub use pattern::Pattern;
 pub use profile::{
-    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Reconnect,
-    Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
+    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, OperationHabits, PrefixRule, Profile,
+    ReceiptHabits, Reconnect, Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
 };
 pub use reader::{Problem, Surroundings};
 pub use scalars::duration_or_zero as parse_duration;

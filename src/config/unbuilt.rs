@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 17] = [
+const UNBUILT: &[(&str, Needs, &str)] = &[
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
@@ -26,10 +26,8 @@ const UNBUILT: [(&str, Needs, &str); 17] = [
     ("accounts.*.tls", Needs::Value("required"), "TLS is not built yet: no bind can come over it"),
     ("accounts.*.client_certificate", Needs::Any, "TLS is not built yet: no bind can come over it"),
     ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
-    ("accounts.*.deliver_as", Needs::AllBut("deliver_sm"), "delivering as data_sm is not built yet"),
     ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),
     ("accounts.*.receipt_text", Needs::Value("standard"), "rebuilding receipts is not built yet"),
-    ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
@@ -39,7 +37,7 @@ const ARGON2ID: &str = "argon2id passwords are not built yet: this one opens no 
 const CALLBACKS: &str = "HTTP callbacks are not built yet";
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
-    for (path, needs, message) in UNBUILT {
+    for &(path, needs, message) in UNBUILT {
         let keys: Vec<&str> = path.split('.').collect();
         descend(tree, &keys, String::new(), &mut |path, node| {
             if needs.met_by(node) {

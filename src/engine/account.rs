@@ -14,11 +14,13 @@ use super::flood::Flood;
 use super::holdings::Holdings;
 use super::limits::Limits;
 use super::message::{ShardId, ShardMessage};
+use super::multi::Multis;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
 use super::slab::{Key, Slab};
+use super::states::States;
 use super::time::Instant;
 use super::timers::Armed;
 use super::window::Window;
@@ -32,6 +34,7 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub multis: Multis,
     pub messages: Messages,
     /// Rate, quotas and caps, when any is set.
     pub limits: Option<Box<Limits>>,
@@ -44,6 +47,9 @@ pub struct Account {
     pub(super) resting: usize,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
+    pub states: States,
+    /// When all that waits may be looked through again for a cancel_sm without an id.
+    pub(super) next_scan: Instant,
     pub backlog: Backlog,
     /// Submits that are answered when they are durable here.
     pub(super) storing: usize,
@@ -64,6 +70,7 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            multis: Multis::default(),
             messages: Messages::default(),
             limits: Limits::new(config),
             opt_out: config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers)),
@@ -72,6 +79,8 @@ impl Account {
             resting: 0,
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
+            states: States::default(),
+            next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
             blocked: Vec::new(),
@@ -114,6 +123,7 @@ impl Account {
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,
+            asked: 0,
             state: SessionState::Open,
             is_paused: false,
             rests_until: None,
@@ -215,7 +225,7 @@ impl Account {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.state != SessionState::Open || session.outstanding > 0 {
+            if session.state != SessionState::Open || session.outstanding > 0 || session.asked > 0 {
                 continue;
             }
             let sequence = session.window.control_number();
@@ -232,14 +242,17 @@ impl Account {
         self.counts.outstanding = self.unanswered() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
+        self.counts.states = self.states.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
     }
 
-    /// Answers an ESME's unbind once its submits are.
+    /// Answers an ESME's unbind once its submits are, and what it asked.
     pub fn finish_unbind(&mut self, at: Key, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get(at) else { return };
-        if let SessionState::Unbinding { sequence } = session.state {
+        if let SessionState::Unbinding { sequence } = session.state
+            && session.asked == 0
+        {
             let out = cx.out.write(session.connection);
             let resp = CommandId::UNBIND_RESP;
             pdu::write_control(resp, CommandStatus::ROK, sequence, out);

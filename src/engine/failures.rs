@@ -4,7 +4,9 @@ use super::account::Account;
 use super::context::Context;
 use super::deliveries::Kept;
 use super::event::{HoldingKind, Record};
+use super::holdings::Holding;
 use super::message::{DeliveryKind, ShardMessage};
+use super::state_record::SentAs;
 use super::stored_record::StoredSubmit;
 use crate::config::AccountId;
 use crate::smpp::command::CommandStatus;
@@ -56,8 +58,12 @@ impl Account {
             Failure::Cancelled => self.counts.stored_cancelled += 1,
             Failure::InDoubt => self.counts.stored_in_doubt += 1,
         }
+        if cx.config.account(self.id).status.is_some() {
+            self.keep_failure(&holding, why, cx);
+        }
         let Some(stored) = StoredSubmit::read(&holding.body).filter(|stored| stored.wants_failure) else { return };
-        let told = Told { id: holding.id, submitted: holding.born, done: cx.unix_seconds(), why };
+        let id = stored.shown.unwrap_or(holding.id);
+        let told = Told { id, submitted: holding.born, done: cx.unix_seconds(), why };
         let Some(body) = told.body(stored.body, self.id, cx) else { return };
         let (account, id, kind) = (self.id, holding.id, DeliveryKind::FinalReceipt);
         let (key, born) = (cx.issue_key(), cx.unix_seconds());
@@ -79,6 +85,16 @@ impl Account {
         }
         self.arm(cx);
         self.pump_deliveries(cx);
+    }
+
+    /// Whoever asks for it is told, too.
+    fn keep_failure(&mut self, holding: &Holding, why: Failure, cx: &mut Context<'_>) {
+        let view = StoredSubmit::read(&holding.body).and_then(|stored| SmView::submit(stored.body).ok());
+        let Some(SmView { source, destination, .. }) = view else { return };
+        let (carrier_source, carrier_destination) = (source, destination);
+        let mut sent = Vec::new();
+        SentAs { carrier_id: b"", source, destination, carrier_source, carrier_destination }.write(&mut sent);
+        self.keep_final_state(holding.id, (why.state(), holding.born), &sent, cx);
     }
 }
 

@@ -8,9 +8,10 @@ use ahash::AHashMap;
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::correlation::Correlation;
-use super::message::SubmitInfo;
+use super::message::{Batch, Octets, SubmitInfo};
 use super::policy;
 use super::router::significant;
+use super::state_record::SentAs;
 use super::submit::hash_digits;
 use crate::config::{AddressKind, AddressRules, LongSender, NumberFormat, Rewriting, SourceRules};
 use crate::smpp::command::CommandStatus;
@@ -45,10 +46,28 @@ impl Pending {
     /// Both addresses as the customer sent them, when the carrier was sent others.
     #[must_use]
     pub fn readdressed(&self) -> &[u8] {
-        if !self.outgoing.is_readdressed {
-            return b"";
-        }
+        if self.outgoing.is_readdressed { self.addresses() } else { b"" }
+    }
+
+    /// Both addresses as the customer sent them.
+    #[must_use]
+    pub fn addresses(&self) -> &[u8] {
         SmView::submit(&self.body).map(|view| edit::addresses(&self.body, &view)).unwrap_or_default()
+    }
+}
+
+impl Pending {
+    /// Writes what the carrier knows of it, for those who ask for its state.
+    pub(super) fn sent_as(&self, carrier_id: &[u8], batch: &mut Batch) -> Octets {
+        let at = batch.bytes.len();
+        if let Ok(came) = SmView::submit(&self.body)
+            && let Ok(went) = SmView::submit(self.sent())
+        {
+            let (source, destination) = (came.source, came.destination);
+            let (carrier_source, carrier_destination) = (went.source, went.destination);
+            SentAs { carrier_id, source, destination, carrier_source, carrier_destination }.write(&mut batch.bytes);
+        }
+        batch.since(at)
     }
 }
 

@@ -12,7 +12,8 @@ use super::slab::Key;
 use super::time::Instant;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
-use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu;
 
 /// Whom to tell what became of a submit.
@@ -20,6 +21,10 @@ use crate::smpp::pdu;
 pub enum Origin {
     /// A session's submit_sm: its answer has this number, the ESME's own.
     Submit(SequenceNumber),
+    /// The same of a data_sm.
+    Data(SequenceNumber),
+    /// One destination of a submit_multi, by its position.
+    Multi { multi: Key, place: u8 },
     /// The account itself, which keeps it under this key.
     Stored(u64),
 }
@@ -38,24 +43,40 @@ pub struct Submit {
     pub refused: Option<CommandStatus>,
     /// The cap of its account that it is under.
     pub cap: Option<u16>,
+    /// The id its customer knows it by, when that is another than its own.
+    pub shown: Option<MessageId>,
 }
 
 impl Account {
     /// The carrier's home settled a submit.
-    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         cx.loads.settled(entry.carrier, outcome);
+        if !sent.is_empty() {
+            let (info, carrier) = (entry.info, entry.carrier);
+            let has_session = self.sessions.get(info.session).is_some();
+            if has_session || info.is_stored() {
+                self.keep_state(info.id, carrier, sent, cx);
+            }
+            if has_session {
+                // Who has the id may ask for its state, also after a crash.
+                let (account, own) = (self.id, cx.out.own());
+                return cx.out.after_records(own).messages.push(ShardMessage::StateKept { account, submit });
+            }
+        }
         self.answer_submit(submit, outcome, cx);
     }
 
-    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
             self.messages.settled(part, outcome, cx.now);
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
-            Origin::Submit(_) => self.tell_origin(&submit, outcome.after(submit.refused), cx),
+            Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } => {
+                self.tell_origin(&submit, outcome.after(submit.refused), cx);
+            }
         }
     }
 
@@ -66,37 +87,58 @@ impl Account {
             self.arm_limits(cx);
         }
         match submit.origin {
-            Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
+            Origin::Submit(sequence) => {
+                self.answer_session(&submit.info, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
+            }
+            Origin::Data(sequence) => {
+                self.answer_session(&submit.info, (CommandId::DATA_SM_RESP, sequence), outcome, cx);
+            }
+            Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
             Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
     }
 
-    /// Answers a submit_sm on its session, if that is still there.
-    fn answer_session(&mut self, info: &SubmitInfo, sequence: SequenceNumber, outcome: Outcome, cx: &mut Context<'_>) {
+    /// Answers a submit_sm or data_sm on its session, if that is still there.
+    fn answer_session(
+        &mut self,
+        info: &SubmitInfo,
+        (answer, sequence): (CommandId, SequenceNumber),
+        outcome: Outcome,
+        cx: &mut Context<'_>,
+    ) {
+        let status = self.status_of(outcome, cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
         };
         session.outstanding -= 1;
-        let config = cx.config.account(self.id);
-        let status = match outcome {
+        let id = info.id.text(cx.config.account(self.id).message_id);
+        let out = cx.out.write(session.connection);
+        pdu::write_submit_resp(answer, status, sequence, id.as_bytes(), out);
+        let is_last = session.outstanding == 0 && session.state != SessionState::Open;
+        self.count_outcome(outcome);
+        if is_last {
+            self.finish_unbind(info.session, cx);
+        }
+    }
+
+    /// What the customer is told.
+    pub(super) fn status_of(&self, outcome: Outcome, cx: &Context<'_>) -> CommandStatus {
+        match outcome {
             Outcome::Accepted => CommandStatus::ROK,
             Outcome::Refused(status) => status,
             Outcome::Failed(error) => error.into(),
-            Outcome::InDoubt => config.in_doubt_status,
-        };
+            Outcome::InDoubt => cx.config.account(self.id).in_doubt_status,
+        }
+    }
+
+    pub(super) fn count_outcome(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Accepted => self.counts.accepted += 1,
             Outcome::Refused(_) => self.counts.count_refused(RefusedReason::CarrierRefused),
             Outcome::Failed(error) => self.counts.count_refused(error.into()),
             Outcome::InDoubt => self.counts.count_refused(RefusedReason::InDoubt),
-        }
-        let id = info.id.text(config.message_id);
-        let out = cx.out.write(session.connection);
-        pdu::write_submit_sm_resp(status, sequence, id.as_bytes(), out);
-        if session.outstanding == 0 && session.state != SessionState::Open {
-            self.finish_unbind(info.session, cx);
         }
     }
 
@@ -125,6 +167,8 @@ impl Account {
             let info = entry.info;
             entry.carrier = carrier;
             cx.loads.sent(carrier);
+            let submit = *entry;
+            submit.announce_shown(carrier, cx);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
@@ -160,6 +204,10 @@ impl Account {
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
+        if let Origin::Multi { multi, .. } = submit.origin {
+            self.expect_receipts(multi, &info);
+        }
+        submit.announce_shown(carrier, cx);
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });

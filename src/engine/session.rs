@@ -26,6 +26,8 @@ pub struct Session {
     pub late: VecDeque<Late>,
     /// Submits read and not yet answered.
     pub outstanding: u32,
+    /// The same of what it asked of its messages.
+    pub asked: u32,
     pub state: SessionState,
     /// The account's window is full and this session is not read.
     pub is_paused: bool,

@@ -178,6 +178,7 @@ impl Shard {
         let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
             account.restore_usage(context!(self, now, out));
+            account.start_states(context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {

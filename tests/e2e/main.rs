@@ -22,6 +22,7 @@ mod limits;
 mod links;
 mod malformed;
 mod mo;
+mod multi;
 mod parts;
 mod peer;
 mod policy;

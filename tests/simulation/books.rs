@@ -47,6 +47,8 @@ pub(crate) struct Kept {
     /// Its removal was durable in an earlier life.
     was_gone: bool,
     pub(crate) item: Option<u32>,
+    /// The state of a message, which outlives all that is to be delivered.
+    is_state: bool,
 }
 
 impl Books {
@@ -74,6 +76,7 @@ impl Books {
             // Recorded anew in another journal, it is what it was.
             let kept = self.entries.entry(key.clone()).or_default();
             (kept.weight, kept.item) = (weight, item);
+            kept.is_state = matches!(record, Record::Holding { kind: HoldingKind::State, .. });
             self.waiting.entry(shard).or_default().push((key, false));
         }
     }
@@ -119,6 +122,7 @@ impl Books {
     pub(crate) fn adopt(&mut self, recovered: &Recovered) {
         let before = std::mem::take(self).entries;
         for (key, weight, item) in live(recovered) {
+            let is_state = before.get(&key).is_some_and(|kept| kept.is_state);
             if let (Kind::Delivery, Some(item)) = (key.0, item) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
@@ -129,7 +133,7 @@ impl Books {
                 continue;
             }
             let is_back = before.get(&key).is_some_and(|kept| kept.is_back || kept.is_removed);
-            self.entries.insert(key, Kept { weight, is_durable: true, is_back, item, ..Kept::default() });
+            self.entries.insert(key, Kept { weight, is_durable: true, is_back, item, is_state, ..Kept::default() });
         }
     }
 
@@ -151,7 +155,7 @@ impl Books {
     /// Receipts and MO that are held here.
     pub(crate) fn held(&self) -> usize {
         let is_held = |(kind, _, _): &Key| !matches!(kind, Kind::Correlation | Kind::Usage);
-        self.entries.iter().filter(|(key, kept)| is_held(key) && !kept.is_removed).count()
+        self.entries.iter().filter(|(key, kept)| is_held(key) && !kept.is_removed && !kept.is_state).count()
     }
 }
 

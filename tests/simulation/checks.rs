@@ -16,6 +16,9 @@ const SECOND: u64 = 1_000_000_000;
 /// Submits in doubt on one link whose answers may still come.
 const LATE_MAX: usize = 4_096;
 
+/// Destinations of one submit_multi.
+const MULTI_MAX: usize = 255;
+
 /// Octets that may wait for one connection: what backs it up, and what one read and a window add to that.
 const UNWRITTEN_MAX: usize = 512 << 10;
 
@@ -181,12 +184,15 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // What is stored is offered to carriers when it was settled already.
-    let open = account.submits.len() - account.backlog.under_way();
+    let held = account.limits.as_ref().map_or(0, |limits| limits.held.len());
+    let open = account.submits.len() + held - account.backlog.under_way();
     if counts.submits != settled + open as u64 {
         let submits = counts.submits;
         return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
     }
-    if open > config.window as usize {
+    // A submit_multi is taken whole as long as there is any room.
+    let beyond = if counts.multis > 0 { MULTI_MAX - 1 } else { 0 };
+    if open > config.window as usize + beyond {
         return Some(format!("{}: {open} outstanding, window {}", config.name, config.window));
     }
     if account.backlog.len() > config.submit_queue as usize {
@@ -228,6 +234,12 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     let (kept, needed) = (carrier.readdressed.len(), carrier.correlations.len() + carrier.in_hand.len());
     if kept > needed {
         return Some(format!("{}: addresses of {kept} submits, {needed} need them", config.name));
+    }
+    let (shown, coming) = carrier.shown.sizes();
+    if shown > needed
+        || coming > carrier.queue.len() + carrier.links.iter().map(|link| link.outstanding()).sum::<usize>()
+    {
+        return Some(format!("{}: {shown} ids shown, {coming} to be, {needed} needed", config.name));
     }
     if carrier.unrouted.len() > 1 << 16 {
         return Some(format!("{}: too many MO that nobody is named for", config.name));

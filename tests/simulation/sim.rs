@@ -136,7 +136,7 @@ impl Sim {
         let mut ledger = Ledger::new(seed, config.smpp.timers.response);
         let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
-        let is_odd = |at: &usize| config.carriers[*at].profile.name == "odd";
+        let is_odd = |at: &usize| matches!(config.carriers[*at].profile.name.as_str(), "odd" | "asking");
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
         let forced = config.accounts.iter().enumerate();
         ledger.forced = forced.filter_map(|(at, account)| Some((at, account.force_sender.clone()?))).collect();

@@ -28,6 +28,8 @@ pub(crate) struct Smsc {
     /// Tags as they came, with the link.
     pub(crate) submits: Vec<(u64, WireId, u32)>,
     pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
+    /// What it was asked of its messages.
+    pub(crate) asked: Vec<(CommandId, Vec<u8>)>,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Smsc {
             undelivered: BTreeSet::new(),
             submits: Vec::new(),
             received: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -131,6 +134,7 @@ impl Sim {
                 self.smsc_bound(carrier, wire, frame);
             }
             CommandId::SUBMIT_SM => self.smsc_submitted(carrier, wire, frame),
+            CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => self.smsc_asked(carrier, wire, frame),
             CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
             CommandId::ENQUIRE_LINK => self.answer_link(wire, CommandId::ENQUIRE_LINK_RESP, frame.sequence),
             CommandId::UNBIND => {

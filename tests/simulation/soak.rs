@@ -10,6 +10,7 @@ use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::lies::Lies;
 use crate::node::In;
+use crate::operations::{ASKING, AskedHabit};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
@@ -24,10 +25,17 @@ pub(crate) fn run(seed: u64) {
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
     let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
-    let (config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    let (mut config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    let has_multis = seed % 5 >= 3;
+    if has_multis {
+        config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
+    }
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
     let config =
         if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
+    // Those of two more keep states, and their customers ask for them.
+    let asks = matches!(seed % 8, 1 | 5);
+    let config = if asks { with_states(&config) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -42,7 +50,13 @@ pub(crate) fn run(seed: u64) {
         sim.habit.orders_ms = Some((20, 3_000));
     }
     draw_esmes(&mut sim, &mut rng);
-    sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
+    for esme in &mut sim.esmes {
+        (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
+    }
+    if asks {
+        sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
+        sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());
+    }
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
     }
@@ -292,6 +306,17 @@ fn with_storing(config: &str, rng: &mut Rng) -> String {
         } else {
             let _ = writeln!(text, "{line}");
         }
+    }
+    text
+}
+
+/// Every account keeps states, the first for shorter than the storm lasts; every odd carrier may be asked.
+fn with_states(config: &str) -> String {
+    let mut text =
+        config.replace("profile: odd", "profile: asking").replace(ODD_PROFILE, &format!("{ODD_PROFILE}{ASKING}"));
+    for (at, status) in [(0, "30s"), (1, "24h"), (2, "1h")] {
+        let head = format!("  a{at}: {{ password: secret");
+        text = text.replace(&head, &format!("{head}, status: {status}"));
     }
     text
 }

@@ -74,7 +74,6 @@ fn what_is_not_built_yet_is_told() {
         ("receipts: last", "receipts"),
         ("receipts: all", "receipts"),
         ("receipt_text: standard", "receipt_text"),
-        ("status: 24h", "status"),
         ("callback: { url: \"https://h/\" }", "callback"),
         ("callback: { url: \"https://h/\" }, deliver: http", "deliver"),
         ("callback_override: true", "callback_override"),

@@ -4,6 +4,8 @@ mod crashes;
 mod lies;
 mod limits;
 mod mo;
+mod multi;
+mod operations;
 mod orders;
 mod pacing;
 mod parts;
