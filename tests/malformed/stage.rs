@@ -196,6 +196,10 @@ impl Stage {
                     self.own(connection, true);
                     self.shard.handle(Input::Connected { connection }, self.now, &mut self.out);
                 }
+                // No ESME of these accounts listens.
+                Action::Call { connection, .. } => {
+                    self.shard.handle(Input::Closed { connection }, self.now, &mut self.out);
+                }
                 Action::Close { connection } => closes.extend(self.by_slot.get(&connection.slot).copied()),
                 Action::Move { connection, bind, .. } => {
                     let Some(at) = self.by_slot.remove(&connection.slot) else { continue };
