@@ -3,7 +3,7 @@
 //! A shard counts in `AccountCounts`, `CarrierCounts` and `ShardCounts` without atomics, labels or formatting; the
 //! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard and status, and every
 //! status comes from a closed enum here: no address, number or id ever becomes a label. Each table below is the one
-//! place that names a metric: its field, its name and its help text.
+//! place that names a metric: its field, its name and its help text. Over 400 lines, for they belong together.
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -187,6 +187,7 @@ family! {
     AccountCounts, AccountMetrics, label "account";
     counters {
         submits = "trunkline_submits_total", "Submits read from the account's sessions and HTTP requests.";
+        multis = "trunkline_submit_multi_total", "submit_multi taken; each of their destinations counts as a submit.";
         segments = "trunkline_submit_segments_total", "Segments in those submits.";
         accepted = "trunkline_submits_accepted_total", "Submits answered with ESME_ROK.";
         withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";

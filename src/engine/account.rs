@@ -14,6 +14,7 @@ use super::flood::Flood;
 use super::holdings::Holdings;
 use super::limits::Limits;
 use super::message::{ShardId, ShardMessage};
+use super::multi::Multis;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
@@ -33,6 +34,7 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub multis: Multis,
     pub messages: Messages,
     /// Rate, quotas and caps, when any is set.
     pub limits: Option<Box<Limits>>,
@@ -68,6 +70,7 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            multis: Multis::default(),
             messages: Messages::default(),
             limits: Limits::new(config),
             opt_out: config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers)),
@@ -164,7 +167,8 @@ impl Account {
 
     /// Submits that were read and not answered yet.
     fn unanswered(&self) -> usize {
-        self.submits.len() - self.backlog.under_way()
+        let held = self.limits.as_ref().map_or(0, |limits| limits.held.len());
+        self.submits.len() + held - self.backlog.under_way()
     }
 
     /// Ends a session by our decision: what is written leaves first.
@@ -236,9 +240,9 @@ impl Account {
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
+        self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.states = self.states.len() as u64;
-        self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
     }

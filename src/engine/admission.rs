@@ -104,22 +104,28 @@ impl Account {
         };
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
-        let submit = Submit { origin, choice, carrier, part, info, course, refused: None, cap: leave.cap };
+        let (cap, shown) = (leave.cap, self.shown_of(origin));
+        let submit = Submit { origin, choice, carrier, part, info, course, refused: None, cap, shown };
         if leave.is_held {
             self.hold(submit, late_at, body, cx);
             return Ok(());
         }
-        let sent = match config.accept {
-            Accept::Relay => self.dispatch(submit, body, cx),
-            Accept::Store => self.store(submit, body, cx),
-        };
+        let taken = self.hand_on(submit, body, cx);
         if let Some(limits) = &mut self.limits {
-            if let Err(error) = sent {
+            if let Err(error) = taken {
                 limits.settle(Outcome::Failed(error), leave.cap, info.segments, cx);
             }
             self.arm_limits(cx);
         }
-        sent
+        taken
+    }
+
+    /// What may leave now goes to a carrier, or is kept until one has room.
+    pub(super) fn hand_on(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+        match cx.config.account(self.id).accept {
+            Accept::Relay => self.dispatch(submit, body, cx),
+            Accept::Store => self.store(submit, body, cx),
+        }
     }
 }
 

@@ -49,7 +49,8 @@ impl Audited {
             SubmitError::OverCap => Some((Self::Cap, destination)),
             SubmitError::OverQuota => Some((Self::Quota, b"")),
             SubmitError::ReceiptFromEsme => Some((Self::ReceiptBits, b"")),
-            SubmitError::NoRoute
+            SubmitError::DistributionList
+            | SubmitError::NoRoute
             | SubmitError::NoCarrierBound
             | SubmitError::OverRate
             | SubmitError::QueueFull

@@ -24,6 +24,7 @@ use super::passed;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
 use super::references::References;
+use super::shown::ShownIds;
 use super::slab::Slab;
 use super::throttle::Throttle;
 use super::time::Instant;
@@ -47,6 +48,7 @@ pub struct Carrier {
     pub(super) asks: Throttle,
     pub correlations: Correlations,
     pub readdressed: Readdressed,
+    pub shown: ShownIds,
     pub early: EarlyReceipts,
     /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
     pub strangers: Vec<Early>,
@@ -170,6 +172,7 @@ impl Carrier {
             asks: passed::throttle(config),
             correlations: Correlations::new(keys),
             readdressed: Readdressed::default(),
+            shown: ShownIds::default(),
             early: EarlyReceipts::default(),
             strangers: Vec::new(),
             has_strangers: false,
@@ -198,6 +201,7 @@ impl Carrier {
     /// The same, of a submit that the carrier gave this id.
     pub(super) fn settle_as(&mut self, pending: Pending, outcome: Outcome, carrier_id: &[u8], cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
+        self.shown.take_coming(pending.info.id);
         let outcome = outcome.given(pending.course.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
@@ -243,10 +247,11 @@ impl Carrier {
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
+                let (left, readdressed, shown) = (&mut cx.out.left, &mut self.readdressed, &mut self.shown);
                 let swept = self.correlations.sweep(oldest, |entry| {
                     left.push(entry.place());
                     readdressed.remove(entry.id);
+                    shown.remove(entry.id);
                 });
                 self.counts.correlations_expired += swept as u64;
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
@@ -308,6 +313,7 @@ impl Carrier {
     ) {
         let (reason, course) = why;
         let (account, submit, deadline) = (info.account, info.submit, info.deadline);
+        self.shown.take_coming(info.id);
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body });

@@ -12,8 +12,9 @@ use super::session::{Late, Session};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
-use crate::config::CarrierId;
+use crate::config::{CarrierId, Deliver};
 use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::data_sm;
 use crate::smpp::frame::{self, Frame};
 use crate::smpp::message_id::MessageId;
 
@@ -49,7 +50,10 @@ impl Account {
             self.receipt_tells((incoming.id, incoming.kind), carrier, body, cx);
         }
         let behind_turn = incoming.is_fresh.then_some(cx.turn);
-        self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+        let delivery = self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+        if !self.multis.is_empty() {
+            self.hold_receipt(incoming.id, delivery);
+        }
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
         self.arm(cx);
@@ -75,7 +79,7 @@ impl Account {
         body: &[u8],
         behind_turn: Option<u64>,
         cx: &mut Context<'_>,
-    ) {
+    ) -> Key {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
         let place =
@@ -84,6 +88,7 @@ impl Account {
         if let Some(superseded) = pushed.superseded {
             self.forget(superseded, cx);
         }
+        pushed.key
     }
 
     pub(super) fn forget(&self, kept: Kept, cx: &mut Context<'_>) {
@@ -198,8 +203,8 @@ impl Account {
             self.sweep_states(cx);
         }
         self.deliveries.take_due(cx.now);
-        self.stored_timeout(cx);
         self.limits_timeout(cx);
+        self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
     }
@@ -222,7 +227,7 @@ impl Account {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let sweep = if self.deliveries.is_empty() && self.states.is_empty() { Instant::NEVER } else { self.next_sweep };
         let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
-        let at = retry.min(sweep).min(limits).min(self.audit.next()).min(self.next_stored_look(cx.now));
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
@@ -250,8 +255,13 @@ impl Account {
         let Ok(sequence) = session.window.open(key) else { return };
         let Some(delivery) = self.deliveries.get(key) else { return };
         let out = cx.out.write(session.connection);
-        frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
-        out.extend_from_slice(&delivery.body);
+        match cx.config.account(self.id).deliver_as {
+            Deliver::DeliverSm => {
+                frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
+                out.extend_from_slice(&delivery.body);
+            }
+            Deliver::DataSm => data_sm::write_delivery(&delivery.body, sequence, out),
+        }
         self.counts.deliveries_replayed += u64::from(self.deliveries.sent(at, cx.now));
         session.arm(Some(cx.now), cx);
     }

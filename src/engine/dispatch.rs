@@ -113,6 +113,11 @@ impl Shard {
                     carrier.submit(*info, claim, course, batch.octets(body), context!(self, now, out));
                 }
             }
+            ShardMessage::Shown { carrier, id, shown } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.shown.announce(id, shown);
+                }
+            }
             ShardMessage::SubmitDone { account, submit, outcome, sent } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     account.submit_done(submit, outcome, batch.octets(sent), context!(self, now, out));

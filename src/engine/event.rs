@@ -67,6 +67,8 @@ pub enum SubmitError {
     DestinationNotAllowed,
     /// Nothing is sent to this number.
     OptedOut,
+    /// We keep no distribution lists.
+    DistributionList,
     /// Its validity was over when it came.
     ValidityOver,
     /// An ESME may not send receipts.
@@ -83,6 +85,14 @@ pub enum SubmitError {
     Withdrawn,
 }
 
+impl SubmitError {
+    /// Whether the ESME wrote nonsense, which costs its session something; limits and policies never do.
+    #[must_use]
+    pub fn is_malformed(self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::WrongBindMode | Self::ReceiptFromEsme)
+    }
+}
+
 /// The only place where our words become the ESME's: passing causes get statuses that customers retry.
 impl From<SubmitError> for CommandStatus {
     fn from(error: SubmitError) -> Self {
@@ -92,6 +102,7 @@ impl From<SubmitError> for CommandStatus {
             SubmitError::NoCarrierBound | SubmitError::Draining | SubmitError::NoIds | SubmitError::Withdrawn => {
                 Self::RSYSERR
             }
+            SubmitError::DistributionList => Self::RCNTSUBDL,
             SubmitError::OverRate | SubmitError::Expired => Self::RTHROTTLED,
             SubmitError::QueueFull | SubmitError::StoreFull | SubmitError::OverQuota => Self::RMSGQFUL,
             SubmitError::SenderNotAllowed => Self::RINVSRCADR,
@@ -235,7 +246,7 @@ impl From<SubmitError> for RefusedReason {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::NoRoute => Self::NoRoute,
-            SubmitError::DestinationNotAllowed => Self::Destination,
+            SubmitError::DestinationNotAllowed | SubmitError::DistributionList => Self::Destination,
             SubmitError::NoCarrierBound => Self::CarrierDown,
             SubmitError::OverRate => Self::Throttled,
             SubmitError::OverQuota => Self::Quota,
@@ -283,8 +294,10 @@ pub enum Record {
         born: u32,
         is_muted: bool,
         carrier_id: Octets,
-        /// Both as the customer sent them, when the carrier was sent others; else nothing.
+        /// Both as the customer sent them, when the carrier was sent others or `shown` is there; else nothing.
         addresses: Octets,
+        /// The id its customer knows it by, when that is another: one submit_multi's destinations share one.
+        shown: Option<MessageId>,
     },
     CorrelationGone {
         carrier: CarrierId,
@@ -354,8 +367,9 @@ impl Record {
     #[must_use]
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Correlation { carrier_id, addresses, .. } => {
-                Place::reckon_correlation((carrier_id.len + addresses.len) as usize)
+            Self::Correlation { carrier_id, addresses, shown, .. } => {
+                let shown = if shown.is_some() { size_of::<MessageId>() } else { 0 };
+                Place::reckon_correlation((carrier_id.len + addresses.len) as usize + shown)
             }
             Self::Early { body, .. } | Self::Holding { body, .. } | Self::Unrouted { body, .. } => {
                 Place::reckon(body.len as usize)

@@ -62,7 +62,8 @@ impl Account {
             self.keep_failure(&holding, why, cx);
         }
         let Some(stored) = StoredSubmit::read(&holding.body).filter(|stored| stored.wants_failure) else { return };
-        let told = Told { id: holding.id, submitted: holding.born, done: cx.unix_seconds(), why };
+        let id = stored.shown.unwrap_or(holding.id);
+        let told = Told { id, submitted: holding.born, done: cx.unix_seconds(), why };
         let Some(body) = told.body(stored.body, self.id, cx) else { return };
         let behind_turn = Carrier::is_fresh(holding.born, cx).then_some(cx.turn);
         self.keep(DeliveryKind::FinalReceipt, holding.id, &body, behind_turn, cx);

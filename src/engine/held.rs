@@ -13,7 +13,6 @@ use super::relay::Submit;
 use super::slab::Key;
 use super::throttle::Throttle;
 use super::time::Instant;
-use crate::config::Accept;
 
 #[derive(Debug, Default)]
 pub struct Held {
@@ -23,12 +22,16 @@ pub struct Held {
 
 #[derive(Debug)]
 struct Waiting {
-    /// In its account.
-    submit: Key,
-    segments: u32,
+    submit: Submit,
     /// From then on it would be sent too late.
     late_at: Instant,
     body: Box<[u8]>,
+}
+
+impl Waiting {
+    fn segments(&self) -> u32 {
+        self.submit.info.segments.into()
+    }
 }
 
 impl Held {
@@ -49,25 +52,26 @@ impl Held {
 
     fn pop(&mut self) -> Option<Waiting> {
         let first = self.waiting.pop_front()?;
-        self.segments -= u64::from(first.segments);
+        self.segments -= u64::from(first.segments());
         Some(first)
     }
 
     /// When the first may leave, or has waited too long.
     #[must_use]
     pub fn next(&self, throttle: &Throttle) -> Instant {
-        self.waiting.front().map_or(Instant::NEVER, |first| throttle.ready_at(first.segments).min(first.late_at))
+        self.waiting.front().map_or(Instant::NEVER, |first| throttle.ready_at(first.segments()).min(first.late_at))
     }
 }
 
 impl Account {
     /// Holds a checked submit back.
     pub(super) fn hold(&mut self, submit: Submit, late_at: Instant, body: &[u8], cx: &mut Context<'_>) {
-        let segments = u32::from(submit.info.segments);
-        let submit = self.enter(submit);
         let Some(limits) = &mut self.limits else { return };
-        limits.held.waiting.push_back(Waiting { submit, segments, late_at, body: body.into() });
-        limits.held.segments += u64::from(segments);
+        if let Some(session) = self.sessions.get_mut(submit.info.session) {
+            session.outstanding += 1;
+        }
+        limits.held.segments += u64::from(submit.info.segments);
+        limits.held.waiting.push_back(Waiting { submit, late_at, body: body.into() });
         self.arm(cx);
     }
 
@@ -84,42 +88,37 @@ impl Account {
                 None
             };
             let throttle = limits.throttle.as_mut().filter(|_| refusal.is_none());
-            if throttle.is_some_and(|throttle| throttle.take(first.segments, cx.now).is_err()) {
+            if throttle.is_some_and(|throttle| throttle.take(first.segments(), cx.now).is_err()) {
                 return;
             }
             let Some(first) = limits.held.pop() else { return };
             match refusal {
-                Some(error) => self.answer_submit(first.submit, Outcome::Failed(error), cx),
-                None => self.send_held(first.submit, &first.body, cx),
+                Some(error) => self.tell_origin(&first.submit, Outcome::Failed(error), cx),
+                None => self.let_go(&first, cx),
             }
         }
     }
 
-    fn send_held(&mut self, submit: Key, body: &[u8], cx: &mut Context<'_>) {
-        if cx.config.account(self.id).accept == Accept::Store {
-            return self.store_held(submit, body, cx);
-        }
-        let Some(entry) = self.submits.get_mut(submit) else { return };
-        match cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now) {
-            Some(carrier) => self.send_first(submit, carrier, body, cx),
-            None => self.answer_submit(submit, Outcome::Failed(SubmitError::NoRoute), cx),
+    /// The rate allows it now.
+    fn let_go(&mut self, held: &Waiting, cx: &mut Context<'_>) {
+        if let Err(error) = self.hand_on(held.submit, &held.body, cx) {
+            self.tell_origin(&held.submit, Outcome::Failed(error), cx);
+        } else if let Some(session) = self.sessions.get_mut(held.submit.info.session) {
+            // It is counted as what it has become.
+            session.outstanding -= 1;
         }
     }
 
     /// A session ended: what it waits for here will not be sent.
     pub(super) fn withdraw_held(&mut self, session: Key, cx: &mut Context<'_>) {
         let Some(limits) = &mut self.limits else { return };
-        let submits = &self.submits;
-        let is_of_it =
-            |waiting: &Waiting| submits.get(waiting.submit).is_none_or(|submit| submit.info.session == session);
-        let (gone, kept) = std::mem::take(&mut limits.held.waiting).into_iter().partition(is_of_it);
+        let held = std::mem::take(&mut limits.held.waiting);
+        let is_of_it = |held: &Waiting| held.submit.info.session == session;
+        let (gone, kept): (VecDeque<_>, VecDeque<_>) = held.into_iter().partition(is_of_it);
+        limits.held.segments = kept.iter().map(|held| u64::from(held.segments())).sum();
         limits.held.waiting = kept;
-        let gone: VecDeque<Waiting> = gone;
-        for waiting in gone {
-            if let Some(limits) = &mut self.limits {
-                limits.held.segments -= u64::from(waiting.segments);
-            }
-            self.answer_submit(waiting.submit, Outcome::Failed(SubmitError::Withdrawn), cx);
+        for held in gone {
+            self.tell_origin(&held.submit, Outcome::Failed(SubmitError::Withdrawn), cx);
         }
     }
 }

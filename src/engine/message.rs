@@ -163,6 +163,13 @@ pub enum ShardMessage {
         course: Course,
         body: Octets,
     },
+    /// Account's home to carrier's, before a `Submit`: its customer knows what has this id by another one. Forgotten with the reply
+    /// to that.
+    Shown {
+        carrier: CarrierId,
+        id: MessageId,
+        shown: MessageId,
+    },
     /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
     SubmitDone {
         account: AccountId,
@@ -329,6 +336,7 @@ impl Batch {
                 | ShardMessage::SubmitDone { sent: body, .. }
                 | ShardMessage::Deliver { body, .. } => body.at += moved,
                 ShardMessage::StateKept { .. }
+                | ShardMessage::Shown { .. }
                 | ShardMessage::StoredDone { .. }
                 | ShardMessage::AskSend { .. }
                 | ShardMessage::MaySend { .. }

@@ -46,9 +46,12 @@ impl Pending {
     /// Both addresses as the customer sent them, when the carrier was sent others.
     #[must_use]
     pub fn readdressed(&self) -> &[u8] {
-        if !self.outgoing.is_readdressed {
-            return b"";
-        }
+        if self.outgoing.is_readdressed { self.addresses() } else { b"" }
+    }
+
+    /// Both addresses as the customer sent them.
+    #[must_use]
+    pub fn addresses(&self) -> &[u8] {
         SmView::submit(&self.body).map(|view| edit::addresses(&self.body, &view)).unwrap_or_default()
     }
 }

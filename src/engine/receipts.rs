@@ -71,7 +71,7 @@ impl Carrier {
         if frame.command != CommandId::DATA_SM {
             return self.handle_delivery(request, frame.body, cx);
         }
-        match data_sm::as_deliver(frame.body) {
+        match data_sm::as_short_message(frame.body) {
             Ok(body) => self.handle_delivery(request, &body, cx),
             Err(status) => self.refuse_malformed(request, status, cx),
         }
@@ -165,7 +165,7 @@ impl Carrier {
             return self.drop_early(early, cx);
         }
         self.counts.count_receipt(ReceiptOutcome::Matched);
-        early.addresses = self.readdressed.addresses(entry.id).into();
+        (early.addresses, early.shown) = (self.readdressed.addresses(entry.id).into(), self.shown.get(entry.id));
         self.hand_over_parked(Box::new(early), entry, cx);
     }
 
@@ -291,7 +291,7 @@ impl Carrier {
         let octets = cx.out.record_bytes.add(body);
         let place = cx.out.append(Record::Early { carrier, key, born, before, body: octets });
         let (body, addresses) = (body.to_vec(), Box::default());
-        self.early.park(Early { key, born, place, fingerprints, before, body, addresses });
+        self.early.park(Early { key, born, place, fingerprints, before, body, addresses, shown: None });
         let acknowledge = ShardMessage::Acknowledge { carrier: self.id, request };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(acknowledge);
@@ -324,6 +324,7 @@ impl Carrier {
 
     fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
         self.readdressed.remove(entry.id);
+        self.shown.remove(entry.id);
         cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
 
@@ -339,9 +340,12 @@ impl Carrier {
         if is_final {
             *self.finals_in_hand.entry(entry.fingerprint).or_default() += 1;
         }
+        // One that was parked may outlive its correlation, and what was kept beside that.
+        let parked = if let From::Parked(early) = &from { early.shown } else { None };
+        let shown = parked.or_else(|| self.shown.get(entry.id)).unwrap_or(entry.id);
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
         let (account, id, is_behind) = (entry.account, entry.id, false);
-        let our_id = entry.id.text(cx.config.account(account).message_id);
+        let our_id = shown.text(cx.config.account(account).message_id);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
         let carrier = self.id;
         // Behind whatever record its correlation still waits for, so that it cannot overtake its answer.

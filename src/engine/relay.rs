@@ -12,7 +12,8 @@ use super::slab::Key;
 use super::time::Instant;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
-use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu;
 
 /// Whom to tell what became of a submit.
@@ -20,6 +21,10 @@ use crate::smpp::pdu;
 pub enum Origin {
     /// A session's submit_sm: its answer has this number, the ESME's own.
     Submit(SequenceNumber),
+    /// The same of a data_sm.
+    Data(SequenceNumber),
+    /// One destination of a submit_multi, by its position.
+    Multi { multi: Key, place: u8 },
     /// The account itself, which keeps it under this key.
     Stored(u64),
 }
@@ -38,6 +43,8 @@ pub struct Submit {
     pub refused: Option<CommandStatus>,
     /// The cap of its account that it is under.
     pub cap: Option<u16>,
+    /// The id its customer knows it by, when that is another than its own.
+    pub shown: Option<MessageId>,
 }
 
 impl Account {
@@ -45,7 +52,8 @@ impl Account {
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         cx.loads.settled(entry.carrier, outcome);
-        if !sent.is_empty() {
+        // One id of a submit_multi stands for several messages, whose states would differ.
+        if !sent.is_empty() && !matches!(entry.origin, Origin::Multi { .. }) {
             let (info, carrier) = (entry.info, entry.carrier);
             let has_session = self.sessions.get(info.session).is_some();
             if has_session || info.is_stored() {
@@ -67,51 +75,71 @@ impl Account {
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
-            Origin::Submit(_) => {
-                let outcome = outcome.after(submit.refused);
-                if let Some(limits) = &mut self.limits {
-                    limits.settle(outcome, submit.cap, submit.info.segments, cx);
-                    self.arm_limits(cx);
-                }
-                self.tell_origin(&submit, outcome, cx);
+            Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } => {
+                self.tell_origin(&submit, outcome.after(submit.refused), cx);
             }
         }
     }
 
     /// Tells whom a submit came from what became of it.
     pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
+        if let Some(limits) = &mut self.limits {
+            limits.settle(outcome, submit.cap, submit.info.segments, cx);
+            self.arm_limits(cx);
+        }
         match submit.origin {
-            Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
+            Origin::Submit(sequence) => {
+                self.answer_session(&submit.info, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
+            }
+            Origin::Data(sequence) => {
+                self.answer_session(&submit.info, (CommandId::DATA_SM_RESP, sequence), outcome, cx);
+            }
+            Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
             Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
     }
 
-    /// Answers a submit_sm on its session, if that is still there.
-    fn answer_session(&mut self, info: &SubmitInfo, sequence: SequenceNumber, outcome: Outcome, cx: &mut Context<'_>) {
+    /// Answers a submit_sm or data_sm on its session, if that is still there.
+    fn answer_session(
+        &mut self,
+        info: &SubmitInfo,
+        (answer, sequence): (CommandId, SequenceNumber),
+        outcome: Outcome,
+        cx: &mut Context<'_>,
+    ) {
+        let status = self.status_of(outcome, cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
         };
         session.outstanding -= 1;
-        let config = cx.config.account(self.id);
-        let status = match outcome {
+        let id = info.id.text(cx.config.account(self.id).message_id);
+        let out = cx.out.write(session.connection);
+        pdu::write_submit_resp(answer, status, sequence, id.as_bytes(), out);
+        let is_last = session.outstanding == 0 && session.state != SessionState::Open;
+        self.count_outcome(outcome);
+        if is_last {
+            self.finish_unbind(info.session, cx);
+        }
+    }
+
+    /// What the customer is told.
+    pub(super) fn status_of(&self, outcome: Outcome, cx: &Context<'_>) -> CommandStatus {
+        match outcome {
             Outcome::Accepted => CommandStatus::ROK,
             Outcome::Refused(status) => status,
             Outcome::Failed(error) => error.into(),
-            Outcome::InDoubt => config.in_doubt_status,
-        };
+            Outcome::InDoubt => cx.config.account(self.id).in_doubt_status,
+        }
+    }
+
+    pub(super) fn count_outcome(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Accepted => self.counts.accepted += 1,
             Outcome::Refused(_) => self.counts.count_refused(RefusedReason::CarrierRefused),
             Outcome::Failed(error) => self.counts.count_refused(error.into()),
             Outcome::InDoubt => self.counts.count_refused(RefusedReason::InDoubt),
-        }
-        let id = info.id.text(config.message_id);
-        let out = cx.out.write(session.connection);
-        pdu::write_submit_sm_resp(status, sequence, id.as_bytes(), out);
-        if session.outstanding == 0 && session.state != SessionState::Open {
-            self.finish_unbind(info.session, cx);
         }
     }
 
@@ -140,6 +168,8 @@ impl Account {
             let info = entry.info;
             entry.carrier = carrier;
             cx.loads.sent(carrier);
+            let submit = *entry;
+            submit.announce_shown(carrier, cx);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
@@ -164,35 +194,25 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        let key = self.enter(submit);
-        self.send_first(key, carrier, body, cx);
-        Ok(())
-    }
-
-    /// From now on it is under way, and will be answered.
-    pub(super) fn enter(&mut self, submit: Submit) -> Key {
-        let session = submit.info.session;
+        let part = submit.part.as_mut();
+        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        submit.carrier = carrier;
+        cx.loads.sent(carrier);
         let key = self.submits.insert(submit);
-        if let Some(entry) = self.submits.get_mut(key) {
-            entry.info.submit = key;
-        }
-        if let Some(session) = self.sessions.get_mut(session) {
+        let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
+        entry.info.submit = key;
+        let (info, course) = (entry.info, entry.course);
+        if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
-        key
-    }
-
-    /// Hands a submit that is under way to its first carrier's home.
-    pub(super) fn send_first(&mut self, key: Key, carrier: CarrierId, body: &[u8], cx: &mut Context<'_>) {
-        let Some(entry) = self.submits.get_mut(key) else { return };
-        let part = entry.part.as_mut();
-        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
-        entry.carrier = carrier;
-        cx.loads.sent(carrier);
-        let (info, course) = (entry.info, entry.course);
+        if let Origin::Multi { multi, .. } = submit.origin {
+            self.expect_receipts(multi, &info);
+        }
+        submit.announce_shown(carrier, cx);
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
+        Ok(())
     }
 
     /// A session ended: nobody waits for what it submitted.

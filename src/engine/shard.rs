@@ -177,10 +177,9 @@ impl Shard {
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
         let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
-            account.start_states(context!(self, now, out));
             account.restore_usage(context!(self, now, out));
+            account.start_states(context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
-            account.arm(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));

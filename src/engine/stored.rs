@@ -15,6 +15,7 @@ use super::failures::Failure;
 use super::holdings::Holding;
 use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::parts::Part;
+use super::policy;
 use super::relay::{Origin, Submit};
 use super::router::{Query, RouteChoice, significant};
 use super::slab::Key;
@@ -72,7 +73,8 @@ impl Account {
     /// then. Durable when the records appended so far are. False when it does not wait here.
     pub fn replace_stored(&mut self, id: MessageId, body: &[u8], cx: &mut Context<'_>) -> bool {
         let Some(key) = self.waiting(id) else { return false };
-        let Some(replaced) = self.keep_stored(id, body, cx) else { return false };
+        let shown = self.stored(key).and_then(|stored| stored.shown);
+        let Some(replaced) = self.keep_stored((id, shown), body, cx) else { return false };
         let Some(entry) = self.backlog.remove(key) else { return false };
         self.holdings.forget(key, cx);
         self.await_turn(replaced, entry.lane, cx);
@@ -87,34 +89,19 @@ impl Account {
 
     /// Takes a submit that may go on; whom it came from is told once it is durable.
     pub(super) fn store(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        let stored = self.keep_submit(submit.info.id, body, cx)?;
-        let submit = self.enter(submit);
-        self.await_durable(submit, stored, cx);
-        Ok(())
-    }
-
-    /// The same for one that is under way, held back until now.
-    pub(super) fn store_held(&mut self, submit: Key, body: &[u8], cx: &mut Context<'_>) {
-        let Some(id) = self.submits.get(submit).map(|submit| submit.info.id) else { return };
-        match self.keep_submit(id, body, cx) {
-            Ok(stored) => self.await_durable(submit, stored, cx),
-            Err(error) => self.answer_submit(submit, Outcome::Failed(error), cx),
-        }
-    }
-
-    fn keep_submit(&mut self, id: MessageId, body: &[u8], cx: &mut Context<'_>) -> Result<u64, SubmitError> {
         let most = cx.config.account(self.id).submit_queue as usize;
         if self.backlog.len() + self.storing >= most {
             return Err(SubmitError::QueueFull);
         }
-        self.keep_stored(id, body, cx).ok_or(SubmitError::QueueFull)
-    }
-
-    /// Its customer is answered once it is durable.
-    fn await_durable(&mut self, submit: Key, stored: u64, cx: &mut Context<'_>) {
+        let stored = self.keep_stored((submit.info.id, submit.shown), body, cx).ok_or(SubmitError::QueueFull)?;
         self.storing += 1;
-        let (account, own) = (self.id, cx.out.own());
+        if let Some(session) = self.sessions.get_mut(submit.info.session) {
+            session.outstanding += 1;
+        }
+        let (account, submit) = (self.id, self.submits.insert(submit));
+        let own = cx.out.own();
         cx.out.after_records(own).messages.push(ShardMessage::StoredDone { account, submit, stored });
+        Ok(())
     }
 
     /// It is durable: its customer is told, and it may go to carriers.
@@ -125,9 +112,14 @@ impl Account {
         self.await_turn(stored, submit.choice.rule(), cx);
     }
 
-    fn keep_stored(&mut self, id: MessageId, body: &[u8], cx: &mut Context<'_>) -> Option<u64> {
+    fn keep_stored(
+        &mut self,
+        (id, shown): (MessageId, Option<MessageId>),
+        body: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Option<u64> {
         let (config, retention) = (cx.config.account(self.id), cx.config.store.retention);
-        let stored = StoredSubmit::accepted(body, config, cx.unix_seconds(), retention)?;
+        let stored = StoredSubmit { shown, ..StoredSubmit::accepted(body, config, cx.unix_seconds(), retention)? };
         let mut octets = Vec::with_capacity(body.len() + StoredSubmit::HEAD);
         stored.write(&mut octets);
         Some(self.holdings.keep(HoldingKind::Stored, id, &octets, cx))
@@ -176,7 +168,7 @@ impl Account {
         let view = SmView::submit(stored.body).ok()?;
         let entry = *self.backlog.get(key)?;
         let born = self.holdings.get(key)?.born;
-        let part = Part::read(&view);
+        let (part, shown) = (Part::read(&view), stored.shown);
         let mut choice = self.route(&view, part.as_ref(), cx)?;
         if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
             cx.routes.begin_with(&mut choice, carrier);
@@ -207,6 +199,7 @@ impl Account {
             carrier: CarrierId(0),
             refused: None,
             cap: None,
+            shown,
         };
         let waited = Duration::from_secs(cx.unix_seconds().saturating_sub(born).into());
         match validity::left(view.validity, waited) {
@@ -220,7 +213,8 @@ impl Account {
     }
 
     pub(super) fn route(&self, view: &SmView<'_>, part: Option<&Part>, cx: &mut Context<'_>) -> Option<RouteChoice> {
-        let (destination, source, data_coding) = (view.destination.digits, view.source.digits, view.data_coding);
+        let source = policy::sender(cx.config.account(self.id), view.source).digits;
+        let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
         let pick = part.map_or_else(|| cx.random.draw(), |part| part.affinity().into());
         cx.routes.choose(&query, pick)

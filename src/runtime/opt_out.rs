@@ -16,10 +16,10 @@ use crate::runtime::shard_loop::ShardLoop;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-type Lists = Vec<(AccountId, Arc<NumberSet>)>;
-
 /// New lists on their way to the shards: a box for each. A later list of an account takes the place of an earlier one.
 pub struct OptOuts(Box<[Mutex<Lists>]>);
+
+type Lists = Vec<(AccountId, Arc<NumberSet>)>;
 
 impl OptOuts {
     #[must_use]

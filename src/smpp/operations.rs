@@ -3,7 +3,8 @@
 //! Read strictly, each fault with its own status; written as a carrier is asked the same of its own message.
 
 use super::command::{CommandId, CommandStatus};
-use super::view::{Address, Cursor, SmView, Tlvs, tag};
+use super::cursor::Cursor;
+use super::view::{Address, SmView, Tlvs, tag};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Operation<'a> {

@@ -16,6 +16,9 @@ const SECOND: u64 = 1_000_000_000;
 /// Submits in doubt on one link whose answers may still come.
 const LATE_MAX: usize = 4_096;
 
+/// Destinations of one submit_multi.
+const MULTI_MAX: usize = 255;
+
 /// Octets that may wait for one connection: what backs it up, and what one read and a window add to that.
 const UNWRITTEN_MAX: usize = 512 << 10;
 
@@ -37,9 +40,7 @@ impl Sim {
         let mut problem = None;
         let mut passed = Vec::new();
         for account in node.shard.accounts() {
-            // Receipts of ours that an earlier process made are there beyond the bound as well.
-            let may_be_over = self.ledger.has_crashed && config.account(account.id).accept == Accept::Store;
-            problem = problem.or(account_problem(account, config.account(account.id), may_be_over));
+            problem = problem.or(account_problem(account, config.account(account.id)));
             // What was refused before the rate was asked does not count against it.
             let reasons = [
                 RefusedReason::Throttled,
@@ -179,7 +180,7 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
     Some(Rate { per_second: at_least_one(per_second), burst: at_least_one(per_second / 10) })
 }
 
-fn account_problem(account: &Account, config: &config::Account, may_be_over: bool) -> Option<String> {
+fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // What is stored is offered to carriers when it was settled already.
@@ -188,7 +189,9 @@ fn account_problem(account: &Account, config: &config::Account, may_be_over: boo
         let submits = counts.submits;
         return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
     }
-    if open > config.window as usize {
+    // A submit_multi is taken whole as long as there is any room.
+    let beyond = if counts.multis > 0 { MULTI_MAX - 1 } else { 0 };
+    if open > config.window as usize + beyond {
         return Some(format!("{}: {open} outstanding, window {}", config.name, config.window));
     }
     if account.backlog.len() > config.submit_queue as usize {
@@ -202,8 +205,8 @@ fn account_problem(account: &Account, config: &config::Account, may_be_over: boo
         return Some(format!("{}: sessions wait for {by_sessions}, {open} open", config.name));
     }
     // Receipts of ours take the place of what was stored.
-    let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
-    if !may_be_over && account.deliveries.len() > config.delivery_queue as usize + own as usize {
+    let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
+    if account.deliveries.len() > config.delivery_queue as usize + own {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None
@@ -230,6 +233,12 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     let (kept, needed) = (carrier.readdressed.len(), carrier.correlations.len() + carrier.in_hand.len());
     if kept > needed {
         return Some(format!("{}: addresses of {kept} submits, {needed} need them", config.name));
+    }
+    let (shown, coming) = carrier.shown.sizes();
+    if shown > needed
+        || coming > carrier.queue.len() + carrier.links.iter().map(|link| link.outstanding()).sum::<usize>()
+    {
+        return Some(format!("{}: {shown} ids shown, {coming} to be, {needed} needed", config.name));
     }
     if carrier.unrouted.len() > 1 << 16 {
         return Some(format!("{}: too many MO that nobody is named for", config.name));

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use trunkline::smpp::data_sm;
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu::{self, Bind, BindMode};
 use trunkline::smpp::segment::Mark;
 
 use crate::habits::EsmeHabit;
-use crate::ledger::Submit;
+use crate::multi::is_submit_resp;
 use crate::net::{Toward, WireId};
 use crate::operations::Answer;
 use crate::sim::{Event, Sim};
-use crate::text::{Part, submit_body, submit_body_from};
+use crate::text::{Part, submit_body, submit_body_from, valid_for};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -27,7 +28,7 @@ pub(crate) struct Esme {
     pub(crate) is_mute: bool,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
-    outstanding: BTreeMap<u32, u32>,
+    pub(crate) outstanding: BTreeMap<u32, u32>,
     pub(crate) stalled_until: u64,
     /// What it received: answers by tag, deliver_sm bodies, and everything else.
     pub(crate) answers: BTreeMap<u32, (CommandStatus, Vec<u8>)>,
@@ -144,6 +145,16 @@ impl Sim {
         let mut destination = format!("49170{:07}", self.rng.below(10_000_000));
         let wants_receipt = self.rng.chance(self.esmes[at].habit.wants_receipt);
         let (priority, padding) = (self.rng.below(4) as u8, self.rng.below(100) as usize);
+        if self.esmes[at].habit.has_multis && padding % 4 == 0 {
+            let destinations: Vec<_> =
+                (0..1 + padding % 3 + padding % 7).map(|place| format!("{}{place:02}", &destination[..10])).collect();
+            self.submit_multi(at, &destinations, wants_receipt);
+            return;
+        }
+        if self.esmes[at].habit.has_multis && padding % 4 == 1 {
+            self.submit_data(at, &destination, wants_receipt);
+            return;
+        }
         let mut part = None;
         if self.rng.chance(100) {
             // So few that most are parts of a message whose others come too.
@@ -182,28 +193,16 @@ impl Sim {
         tag
     }
 
+    /// Submits for a receipt, with this validity_period.
+    pub(crate) fn submit_valid(&mut self, at: usize, validity: &str) -> u32 {
+        let tag = self.ledger.next_tag();
+        let body = valid_for(&submit_body(tag, "491700000001", true, 0, 0, None), validity);
+        self.submit_octets(at, tag, body, true);
+        tag
+    }
+
     fn submit_octets(&mut self, at: usize, tag: u32, body: Vec<u8>, wants_receipt: bool) {
-        let esme = &mut self.esmes[at];
-        let Some(wire) = esme.wire else { self.fail("an ESME submits without a connection") };
-        let sequence = esme.take_sequence();
-        esme.outstanding.insert(sequence.0, tag);
-        let mut out = Vec::new();
-        Frame { command: CommandId::SUBMIT_SM, status: CommandStatus::ROK, sequence, body: &body }.write(&mut out);
-        let submit = Submit {
-            account: esme.account,
-            wire,
-            body,
-            wants_receipt,
-            read_at: None,
-            answer: None,
-            handed_id: None,
-            is_lost: false,
-            attempts: Vec::new(),
-            accepted_by: Vec::new(),
-            told: Default::default(),
-        };
-        self.ledger.submitted(tag, sequence.0, submit);
-        self.send(wire, Toward::Proxy, &out);
+        self.submit_request(at, CommandId::SUBMIT_SM, &body.clone(), &[tag], vec![body], wants_receipt);
     }
 
     pub(crate) fn esme_submits(&mut self, at: usize, wire: WireId) {
@@ -280,16 +279,20 @@ impl Sim {
         let esme = &mut self.esmes[at];
         esme.received.push((now, frame.command, frame.status));
         match frame.command {
-            CommandId::SUBMIT_SM_RESP => {
+            command if is_submit_resp(command) => {
                 esme.outstanding.remove(&frame.sequence.0);
-                let tag = self.ledger.answered(wire, frame);
-                let id = pdu::submit_sm_resp_id(frame.body).to_vec();
-                self.esmes[at].answers.insert(tag, (frame.status, id));
+                for (tag, status, id) in self.ledger.answered(wire, frame) {
+                    self.esmes[at].answers.insert(tag, (status, id));
+                }
             }
             CommandId::QUERY_SM_RESP | CommandId::CANCEL_SM_RESP | CommandId::REPLACE_SM_RESP => {
                 self.esme_answered(at, frame);
             }
             CommandId::DELIVER_SM => self.esme_delivered(at, wire, frame),
+            CommandId::DATA_SM => match data_sm::as_short_message(frame.body) {
+                Ok(body) => self.esme_delivered(at, wire, &Frame { body: &body, ..*frame }),
+                Err(status) => self.fail(&format!("a data_sm that is none: {status}")),
+            },
             CommandId::ENQUIRE_LINK if esme.habit.answers_enquiries => {
                 self.answer_esme(at, CommandId::ENQUIRE_LINK_RESP, frame.sequence);
             }
@@ -328,7 +331,10 @@ impl Sim {
             CommandStatus::ROK
         };
         let mut out = Vec::new();
-        pdu::write_deliver_sm_resp(status, frame.sequence, &mut out);
+        // Some answer a data_sm as they do a deliver_sm.
+        let is_same = frame.command == CommandId::DELIVER_SM || frame.sequence.0.is_multiple_of(2);
+        let answer = if is_same { frame.command.response() } else { CommandId::DELIVER_SM_RESP };
+        pdu::write_delivery_resp(answer, status, frame.sequence, &mut out);
         self.plan_ms(habit.answer_ms, Event::PeerSends(wire, out));
     }
 

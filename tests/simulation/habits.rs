@@ -202,6 +202,8 @@ pub(crate) struct EsmeHabit {
     pub(crate) is_varied: bool,
     /// Asks for one of its messages with a submit.
     pub(crate) asks: u64,
+    /// Some submit_multi and data_sm.
+    pub(crate) has_multis: bool,
 }
 
 impl EsmeHabit {
@@ -224,6 +226,7 @@ impl EsmeHabit {
             answers_enquiries: true,
             is_varied: false,
             asks: 0,
+            has_multis: false,
         }
     }
 
@@ -246,6 +249,7 @@ impl EsmeHabit {
             answers_enquiries: true,
             is_varied: false,
             asks: 0,
+            has_multis: false,
         }
     }
 }

@@ -15,6 +15,7 @@ mod habits;
 mod holdings;
 mod ledger;
 mod lies;
+mod multi;
 mod neighbour;
 mod net;
 mod node;

@@ -138,10 +138,10 @@ impl Sim {
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
         let is_odd = |at: &usize| matches!(config.carriers[*at].profile.name.as_str(), "odd" | "asking");
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
-        let stores = |at: &usize| config.accounts[*at].accept == Accept::Store;
-        ledger.storing = (0..config.accounts.len()).filter(stores).collect();
         let forced = config.accounts.iter().enumerate();
         ledger.forced = forced.filter_map(|(at, account)| Some((at, account.force_sender.clone()?))).collect();
+        let stores = |at: &usize| config.accounts[*at].accept == Accept::Store;
+        ledger.storing = (0..config.accounts.len()).filter(stores).collect();
         let mut sim = Self {
             now: 1_000,
             rng: Rng::new(seed),

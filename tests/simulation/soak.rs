@@ -25,7 +25,11 @@ pub(crate) fn run(seed: u64) {
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
     let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
-    let (config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    let (mut config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    let has_multis = seed % 5 >= 3;
+    if has_multis {
+        config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
+    }
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
     let config =
         if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
@@ -46,7 +50,9 @@ pub(crate) fn run(seed: u64) {
         sim.habit.orders_ms = Some((20, 3_000));
     }
     draw_esmes(&mut sim, &mut rng);
-    sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
+    for esme in &mut sim.esmes {
+        (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
+    }
     if asks {
         sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
         sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());
@@ -160,6 +166,21 @@ pub(crate) fn calm(sim: &mut Sim) {
 
 /// Ends the gateway as SIGTERM does, and sees that nothing is left.
 pub(crate) fn drain(sim: &mut Sim) {
+    end_in_order(sim);
+    if let Some(busy) = sim.busy_inside() {
+        sim.fail(&format!("after the drain: {busy}"));
+    }
+    sim.ledger.audit();
+    sim.audit_holdings();
+    let gate = &mut sim.nodes[0].shard;
+    gate.measure();
+    let left = (gate.counts.connections, gate.counts.unbound);
+    if left != (0, 0) {
+        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
+    }
+}
+
+pub(crate) fn end_in_order(sim: &mut Sim) {
     for esme in &mut sim.esmes {
         esme.habit.reconnects = false;
     }
@@ -175,17 +196,6 @@ pub(crate) fn drain(sim: &mut Sim) {
         esme.habit.submit_ms = None;
     }
     sim.run_for(Duration::from_secs(7));
-    if let Some(busy) = sim.busy_inside() {
-        sim.fail(&format!("after the drain: {busy}"));
-    }
-    sim.ledger.audit();
-    sim.audit_holdings();
-    let gate = &mut sim.nodes[0].shard;
-    gate.measure();
-    let left = (gate.counts.connections, gate.counts.unbound);
-    if left != (0, 0) {
-        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
-    }
 }
 
 fn run_until_all(sim: &mut Sim, what: &str, is_done: impl Fn(&Sim) -> bool) {
@@ -274,6 +284,15 @@ fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_va
     (text, formats)
 }
 
+/// What an account may be limited by besides its rate.
+const LIMITS: [&str; 6] = [
+    "",
+    ", over_rate: delay",
+    ", over_rate: delay, quota: { day: 300, month: 100000 }",
+    ", destination_caps: [{ destination: \"491701*\", segments: 10, per: 10s }, { destination: \"49*\", segments: 900, per: 30s }]",
+    ", force_sender: Shop, quota: { month: 500 }",
+    ", default_sender: Shop, opt_out: opt-out",
+];
 /// Some of the accounts are answered when their submits are durable.
 fn with_storing(config: &str, rng: &mut Rng) -> String {
     let mut text = String::new();
@@ -290,15 +309,6 @@ fn with_storing(config: &str, rng: &mut Rng) -> String {
     }
     text
 }
-/// What an account may be limited by besides its rate.
-const LIMITS: [&str; 6] = [
-    "",
-    ", over_rate: delay",
-    ", over_rate: delay, quota: { day: 300, month: 100000 }",
-    ", destination_caps: [{ destination: \"491701*\", segments: 10, per: 10s }, { destination: \"49*\", segments: 900, per: 30s }]",
-    ", force_sender: Shop, quota: { month: 500 }",
-    ", default_sender: Shop, opt_out: opt-out",
-];
 
 /// Every account keeps states, the first for shorter than the storm lasts; every odd carrier may be asked.
 fn with_states(config: &str) -> String {
