@@ -3,7 +3,7 @@
 //! A shard counts in `AccountCounts`, `CarrierCounts` and `ShardCounts` without atomics, labels or formatting; the
 //! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard and status, and every
 //! status comes from a closed enum here: no address, number or id ever becomes a label. Each table below is the one
-//! place that names a metric: its field, its name and its help text.
+//! place that names a metric: its field, its name and its help text. Over 400 lines, for they belong together.
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
