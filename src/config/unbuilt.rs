@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 23] = [
+const UNBUILT: [(&str, Needs, &str); 21] = [
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
@@ -33,8 +33,6 @@ const UNBUILT: [(&str, Needs, &str); 23] = [
     ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
     ("accounts.*.deliver_as", Needs::AllBut("deliver_sm"), "delivering as data_sm is not built yet"),
     ("accounts.*.accept", Needs::Value("store"), "accepting when durable here is not built yet"),
-    ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),
-    ("accounts.*.receipt_text", Needs::Value("standard"), "rebuilding receipts is not built yet"),
     ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::holdings::Holdings;
+use super::joining::Joining;
 use super::message::{ShardId, ShardMessage};
 use super::parts::Messages;
 use super::relay::Submit;
@@ -33,6 +34,8 @@ pub struct Account {
     paused: Vec<Key>,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
+    /// Parts whose receipts are told of together.
+    pub joining: Joining,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
     pub blocked: Vec<Key>,
     /// Where the search for a session with room goes on.
@@ -55,6 +58,7 @@ impl Account {
             paused: Vec::new(),
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
+            joining: Joining::default(),
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,
@@ -197,6 +201,7 @@ impl Account {
         self.counts.outstanding = self.submits.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
+        self.counts.receipts_held = self.joining.held() as u64;
     }
 
     /// Answers an ESME's unbind once its submits are.

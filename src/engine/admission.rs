@@ -82,7 +82,7 @@ impl Account {
         };
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
-        let submit = Submit { origin, choice, carrier, part, info, course, refused: None };
+        let submit = Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false };
         match &config.force_sender {
             None => self.dispatch(submit, body, cx),
             Some(forced) => self.dispatch(submit, &with_sender(body, view, forced), cx),

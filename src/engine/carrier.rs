@@ -27,6 +27,7 @@ use super::slab::Slab;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use super::unrouted::UnroutedMo;
+use super::whole::PartsById;
 use crate::config::{self, CarrierId};
 use crate::metrics::CarrierCounts;
 use crate::smpp::command::CommandStatus;
@@ -43,6 +44,8 @@ pub struct Carrier {
     pub pace: Pace,
     pub correlations: Correlations,
     pub readdressed: Readdressed,
+    /// With `per: message`.
+    pub parts_by_id: PartsById,
     pub early: EarlyReceipts,
     /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
     pub strangers: Vec<Early>,
@@ -163,6 +166,7 @@ impl Carrier {
             pace: Pace::new(config.rate),
             correlations: Correlations::new(keys),
             readdressed: Readdressed::default(),
+            parts_by_id: PartsById::default(),
             early: EarlyReceipts::default(),
             strangers: Vec::new(),
             has_strangers: false,
@@ -229,10 +233,11 @@ impl Carrier {
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
+                let (left, readdressed, parts) = (&mut cx.out.left, &mut self.readdressed, &mut self.parts_by_id);
                 let swept = self.correlations.sweep(oldest, |entry| {
                     left.push(entry.place());
                     readdressed.remove(entry.id);
+                    parts.remove(entry.id);
                 });
                 self.counts.correlations_expired += swept as u64;
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {

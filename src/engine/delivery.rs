@@ -7,6 +7,7 @@ use super::account::Account;
 use super::context::Context;
 use super::deliveries::{Deliveries, Kept};
 use super::event::{EndReason, HoldingKind, Record};
+use super::joined::Joined;
 use super::message::{DeliveryKind, ShardMessage};
 use super::session::{Late, Session};
 use super::slab::Key;
@@ -36,20 +37,40 @@ impl Account {
         let home = cx.placement.home_of_carrier(incoming.carrier);
         let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
         if !cx.has_room || self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
-            self.counts.deliveries_refused += 1;
-            cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
-            return;
+            return self.refuse_delivery(&incoming, cx);
         }
-        let behind_turn = incoming.is_fresh.then_some(cx.turn);
-        self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+        if !self.joining.is_empty() && incoming.kind != DeliveryKind::Mo {
+            match self.join_receipt(&incoming, body, cx) {
+                Joined::Done => {}
+                Joined::Refused => return self.refuse_delivery(&incoming, cx),
+                Joined::Later => return,
+            }
+        } else {
+            let behind_turn = incoming.is_fresh.then_some(cx.turn);
+            self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+        }
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
         self.arm(cx);
         self.pump_deliveries(cx);
     }
 
+    fn refuse_delivery(&mut self, incoming: &Incoming, cx: &mut Context<'_>) {
+        self.counts.deliveries_refused += 1;
+        let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
+        let home = cx.placement.home_of_carrier(carrier);
+        cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
+    }
+
     /// Queues a delivery, with its record.
-    fn keep(&mut self, kind: DeliveryKind, id: MessageId, body: &[u8], behind_turn: Option<u64>, cx: &mut Context<'_>) {
+    pub(super) fn keep(
+        &mut self,
+        kind: DeliveryKind,
+        id: MessageId,
+        body: &[u8],
+        behind_turn: Option<u64>,
+        cx: &mut Context<'_>,
+    ) {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
         let place =
@@ -168,6 +189,7 @@ impl Account {
                     self.forget(kept, cx);
                 }
             }
+            self.look_at_messages(cx);
         }
         self.deliveries.take_due(cx.now);
         self.pump_deliveries(cx);
@@ -190,7 +212,8 @@ impl Account {
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
-        let sweep = if self.deliveries.is_empty() { Instant::NEVER } else { self.next_sweep };
+        let has_aging = !self.deliveries.is_empty() || !self.joining.is_empty();
+        let sweep = if has_aging { self.next_sweep } else { Instant::NEVER };
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));
     }
 

@@ -183,6 +183,12 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
+    /// Account's home to carrier's, behind a record: no receipt will come for this part, another told of its whole message. When it
+    /// is lost with the process, the correlation stays until retention.
+    Settled {
+        carrier: CarrierId,
+        id: MessageId,
+    },
     /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
@@ -266,6 +272,7 @@ impl Batch {
                 ShardMessage::SubmitDone { .. }
                 | ShardMessage::Withdraw { .. }
                 | ShardMessage::DeliverDone { .. }
+                | ShardMessage::Settled { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
                 | ShardMessage::Ended { .. }

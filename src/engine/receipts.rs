@@ -322,8 +322,9 @@ impl Carrier {
         self.recycle(early.body);
     }
 
-    fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
+    pub(super) fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
         self.readdressed.remove(entry.id);
+        self.parts_by_id.remove(entry.id);
         cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
 
@@ -333,23 +334,20 @@ impl Carrier {
         entry: Correlation,
         is_final: bool,
         is_fresh: bool,
-        (body, view, receipt): (&[u8], &SmView<'_>, &Receipt<'_>),
+        told: (&[u8], &SmView<'_>, &Receipt<'_>),
         cx: &mut Context<'_>,
     ) {
         if is_final {
             *self.finals_in_hand.entry(entry.fingerprint).or_default() += 1;
         }
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
-        let account = entry.account;
-        let our_id = entry.id.text(cx.config.account(account).message_id);
+        let (account, carrier) = (entry.account, self.id);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
-        let carrier = self.id;
         // Behind whatever record its correlation still waits for, so that it cannot overtake its answer.
+        let (config, now) = (cx.config, cx.unix_seconds());
         let batch = cx.out.after_records(cx.placement.home_of_account(account));
         let at = batch.bytes.len();
-        let moved = receipt::with_dates_in_utc(body, view, &cx.config.carrier(carrier).profile.receipts);
-        receipt::rewrite(moved.as_deref().unwrap_or(body), view, receipt, our_id.as_bytes(), &mut batch.bytes);
-        self.readdressed.give_back(entry.id, &mut batch.bytes, at);
+        self.write_receipt(&entry, told, config, now, &mut batch.bytes);
         let body = batch.since(at);
         batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id: entry.id, body });
     }

@@ -34,26 +34,43 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
+    /// Its answer waits for nothing but the record of it as a part whose receipt is joined with others'.
+    pub is_joined: bool,
 }
 
 impl Account {
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
-        cx.loads.settled(entry.carrier, outcome);
-        self.answer_submit(submit, outcome, cx);
+        let (carrier, id, is_joined) = (entry.carrier, entry.info.id, entry.is_joined);
+        if is_joined {
+            self.answer_submit(submit, outcome, cx);
+            return self.part_answered(id, cx);
+        }
+        cx.loads.settled(carrier, outcome);
+        if entry.part.is_none() || outcome != Outcome::Accepted || !self.join_part(submit, cx) {
+            self.answer_submit(submit, outcome, cx);
+        }
     }
 
     fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
-            self.messages.settled(part, outcome, cx.now);
+            // Whose session is gone does not know what became of it, and may send it again.
+            let is_lost = self.has_lost_session(&submit);
+            let known = if is_lost && outcome == Outcome::Accepted { Outcome::InDoubt } else { outcome };
+            self.messages.settled(part, known, cx.now);
         }
         let outcome = outcome.after(submit.refused);
         match submit.origin {
             Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
         }
         self.resume_paused(cx);
+    }
+
+    /// Whether nobody is there any more to be told.
+    pub(super) fn has_lost_session(&self, submit: &Submit) -> bool {
+        matches!(submit.origin, Origin::Submit(_)) && self.sessions.get(submit.info.session).is_none()
     }
 
     /// Answers a submit_sm on its session, if that is still there.
@@ -125,8 +142,11 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        let part = submit.part.as_mut();
-        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        let (part, id) = (submit.part.as_mut(), submit.info.id);
+        let claim = part.map_or(Claim::None, |part| {
+            part.message = id;
+            self.messages.send(part, carrier, cx.now)
+        });
         submit.carrier = carrier;
         cx.loads.sent(carrier);
         let key = self.submits.insert(submit);

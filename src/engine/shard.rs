@@ -170,6 +170,7 @@ impl Shard {
     /// Begins dialling, and counting the age of what was restored.
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
         for account in self.accounts.iter_mut().flatten() {
+            account.start_joining(context!(self, now, out));
             account.arm(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
