@@ -61,12 +61,16 @@ impl Account {
             ReceiptsOfParts::Each => entry.info.wants_receipt && is_per_message(carrier, cx),
             ReceiptsOfParts::Last | ReceiptsOfParts::All => true,
         };
+        let is_told = self.joining.message(part.message).is_some_and(|message| message.is_told);
+        if is_told && !part.asks && !wants.unrequested {
+            return false;
+        }
         let has_room = self.joining.len() < cx.config.account(self.id).delivery_queue as usize;
         if !is_wanted || !has_room || self.has_lost_session(entry) {
             return false;
         }
         let (key, accepted) = (None, cx.unix_seconds());
-        let state = PartState::Awaited;
+        let state = if is_told { PartState::Told } else { PartState::Awaited };
         let (number, asks) = (part.number, part.asks);
         let joined = Part { number, id, carrier: Some(carrier), asks, is_answered: false, accepted, key, state };
         let closes_at = cx.now + Self::closes_after(cx);

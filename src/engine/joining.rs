@@ -45,6 +45,8 @@ pub struct Message {
     /// When a part was accepted last.
     pub heard: Instant,
     pub is_closed: bool,
+    /// It was told of while more of its parts might come.
+    pub is_told: bool,
     /// A carrier's receipt for all parts it has, while more of them may come.
     pub whole_receipt: Option<Box<WholeReceipt>>,
 }
@@ -132,7 +134,7 @@ impl Joining {
         let message = self.messages.entry(name).or_insert_with(|| {
             self.closings.push(Reverse((closes_at, name.bits())));
             self.by_age.push_back((part.accepted, name));
-            Message { total, parts: Vec::new(), heard: now, is_closed: false, whole_receipt: None }
+            Message { total, parts: Vec::new(), heard: now, is_closed: false, is_told: false, whole_receipt: None }
         });
         message.heard = now;
         self.held += usize::from(matches!(part.state, PartState::Final(_)));
@@ -187,7 +189,8 @@ impl Joining {
         let at = message.parts.iter().position(|part| part.id == id)?;
         let part = message.parts.remove(at);
         self.held -= usize::from(matches!(part.state, PartState::Final(_)));
-        if message.parts.is_empty() && (message.is_closed || message.whole_receipt.is_none()) {
+        let may_matter = message.is_told || message.whole_receipt.is_some();
+        if message.parts.is_empty() && (message.is_closed || !may_matter) {
             self.messages.remove(&name);
         }
         Some(part)
@@ -279,7 +282,7 @@ impl Message {
     }
 
     fn next(&self, wants: Wants) -> Next {
-        if self.parts.iter().any(|part| part.state == PartState::Told) {
+        if self.is_told || self.parts.iter().any(|part| part.state == PartState::Told) {
             return Next::Wait;
         }
         let may_grow = !self.is_whole() && !self.is_closed;

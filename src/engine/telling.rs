@@ -55,6 +55,9 @@ impl Account {
         let parts = self.joining.message(name).map(|message| message.parts.clone()).unwrap_or_default();
         let held = parts.iter().filter(|part| matches!(part.state, PartState::Final(_))).count();
         self.counts.receipts_joined += held.saturating_sub(1) as u64;
+        if let Some(message) = self.joining.message_mut(name) {
+            message.is_told = !message.is_whole();
+        }
         for part in parts {
             let may_come = part.state == PartState::Awaited && (part.asks || wants.unrequested);
             if may_come {

@@ -12,6 +12,7 @@ use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
 use trunkline::smpp::pdu::submit_sm_resp_id;
 
+use crate::joined::JoinedBook;
 use crate::net::WireId;
 use crate::text::{ReceiptShape, item_number, rewritten, submit_tag};
 
@@ -81,6 +82,8 @@ pub(crate) struct Ledger {
     /// Carriers that are sent a submit again when its link was lost, and the links they lost.
     pub(crate) retrying: BTreeSet<usize>,
     lost_links: BTreeSet<WireId>,
+    /// Messages whose parts are told of together.
+    pub(crate) joined: JoinedBook,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
     pub(crate) durable_ids: BTreeSet<u64>,
@@ -304,6 +307,11 @@ impl Ledger {
         if item.account != account {
             self.fail(&format!("A7: #{number} reached account {account}"));
         }
+        if let Some(tag) = self.items[&number].receipt.as_ref().map(|(tag, _)| *tag)
+            && self.reached_joined(tag, body)
+        {
+            return;
+        }
         let item = &self.items[&number];
         let Some((tag, shape)) = &item.receipt else {
             if item.body != body {
@@ -313,7 +321,7 @@ impl Ledger {
         };
         let submit = &self.submits[tag];
         match &submit.answer {
-            Some((status, id)) if status.is_ok() && shape.body(id) == body => {}
+            Some((status, id)) if status.is_ok() && self.joined.given(account, shape).body(id) == body => {}
             Some((status, _)) if status.is_ok() => {
                 self.fail(&format!("receipt #{number} of T{tag} is not what its customer knows with another id"));
             }

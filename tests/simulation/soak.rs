@@ -22,7 +22,13 @@ pub(crate) fn run(seed: u64) {
     let shards = 1 + rng.below(4) as usize;
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
-    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    let (mut config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    // One in eight tells of the parts of long messages together; their draws are apart, too.
+    let mut joining = Rng::new(seed ^ 0x7061_7274);
+    let is_joined = seed % 8 == 5;
+    if is_joined {
+        config = joined_config(&config, &mut joining);
+    }
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -44,6 +50,12 @@ pub(crate) fn run(seed: u64) {
     storm(&mut sim, Duration::from_secs(20 + rng.below(60)));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
+    if is_joined {
+        // What was held back until then is told of at the end of retention.
+        sim.run_for(Duration::from_secs(100) + RETENTION);
+        sim.run_until_quiet(QUIET);
+        sim.check_nothing_joined();
+    }
     sim.ledger.audit();
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
@@ -161,6 +173,7 @@ pub(crate) fn drain(sim: &mut Sim) {
     if let Some(busy) = sim.busy_inside() {
         sim.fail(&format!("after the drain: {busy}"));
     }
+    sim.ledger.joined.held = sim.books.held_parts();
     sim.ledger.audit();
     sim.audit_holdings();
     let gate = &mut sim.nodes[0].shard;
@@ -253,6 +266,23 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
+}
+
+const RETENTION: Duration = Duration::from_secs(3_600);
+
+/// The same, with receipts of messages. Parts that are told of at the end of retention are so within the hour.
+fn joined_config(text: &str, rng: &mut Rng) -> String {
+    let mut joined = "store: { retention: 1h }\n".to_owned();
+    for line in text.lines() {
+        let receipts = rng.pick(&["all", "all", "last", "each"]);
+        let text = rng.pick(&["", ", receipt_text: standard"]);
+        match line.strip_suffix(" }").filter(|_| line.starts_with("  a") && line.contains("password")) {
+            Some(account) => joined.push_str(&format!("{account}, receipts: {receipts}{text} }}")),
+            None => joined.push_str(line),
+        }
+        joined.push('\n');
+    }
+    joined
 }
 
 /// Behind the other.

@@ -1,6 +1,7 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod crashes;
+mod joined;
 mod lies;
 mod mo;
 mod orders;
@@ -13,6 +14,7 @@ mod rewriting;
 mod sessions;
 mod statuses;
 mod submits;
+mod whole;
 
 use std::time::Duration;
 
@@ -83,6 +85,7 @@ impl Sim {
 
     fn end(&mut self) {
         self.run_until_quiet(QUIET);
+        self.ledger.joined.held = self.books.held_parts();
         self.ledger.audit();
     }
 }
