@@ -19,6 +19,8 @@ pub(crate) type Message = (usize, Vec<u8>, u8, u16, u8);
 pub(crate) struct JoinedBook {
     /// Accounts for which one receipt may tell of several parts, or the other way round.
     accounts: BTreeSet<usize>,
+    /// Those with `receipts: last`.
+    last: BTreeSet<usize>,
     /// Accounts whose receipts are written anew.
     standard: BTreeSet<usize>,
     /// When a message was told of last.
@@ -31,10 +33,12 @@ impl JoinedBook {
     pub(crate) fn new(config: &Config) -> Self {
         let is_whole = config.carriers.iter().any(|carrier| carrier.profile.receipts.per == Per::Message);
         let is_joined = |at: &usize| is_whole || config.accounts[*at].receipts != ReceiptsOfParts::Each;
+        let is_last = |at: &usize| config.accounts[*at].receipts == ReceiptsOfParts::Last;
         let is_standard = |at: &usize| config.accounts[*at].receipt_text == ReceiptText::Standard;
         let all = 0..config.accounts.len();
-        let (accounts, standard) = (all.clone().filter(is_joined).collect(), all.filter(is_standard).collect());
-        Self { accounts, standard, ..Self::default() }
+        let accounts = all.clone().filter(is_joined).collect();
+        let (last, standard) = (all.clone().filter(is_last).collect(), all.filter(is_standard).collect());
+        Self { accounts, last, standard, ..Self::default() }
     }
 
     /// A receipt as its account is given it.
@@ -120,7 +124,9 @@ impl Ledger {
     /// that is no matter of messages.
     pub(crate) fn is_told(&self, submit: &Submit, number: u32, item: &Item) -> Option<bool> {
         let told = self.joined.told.get(&self.joined.message(submit)?);
-        let is_since = told.zip(submit.read_at).is_some_and(|(told, read)| *told >= read);
+        // The last part may have been told of before this one came.
+        let before = if self.joined.last.contains(&submit.account) { 100_000_000_000 } else { 0 };
+        let is_since = told.zip(submit.read_at).is_some_and(|(told, read)| *told + before >= read);
         Some(item.reached > 0 || is_since || self.joined.held.contains(&number))
     }
 }
