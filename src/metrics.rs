@@ -182,6 +182,11 @@ family! {
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";
+        stored_accepted = "trunkline_stored_accepted_total", "Stored submits a carrier took.";
+        stored_expired = "trunkline_stored_expired_total", "Stored submits that no carrier took within their validity.";
+        stored_rejected = "trunkline_stored_rejected_total", "Stored submits a carrier refused for good.";
+        stored_cancelled = "trunkline_stored_cancelled_total", "Stored submits the account cancelled.";
+        stored_in_doubt = "trunkline_stored_in_doubt_total", "Stored submits that were sent, and the outcome was never learnt.";
         binds = "trunkline_binds_total", "Binds accepted.";
         late_answers = "trunkline_delivery_late_answers_total", "Answers to deliveries that came after our timeout.";
     }
@@ -192,6 +197,7 @@ family! {
         deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
         receipts_held = "trunkline_receipts_held", "Receipts of parts held back until their message can be told of.";
         deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
+        stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
         outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";
         window = "trunkline_account_window", "Submits that may be outstanding.";

@@ -15,7 +15,7 @@ enum Needs {
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 21] = [
+const UNBUILT: [(&str, Needs, &str); 20] = [
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
@@ -32,7 +32,6 @@ const UNBUILT: [(&str, Needs, &str); 21] = [
     ("accounts.*.client_certificate", Needs::Any, "TLS is not built yet: no bind can come over it"),
     ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
     ("accounts.*.deliver_as", Needs::AllBut("deliver_sm"), "delivering as data_sm is not built yet"),
-    ("accounts.*.accept", Needs::Value("store"), "accepting when durable here is not built yet"),
     ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),

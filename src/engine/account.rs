@@ -3,6 +3,7 @@
 //! A submit is checked, given its message_id and sent to its carrier's home; it is settled there, and the answer is written
 //! here. What goes the other way, receipts and MO, is in `delivery`.
 
+use super::backlog::Backlog;
 use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
@@ -36,6 +37,9 @@ pub struct Account {
     pub holdings: Holdings,
     /// Parts whose receipts are told of together.
     pub joining: Joining,
+    pub backlog: Backlog,
+    /// Submits that are answered when they are durable here.
+    pub(super) storing: usize,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
     pub blocked: Vec<Key>,
     /// Where the search for a session with room goes on.
@@ -59,6 +63,8 @@ impl Account {
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
             joining: Joining::default(),
+            backlog: Backlog::default(),
+            storing: 0,
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,
@@ -118,7 +124,7 @@ impl Account {
 
     /// Whether the next PDU of this session may be taken; when not, the session is read again once the window has room.
     pub fn is_ready(&mut self, session: Key, window: u32) -> bool {
-        if self.submits.len() < window as usize {
+        if self.unanswered() < window as usize {
             return true;
         }
         let Some(paused) = self.sessions.get_mut(session) else { return false };
@@ -131,6 +137,11 @@ impl Account {
             self.paused.push(session);
         }
         false
+    }
+
+    /// Submits that were read and not answered yet.
+    fn unanswered(&self) -> usize {
+        self.submits.len() - self.backlog.under_way()
     }
 
     /// Ends a session by our decision: what is written leaves first.
@@ -198,7 +209,8 @@ impl Account {
     /// Copies what is a level rather than a count into the counts.
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
-        self.counts.outstanding = self.submits.len() as u64;
+        self.counts.outstanding = self.unanswered() as u64;
+        self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
         self.counts.receipts_held = self.joining.held() as u64;

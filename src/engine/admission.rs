@@ -13,7 +13,7 @@ use super::slab::Key;
 use super::submit::hash_digits;
 use super::time::Instant;
 use super::validity;
-use crate::config::{self, UnrequestedReceipts};
+use crate::config::{self, Accept, UnrequestedReceipts};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::segment;
 use crate::smpp::view::{SmView, esm_class};
@@ -84,8 +84,15 @@ impl Account {
         let carrier = config::CarrierId(0);
         let submit = Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false };
         match &config.force_sender {
-            None => self.dispatch(submit, body, cx),
-            Some(forced) => self.dispatch(submit, &with_sender(body, view, forced), cx),
+            None => self.hand_on(submit, body, cx),
+            Some(forced) => self.hand_on(submit, &with_sender(body, view, forced), cx),
+        }
+    }
+
+    fn hand_on(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+        match cx.config.account(self.id).accept {
+            Accept::Relay => self.dispatch(submit, body, cx),
+            Accept::Store => self.store(submit, body, cx),
         }
     }
 }

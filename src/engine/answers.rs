@@ -27,6 +27,11 @@ impl Carrier {
             self.handle_late_resp(at, frame, cx);
             return;
         };
+        if pending.is_unwritten() {
+            // It answers what it was never sent.
+            self.put_back(pending, cx);
+            return self.pump(cx);
+        }
         bound.unanswered_in_a_row = 0;
         let was_oldest = pending.info.wants_receipt && self.unanswered.answered(pending.written);
         // A nack is a refusal whatever its status says; ESME_ROK would tell the customer that it was accepted.

@@ -141,7 +141,9 @@ impl Pending {
 
     /// Its time is over.
     pub(super) fn expired(&self) -> Outcome {
-        Outcome::Failed(SubmitError::Expired).after(self.refused)
+        let outcome = Outcome::Failed(SubmitError::Expired);
+        // What is stored may be tried again, whatever it was told once.
+        if self.info.is_stored() { outcome } else { outcome.after(self.refused) }
     }
 }
 

@@ -192,6 +192,7 @@ impl Account {
             self.look_at_messages(cx);
         }
         self.deliveries.take_due(cx.now);
+        self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
     }
@@ -214,7 +215,8 @@ impl Account {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
         let has_aging = !self.deliveries.is_empty() || !self.joining.is_empty();
         let sweep = if has_aging { self.next_sweep } else { Instant::NEVER };
-        cx.timers.arm(Owner::Account(self.id), &mut self.armed, retry.min(sweep));
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now));
+        cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
     /// Goes round the sessions, so that none starves; skips those that do not read.

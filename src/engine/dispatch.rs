@@ -7,6 +7,7 @@ use super::event::{Action, EndReason};
 use super::message::{Batch, ShardId, ShardMessage};
 use super::shard::{Connection, Drain, Shard, context};
 use super::slab::Key;
+use super::stored::Ask;
 use super::time::Instant;
 use super::timers::Owner;
 use super::unbound::{self, Unbound};
@@ -121,6 +122,22 @@ impl Shard {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     let body = batch.octets(body);
                     account.submit_returned(submit, deadline, (reason, course), body, context!(self, now, out));
+                }
+            }
+            ShardMessage::StoredDone { account, submit, stored } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.stored_done(submit, stored, context!(self, now, out));
+                }
+            }
+            ShardMessage::AskSend { account, submit, carrier, link, connection, sequence } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    let ask = Ask { submit, carrier, link, connection, sequence };
+                    account.ask_send(ask, context!(self, now, out));
+                }
+            }
+            ShardMessage::MaySend { carrier, link, connection, sequence } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.may_send(usize::from(link), connection, sequence, context!(self, now, out));
                 }
             }
             ShardMessage::Withdraw { carrier, account, session } => {

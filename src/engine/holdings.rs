@@ -46,6 +46,17 @@ impl Holdings {
         self.entries.get(&key)
     }
 
+    /// Its octets, while they are read and its account is changed; `give_back` follows.
+    pub fn lend(&mut self, key: u64) -> Option<Box<[u8]>> {
+        self.entries.get_mut(&key).map(|holding| std::mem::take(&mut holding.body))
+    }
+
+    pub fn give_back(&mut self, key: u64, body: Box<[u8]>) {
+        if let Some(holding) = self.entries.get_mut(&key) {
+            holding.body = body;
+        }
+    }
+
     /// It is needed no more.
     pub fn forget(&mut self, key: u64, cx: &mut Context<'_>) -> Option<Holding> {
         let holding = self.entries.remove(&key)?;

@@ -12,7 +12,8 @@ use super::context::Context;
 use super::delivery::Incoming;
 use super::joining::{Part, PartState, Wants, WholeReceipt};
 use super::message::{DeliveryKind, Outcome, ShardMessage};
-use super::parts::Messages;
+use super::parts::{self, Messages};
+use super::relay::Submit;
 use super::slab::Key;
 use crate::config::{CarrierId, ReceiptsOfParts, UnrequestedReceipts};
 use crate::smpp::message_id::MessageId;
@@ -61,24 +62,17 @@ impl Account {
             ReceiptsOfParts::Each => entry.info.wants_receipt && is_per_message(carrier, cx),
             ReceiptsOfParts::Last | ReceiptsOfParts::All => true,
         };
-        let is_told = self.joining.message(part.message).is_some_and(|message| message.is_told);
-        if is_told && !part.asks && !wants.unrequested {
+        if let Some(known) = self.joining.part_mut(id) {
+            // It was stored, and has its carrier now.
+            known.carrier = Some(carrier);
+            if is_per_message(carrier, cx) {
+                self.keep_part(id, None, cx);
+            }
             return false;
         }
-        let has_room = self.joining.len() < cx.config.account(self.id).delivery_queue as usize;
-        if !is_wanted || !has_room || self.has_lost_session(entry) {
+        if !is_wanted || self.has_lost_session(entry) || !self.insert_part(&part, id, Some(carrier), false, cx) {
             return false;
         }
-        let (key, accepted) = (None, cx.unix_seconds());
-        let state = if is_told { PartState::Told } else { PartState::Awaited };
-        let (number, asks) = (part.number, part.asks);
-        let joined = Part { number, id, carrier: Some(carrier), asks, is_answered: false, accepted, key, state };
-        let closes_at = cx.now + Self::closes_after(cx);
-        if let Some(replaced) = self.joining.insert(part.message, part.total, joined, cx.now, closes_at) {
-            // Sent again after its answer was lost: whatever comes for the first is passed on by itself.
-            self.forget_kept(&replaced, cx);
-        }
-        self.keep_part(id, None, cx);
         if let Some(entry) = self.submits.get_mut(submit) {
             entry.is_joined = true;
         }
@@ -87,6 +81,43 @@ impl Account {
         cx.out.after_records(own).messages.push(done);
         self.arm(cx);
         true
+    }
+
+    /// Adds a part to its message, with its record. False when it is to be told of by itself.
+    fn insert_part(
+        &mut self,
+        part: &parts::Part,
+        id: MessageId,
+        carrier: Option<CarrierId>,
+        is_answered: bool,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let is_told = self.joining.message(part.message).is_some_and(|message| message.is_told);
+        let is_full = self.joining.len() >= cx.config.account(self.id).delivery_queue as usize;
+        if is_full || is_told && !part.asks && !self.wants(cx).unrequested {
+            return false;
+        }
+        let (number, asks, accepted) = (part.number, part.asks, cx.unix_seconds());
+        let state = if is_told { PartState::Told } else { PartState::Awaited };
+        let joined = Part { number, id, carrier, asks, is_answered, accepted, key: None, state };
+        let closes_at = cx.now + Self::closes_after(cx);
+        if let Some(replaced) = self.joining.insert(part.message, part.total, joined, cx.now, closes_at) {
+            // Sent again after its answer was lost: whatever comes for the first is passed on by itself.
+            self.forget_kept(&replaced, cx);
+        }
+        self.keep_part(id, None, cx);
+        true
+    }
+
+    /// A part is stored: for its customer it is accepted then. Other parts may follow long before a carrier has any of them.
+    pub(super) fn join_stored(&mut self, submit: &Submit, cx: &mut Context<'_>) {
+        let Some(mut part) = submit.part.filter(|_| self.wants(cx).receipts != ReceiptsOfParts::Each) else { return };
+        let id = submit.info.id;
+        part.message = id;
+        self.joining.stored.send(&mut part, CarrierId(0), cx.now);
+        self.joining.stored.settled(&part, Outcome::Accepted, cx.now);
+        // No receipt comes before its customer is told, for it goes nowhere before.
+        self.insert_part(&part, id, None, true, cx);
     }
 
     /// The answer to a part is written: what came meanwhile may be told.
@@ -105,6 +136,27 @@ impl Account {
         self.pump_deliveries(cx);
     }
 
+    /// A stored submit failed for good, and this receipt of ours says so.
+    pub(super) fn fail_part(
+        &mut self,
+        id: MessageId,
+        state: MessageState,
+        body: Vec<u8>,
+        is_fresh: bool,
+        cx: &mut Context<'_>,
+    ) {
+        let behind_turn = is_fresh.then_some(cx.turn);
+        let unrequested = self.wants(cx).unrequested;
+        let is_awaited = self.joining.part(id).is_some_and(|part| part.asks || unrequested);
+        match self.joining.message_of(id).filter(|_| is_awaited) {
+            Some(name) => {
+                let fresh = [Fresh { id, body, is_copy: false }];
+                self.settle_parts((name, CarrierId(0)), state, &fresh, behind_turn, cx);
+            }
+            None => self.keep(DeliveryKind::FinalReceipt, id, &body, behind_turn, cx),
+        }
+    }
+
     /// A receipt came, final or not.
     pub(super) fn join_receipt(&mut self, incoming: &Incoming, body: &[u8], cx: &mut Context<'_>) -> Joined {
         let (id, carrier, kind) = (incoming.id, incoming.carrier, incoming.kind);
@@ -115,6 +167,11 @@ impl Account {
             self.keep(kind, id, body, incoming.is_fresh.then_some(cx.turn), cx);
             return Joined::Done;
         };
+        if !part.asks && !wants.unrequested {
+            // Of a failure, or an intermediate one: nobody waits for it.
+            self.keep(kind, id, body, incoming.is_fresh.then_some(cx.turn), cx);
+            return Joined::Done;
+        }
         if !part.is_answered {
             self.offer_again(incoming, body, cx);
             return Joined::Later;

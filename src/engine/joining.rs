@@ -16,6 +16,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use ahash::AHashMap;
 
+use super::parts::Messages;
 use super::time::Instant;
 use crate::config::{CarrierId, ReceiptsOfParts};
 use crate::smpp::message_id::MessageId;
@@ -35,6 +36,8 @@ pub struct Joining {
     /// In the order they came: what is beyond retention is in front.
     by_age: VecDeque<(u32, MessageId)>,
     held: usize,
+    /// To which messages stored parts belong, in the order they came.
+    pub(super) stored: Messages,
 }
 
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::effects::Effects;
 use super::event::EndReason;
-use super::message::SubmitInfo;
+use super::message::{ReturnReason, SubmitInfo};
 use super::orders::Standing;
 use super::session::{Check, Liveness, Session};
 use super::slab::Key;
@@ -282,7 +282,7 @@ impl Carrier {
         let link = &mut self.links[at];
         let LinkState::Bound(bound) = &mut link.state else { return };
         let overdue = if bound.look_at <= cx.now { bound.take_overdue(cx.now) } else { Vec::new() };
-        for (sequence, pending) in &overdue {
+        for (sequence, pending) in overdue.iter().filter(|(_, pending)| !pending.is_unwritten()) {
             bound.unanswered_in_a_row += 1;
             if link.late.len() == Link::LATE_KEPT || link.late.front().is_some_and(|late| late.until <= cx.now) {
                 link.late.pop_front();
@@ -317,8 +317,12 @@ impl Carrier {
             Check::Dead(why) => self.close_link(at, why, cx),
         }
         for (_, pending) in overdue {
-            self.counts.timeouts += 1;
-            self.doubt(pending, cx);
+            if pending.is_unwritten() {
+                self.return_pending(pending, ReturnReason::QueueFull, cx);
+            } else {
+                self.counts.timeouts += 1;
+                self.doubt(pending, cx);
+            }
         }
     }
 }

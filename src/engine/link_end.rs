@@ -87,7 +87,7 @@ impl Carrier {
         wait: Option<Duration>,
         cx: &mut Context<'_>,
     ) {
-        let (in_doubt, unsent): (Vec<_>, Vec<_>) =
+        let (in_doubt, mut unsent): (Vec<_>, Vec<_>) =
             bound.window.drain().into_iter().partition(|pending| pending.stream_at < written);
         self.notice_down(at, why, in_doubt.len(), wait, cx);
         // The next connection counts from 1 again: its answers are not theirs.
@@ -102,7 +102,13 @@ impl Carrier {
             self.doubt(pending, cx);
         }
         let is_still_written = matches!(self.links[at].state, LinkState::Closing { .. });
+        // Where they lie in the stream is not always the order of their numbers.
+        unsent.sort_by_key(|pending| pending.stream_at);
         for pending in unsent.into_iter().rev() {
+            if pending.is_unwritten() {
+                self.put_back(pending, cx);
+                continue;
+            }
             if is_still_written {
                 // What waits is written before the connection closes: a submit that goes elsewhere must not be.
                 let outbox = cx.out.outbox_mut(bound.connection.slot);

@@ -53,6 +53,18 @@ pub struct SubmitInfo {
     pub wants_receipt: bool,
 }
 
+impl SubmitInfo {
+    pub const NOBODY: Key = Key { slot: u32::MAX, generation: u32::MAX };
+    /// The session of a stored submit: none waits for it.
+    pub const STORED: Key = Self::NOBODY;
+
+    /// Whether its account keeps it until its fate is known, and is asked before it is written.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.session == Self::STORED
+    }
+}
+
 /// What earlier sendings of a submit came to, and what is to be known of the next.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Course {
@@ -160,6 +172,29 @@ pub enum ShardMessage {
         reason: ReturnReason,
         course: Course,
         body: Octets,
+    },
+    /// Account's home to itself, behind a record: a submit is durable, and accepted.
+    StoredDone {
+        account: AccountId,
+        submit: Key,
+        stored: u64,
+    },
+    /// Carrier's home to account's: a stored submit is to be written. Bounded by the windows; an answer that never comes is
+    /// waited for no longer than the submit's deadline.
+    AskSend {
+        account: AccountId,
+        submit: Key,
+        carrier: CarrierId,
+        link: u16,
+        connection: Key,
+        sequence: SequenceNumber,
+    },
+    /// Account's home to carrier's, behind a record: write it. Of no effect when that link is gone.
+    MaySend {
+        carrier: CarrierId,
+        link: u16,
+        connection: Key,
+        sequence: SequenceNumber,
     },
     /// Account's home to carrier's: the session ended; answer `SubmitDone` without sending what no link was given yet.
     Withdraw {
@@ -270,6 +305,9 @@ impl Batch {
                 | ShardMessage::SubmitReturned { body, .. }
                 | ShardMessage::Deliver { body, .. } => body.at += moved,
                 ShardMessage::SubmitDone { .. }
+                | ShardMessage::StoredDone { .. }
+                | ShardMessage::AskSend { .. }
+                | ShardMessage::MaySend { .. }
                 | ShardMessage::Withdraw { .. }
                 | ShardMessage::DeliverDone { .. }
                 | ShardMessage::Settled { .. }

@@ -42,6 +42,7 @@ pub struct Part {
     birth: u32,
     /// What names its message: the id of the first of its parts that was sent. Its own, until that is known.
     pub message: MessageId,
+    /// Whether a receipt will tell what became of it.
     pub asks: bool,
     at: CarrierId,
     /// Counted among those at the message's carrier.
@@ -103,7 +104,9 @@ impl Part {
         let addresses = hash_octets(view.source.digits) ^ hash_octets(view.destination.digits).rotate_left(32);
         let key = hash_octets(&(addresses ^ mark.rotate_left(20)).to_le_bytes());
         let (total, number, at) = (segment.total, segment.number, CarrierId(0));
-        let (message, asks) = (MessageId::new(0), view.wants_receipt());
+        // Of its success and its failure: who asks for one of the two may never have a receipt.
+        let asks = view.registered_delivery & 0b11 == 0b01;
+        let message = MessageId::new(0);
         Some(Self { key, total, number, birth: 0, message, asks, at, is_counted: false, has_waited: false })
     }
 

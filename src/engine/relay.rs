@@ -20,6 +20,8 @@ use crate::smpp::pdu;
 pub enum Origin {
     /// A session's submit_sm: its answer has this number, the ESME's own.
     Submit(SequenceNumber),
+    /// The account itself, which keeps it under this key.
+    Stored(u64),
 }
 
 /// A submit on its way, until its answer is written.
@@ -43,13 +45,16 @@ impl Account {
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         let (carrier, id, is_joined) = (entry.carrier, entry.info.id, entry.is_joined);
-        if is_joined {
-            self.answer_submit(submit, outcome, cx);
-            return self.part_answered(id, cx);
+        if !is_joined {
+            let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
+            cx.loads.settled(carrier, outcome);
+            if is_accepted_part && self.join_part(submit, cx) {
+                return;
+            }
         }
-        cx.loads.settled(carrier, outcome);
-        if entry.part.is_none() || outcome != Outcome::Accepted || !self.join_part(submit, cx) {
-            self.answer_submit(submit, outcome, cx);
+        self.answer_submit(submit, outcome, cx);
+        if !self.joining.is_empty() {
+            self.part_answered(id, cx);
         }
     }
 
@@ -61,9 +66,17 @@ impl Account {
             let known = if is_lost && outcome == Outcome::Accepted { Outcome::InDoubt } else { outcome };
             self.messages.settled(part, known, cx.now);
         }
-        let outcome = outcome.after(submit.refused);
+        match submit.origin {
+            Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
+            Origin::Submit(_) => self.tell_origin(&submit, outcome.after(submit.refused), cx),
+        }
+    }
+
+    /// Tells whom a submit came from what became of it.
+    pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
         match submit.origin {
             Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
+            Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
     }
@@ -116,9 +129,9 @@ impl Account {
             entry.refused = Some(status);
         }
         cx.loads.returned(entry.carrier, reason, cx.now);
-        let has_session = self.sessions.get(entry.info.session).is_some();
+        let is_awaited = entry.info.is_stored() || self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
-            _ if !has_session || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
+            _ if !is_awaited || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),
             None => cx.routes.next_carrier(&mut entry.choice, cx.loads, cx.now).map(|carrier| (carrier, Claim::None)),
         };
@@ -130,6 +143,14 @@ impl Account {
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
             return;
+        }
+        if let Origin::Stored(key) = entry.origin {
+            if let Some(submit) = self.submits.remove(submit)
+                && let Some(part) = &submit.part
+            {
+                self.messages.settled(part, Outcome::Failed(SubmitError::QueueFull), cx.now);
+            }
+            return self.stored_returned(key, reason, course, cx);
         }
         let outcome = match reason {
             ReturnReason::NotBound => Outcome::Failed(SubmitError::NoCarrierBound),

@@ -81,6 +81,11 @@ impl Shard {
         }
     }
 
+    /// A submit that an account at home here has marked as sent: a carrier accepted it.
+    pub fn expect_accepted(&mut self, id: MessageId) {
+        self.accepted.insert(id);
+    }
+
     /// Makes room for so many more correlations of a carrier, before they are restored.
     pub fn reserve_correlations(&mut self, carrier: CarrierId, more: usize) {
         if let Some(carrier) = &mut self.carriers[carrier.index()] {

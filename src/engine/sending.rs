@@ -58,9 +58,11 @@ impl Carrier {
             let pending = self.pending(info, claim, course, (body, outgoing), cx);
             return self.forward(link, pending, cx);
         }
+        // What is stored waits at home just as well: half of the queue is left to what has to be answered.
+        let room = if info.is_stored() { (config.queue / 2).max(1) } else { config.queue } as usize;
         let fits = match claim {
             Claim::None => {
-                self.queue.len() < config.queue as usize
+                self.queue.len() < room
                     && sender_wait <= config.queue_wait
                     && self.pace.fits(self.queue.ahead_of(info.account), segments, config.queue_wait)
             }
@@ -222,6 +224,9 @@ impl Carrier {
             return self.settle(pending, outcome, cx);
         }
         self.queue.left(&mut pending, cx.now);
+        if pending.info.is_stored() {
+            return self.ask_to_send(link, pending, cx);
+        }
         let LinkState::Bound(bound) = &mut self.links[link].state else { return };
         pending.stream_at = cx.out.outbox(bound.connection.slot).total_queued();
         if pending.info.wants_receipt {

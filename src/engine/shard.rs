@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ahash::AHashSet;
+
 use super::account::Account;
 use super::bans::Bans;
 use super::carrier::Carrier;
@@ -26,6 +28,7 @@ use super::unbound::Unbound;
 use super::wall::Wall;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::metrics::{ConnectionRefusal, ShardCounts};
+use crate::smpp::message_id::MessageId;
 
 /// Who a connection belongs to.
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub struct Shard {
     pub(super) next_key: u64,
     pub(super) drain: Drain,
     loopback: Batch,
+    /// Until the start: marked submits of accounts at home here that a carrier is known to have accepted.
+    pub(super) accepted: AHashSet<MessageId>,
     pub counts: ShardCounts,
 }
 
@@ -163,15 +168,17 @@ impl Shard {
             next_key: seeds.first_key,
             drain: Drain::No,
             loopback: Batch::default(),
+            accepted: AHashSet::new(),
             counts: ShardCounts::default(),
         }
     }
 
     /// Begins dialling, and counting the age of what was restored.
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
+        let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
             account.start_joining(context!(self, now, out));
-            account.arm(context!(self, now, out));
+            account.start_stored(&accepted, context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));

@@ -85,6 +85,12 @@ impl<T> Window<T> {
         if *open == sequence { Some(request) } else { None }
     }
 
+    pub fn get_mut(&mut self, sequence: SequenceNumber) -> Option<&mut T> {
+        let slot = self.slot(sequence);
+        let (open, request) = self.slots.get_mut(slot)?.as_mut()?;
+        if *open == sequence { Some(request) } else { None }
+    }
+
     /// The open request with the oldest number.
     pub fn oldest(&mut self) -> Option<(SequenceNumber, &T)> {
         if self.outstanding == 0 {

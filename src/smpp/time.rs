@@ -39,6 +39,18 @@ impl SmppTime {
     }
 }
 
+/// A span as the wire has it, without its NUL: at most 31 days, for a month has no length of its own.
+#[must_use]
+pub fn relative(span: Duration) -> [u8; 16] {
+    let seconds = span.as_secs().min(31 * 86_400);
+    let mut text = *b"000000000000000R";
+    let pairs = [seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60];
+    for (digits, pair) in text[4..].chunks_exact_mut(2).zip(pairs) {
+        digits.copy_from_slice(&[b'0' + (pair / 10) as u8, b'0' + (pair % 10) as u8]);
+    }
+    text
+}
+
 /// Of a month of this century.
 fn days_of(year: i64, month: i64) -> i64 {
     match month {
@@ -83,6 +95,15 @@ mod tests {
         assert_eq!(parse("000101000000000+"), Some(SmppTime::At(946_684_800)));
         assert_eq!(parse("240229235959000+"), Some(SmppTime::At(1_709_251_199)));
         assert_eq!(parse("990301000000000+"), Some(SmppTime::At(4_076_006_400)));
+    }
+
+    #[test]
+    fn what_is_written_reads_as_it_was_meant() {
+        for seconds in [0, 1, 59, 60, 3_599, 86_399, 86_400, 31 * 86_400] {
+            let span = Duration::from_secs(seconds);
+            assert_eq!(SmppTime::parse(&relative(span)), Some(SmppTime::In(span)));
+        }
+        assert_eq!(&relative(Duration::from_secs(400 * 86_400)), b"000031000000000R");
     }
 
     #[test]

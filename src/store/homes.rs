@@ -4,6 +4,8 @@
 //! anew in the journals of the present homes, and the old segments go once all of that is durable, on every shard. A process
 //! that ends amid it is followed by one that does it again.
 
+use ahash::AHashSet;
+
 use super::names::NameId;
 use super::record::{Entry, NameKind};
 use super::recovered::{Live, NameCounts, Recovered};
@@ -11,12 +13,13 @@ use super::segment::SegmentState;
 use super::shard_store::ShardStore;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::engine::effects::Effects;
-use crate::engine::event::Place;
+use crate::engine::event::{HoldingKind, Place};
 use crate::engine::message::ShardId;
 use crate::engine::placement::Placement;
 use crate::engine::restore::Restored;
 use crate::engine::shard::Shard;
 use crate::engine::time::Instant;
+use crate::smpp::message_id::MessageId;
 
 /// Records of one commit while everything is recorded anew, and octets in them: MO may be long.
 const MOVED_AT_ONCE: usize = 50_000;
@@ -30,6 +33,8 @@ pub struct Homes<'a> {
     counts: Vec<NameCounts>,
     accounts: Vec<Option<AccountId>>,
     carriers: Vec<Option<CarrierId>>,
+    /// Stored submits that may have reached a carrier, by our id.
+    marked: AHashSet<MessageId>,
     /// Everything is recorded anew, and all old segments go.
     pub is_moved: bool,
 }
@@ -58,7 +63,12 @@ impl<'a> Homes<'a> {
         };
         let (accounts, carriers) = (names().map(account).collect(), names().map(carrier).collect());
         let counts = recovered.counts();
-        let mut homes = Self { placement, recovered, counts, accounts, carriers, is_moved: false };
+        let marked_id = |live: Live<'_>| {
+            let Entry::Holding { kind: HoldingKind::Sent, id, .. } = live.entry else { return None };
+            Some(id)
+        };
+        let marked = recovered.holdings().filter_map(marked_id).collect();
+        let mut homes = Self { placement, recovered, counts, accounts, carriers, marked, is_moved: false };
         homes.is_moved = homes.recovered.is_spread
             || homes.surplus().next().is_some()
             || homes.all().any(|live| match homes.owner(&live) {
@@ -107,6 +117,11 @@ impl<'a> Homes<'a> {
             }
         }
         for live in self.all() {
+            if !self.marked.is_empty()
+                && let Some(marked) = self.accepted_at(&live, id)
+            {
+                shard.expect_accepted(marked);
+            }
             let place = Place { segment: live.segment.sequence as u16, octets: live.octets };
             let place = (!self.is_moved).then_some(place);
             match self.owner(&live) {
@@ -179,6 +194,14 @@ impl<'a> Homes<'a> {
             Entry::UnroutedGone { .. } => None,
         };
         restored.map_or(Owner::Foreign, |(home, restored)| Owner::Shard(home, restored))
+    }
+
+    /// The id of a marked submit that this correlation says was accepted, when its account's home is this. A muted one was told to be
+    /// in doubt.
+    fn accepted_at(&self, live: &Live<'_>, home: ShardId) -> Option<MessageId> {
+        let Entry::Correlation { account, id, is_muted: false, .. } = live.entry else { return None };
+        let account = self.accounts[account.0 as usize]?;
+        (self.marked.contains(&id) && self.placement.home_of_account(account) == home).then_some(id)
     }
 
     /// The carrier of a correlation whose account alone is missing.

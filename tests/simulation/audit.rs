@@ -25,6 +25,12 @@ impl Ledger {
         match &submit.answer {
             None if submit.is_lost => {}
             None => self.fail(&format!("T{tag} was never answered")),
+            Some((status, _)) if status.is_ok() && self.storing.contains(&submit.account) => {
+                self.audit_stored(tag, submit);
+                if accepted != 0 && submit.wants_receipt && submit.told.is_empty() && !self.unpromised.contains(&tag) {
+                    self.audit_receipts(tag, submit);
+                }
+            }
             Some((status, _)) if status.is_ok() => {
                 if accepted == 0 {
                     self.fail(&format!("A1: T{tag} was answered ESME_ROK and no carrier took it"));

@@ -115,6 +115,12 @@ impl Sim {
                 return Some(format!("T{tag} is not answered: {submit:?}"));
             }
         }
+        for account in self.nodes.iter_mut().flat_map(|node| node.shard.accounts()) {
+            if !account.backlog.is_empty() {
+                let (stored, under_way) = (account.backlog.len(), account.backlog.under_way());
+                return Some(format!("account {}: {stored} stored, {under_way} of them under way", account.id.0));
+            }
+        }
         self.busy_inside()
     }
 
@@ -170,21 +176,28 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
 fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
-    if counts.submits != settled + account.submits.len() as u64 {
-        let (submits, open) = (counts.submits, account.submits.len());
+    // What is stored is offered to carriers when it was settled already.
+    let open = account.submits.len() - account.backlog.under_way();
+    if counts.submits != settled + open as u64 {
+        let submits = counts.submits;
         return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
     }
-    if account.submits.len() > config.window as usize {
-        return Some(format!("{}: {} outstanding, window {}", config.name, account.submits.len(), config.window));
+    if open > config.window as usize {
+        return Some(format!("{}: {open} outstanding, window {}", config.name, config.window));
+    }
+    if account.backlog.len() > config.submit_queue as usize {
+        return Some(format!("{}: {} stored", config.name, account.backlog.len()));
     }
     if account.sessions.len() > config.max_binds as usize {
         return Some(format!("{}: {} sessions", config.name, account.sessions.len()));
     }
     let by_sessions: u64 = account.sessions.iter().map(|(_, session)| u64::from(session.outstanding)).sum();
-    if by_sessions > account.submits.len() as u64 {
-        return Some(format!("{}: sessions wait for {by_sessions}, {} open", config.name, account.submits.len()));
+    if by_sessions > open as u64 {
+        return Some(format!("{}: sessions wait for {by_sessions}, {open} open", config.name));
     }
-    if account.deliveries.len() > config.delivery_queue as usize {
+    // Receipts of ours take the place of what was stored.
+    let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
+    if account.deliveries.len() > config.delivery_queue as usize + own as usize {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None

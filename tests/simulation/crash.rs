@@ -6,7 +6,7 @@ use trunkline::engine::placement::Placement;
 use trunkline::store::segment::SegmentName;
 
 use crate::ledger::Ledger;
-use crate::net::Toward;
+use crate::net::{Peer, Toward};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
@@ -103,7 +103,12 @@ impl Sim {
         self.mesh.clear();
         self.forget_process();
         for wire in 0..self.wires.len() {
-            self.wires[wire].home = None;
+            if self.wires[wire].home.take().is_some()
+                && let Peer::Smsc(carrier) = self.wires[wire].peer
+                && self.ledger.retrying.contains(&carrier)
+            {
+                self.ledger.crashed_links.insert(wire);
+            }
             self.ledger.dead.insert(wire);
             if !self.wires[wire].to_peer.is_shut() {
                 self.reset(wire);
@@ -189,6 +194,7 @@ impl Sim {
 impl Ledger {
     /// What was not durable is known to nobody.
     fn crashed(&mut self) {
+        self.has_crashed = true;
         self.waiting.clear();
         self.committing.clear();
     }

@@ -196,6 +196,7 @@ impl Sim {
             is_lost: false,
             attempts: Vec::new(),
             accepted_by: Vec::new(),
+            told: Default::default(),
         };
         self.ledger.submitted(tag, sequence.0, submit);
         self.send(wire, Toward::Proxy, &out);

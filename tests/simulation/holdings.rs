@@ -52,7 +52,9 @@ impl Sim {
             let is_final = |(other, shape): &(u32, crate::text::ReceiptShape)| other == tag && shape.state.is_final();
             let mut items = self.ledger.items.values();
             let is_over = items.any(|item| item.acked && item.receipt.as_ref().is_some_and(is_final));
-            if !status.is_ok() || !is_over || self.ledger.unpromised.contains(tag) {
+            // A late answer to what is in doubt is correlated, and its receipts may be over by then.
+            let is_in_doubt = !submit.told.is_empty();
+            if !status.is_ok() || !is_over || is_in_doubt || self.ledger.unpromised.contains(tag) {
                 continue;
             }
             let formats = [MessageIdFormat::Hex, MessageIdFormat::Decimal];

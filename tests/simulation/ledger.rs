@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use trunkline::engine::event::Record;
+use trunkline::engine::event::{HoldingKind, Record};
 use trunkline::engine::message::Batch;
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
@@ -14,6 +14,7 @@ use trunkline::smpp::pdu::submit_sm_resp_id;
 
 use crate::joined::JoinedBook;
 use crate::net::WireId;
+use crate::stored::is_less_valid;
 use crate::text::{ReceiptShape, item_number, rewritten, submit_tag};
 
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Submit {
     pub(crate) attempts: Vec<Attempt>,
     /// Carriers that took it.
     pub(crate) accepted_by: Vec<usize>,
+    /// What its customer was told of it by receipts of ours.
+    pub(crate) told: BTreeSet<&'static str>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,11 @@ pub(crate) struct Ledger {
     lost_links: BTreeSet<WireId>,
     /// Messages whose parts are told of together.
     pub(crate) joined: JoinedBook,
+    /// Links to those carriers that ended with their process: nothing but what was stored is known to the next.
+    pub(crate) crashed_links: BTreeSet<WireId>,
+    /// Accounts whose submits are answered when they are durable.
+    pub(crate) storing: BTreeSet<usize>,
+    pub(crate) has_crashed: bool,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
     pub(crate) durable_ids: BTreeSet<u64>,
@@ -142,8 +150,13 @@ impl Ledger {
 
     /// Sendings whose outcome was never learnt and that allowed another.
     pub(crate) fn retried(&self, submit: &Submit) -> usize {
-        let lost = |attempt: &&Attempt| !attempt.was_refused && self.lost_links.contains(&attempt.wire);
+        let lost = |attempt: &&Attempt| !attempt.was_refused && self.was_lost(submit, attempt);
         submit.attempts.iter().filter(lost).count()
+    }
+
+    fn was_lost(&self, submit: &Submit, attempt: &Attempt) -> bool {
+        let has_crashed = self.storing.contains(&submit.account) && self.crashed_links.contains(&attempt.wire);
+        has_crashed || self.lost_links.contains(&attempt.wire)
     }
 
     pub(crate) fn answered(&mut self, wire: WireId, frame: &Frame<'_>) -> u32 {
@@ -166,7 +179,9 @@ impl Ledger {
         let (ids, items) = self.waiting.entry(shard).or_default();
         for record in records {
             match record {
-                Record::Correlation { id, .. } => ids.push(id.bits()),
+                Record::Correlation { id, .. } | Record::Holding { id, kind: HoldingKind::Stored, .. } => {
+                    ids.push(id.bits());
+                }
                 Record::Early { body, .. } | Record::Holding { body, .. } | Record::Unrouted { body, .. } => {
                     items.extend(item_number(octets.octets(*body)));
                 }
@@ -220,7 +235,7 @@ impl Ledger {
         match frame.command {
             CommandId::SUBMIT_SM_RESP => self.answer_begins(wire, frame),
             CommandId::DELIVER_SM => {
-                let Some(number) = item_number(frame.body) else { self.fail("a deliver_sm nobody sent") };
+                let Some(number) = item_number(frame.body) else { return self.own_receipt_begins(frame.body) };
                 let Some((tag, _)) = self.items.get(&number).and_then(|item| item.receipt.as_ref()) else { return };
                 let submit = &self.submits[tag];
                 if submit.handed_id.is_none() && !self.dead.contains(&submit.wire) {
@@ -238,14 +253,14 @@ impl Ledger {
         if took > self.answer_within && !self.hindered.contains(&wire) {
             self.fail(&format!("T{tag} was answered {} ms after it was read", took / 1_000_000));
         }
-        if frame.status.is_ok() && submit.wants_receipt {
+        if frame.status.is_ok() && (submit.wants_receipt || self.storing.contains(&submit.account)) {
             let text = submit_sm_resp_id(frame.body);
             let is_durable = [MessageIdFormat::Hex, MessageIdFormat::Decimal]
                 .into_iter()
                 .filter_map(|format| MessageId::parse(text, format))
                 .any(|id| self.durable_ids.contains(&id.bits()));
             if !is_durable && !self.outcomes_only {
-                self.fail(&format!("A1: T{tag} was answered before its correlation was durable"));
+                self.fail(&format!("A1: T{tag} was answered before its correlation, or itself, was durable"));
             }
         }
     }
@@ -265,15 +280,16 @@ impl Ledger {
         match frame.command {
             CommandId::SUBMIT_SM => {
                 let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm nobody sent") };
+                let Some(submit) = self.submits.get(&tag) else { self.fail("a submit_sm nobody sent") };
+                let may_follow = |attempt: &Attempt| attempt.was_refused || self.was_lost(submit, attempt);
+                let is_again = !submit.attempts.iter().all(may_follow);
+                let is_stored = self.storing.contains(&submit.account);
                 let Some(submit) = self.submits.get_mut(&tag) else { self.fail("a submit_sm nobody sent") };
-                let lost = &self.lost_links;
-                let is_again =
-                    submit.attempts.iter().any(|attempt| !attempt.was_refused && !lost.contains(&attempt.wire));
                 self.sent.insert((wire, frame.sequence.0), tag);
                 submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
                 let is_rewriting = self.rewriting.contains(&carrier);
                 let expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
-                if expected != frame.body {
+                if expected != frame.body && !(is_stored && is_less_valid(&expected, frame.body)) {
                     self.fail(&format!("T{tag} was changed on its way"));
                 }
                 if is_again {
@@ -301,7 +317,7 @@ impl Ledger {
 
     /// An ESME received a deliver_sm.
     pub(crate) fn reached(&mut self, account: usize, body: &[u8]) {
-        let number = item_number(body).unwrap_or(0);
+        let Some(number) = item_number(body) else { return self.own_receipt_reached(account, body) };
         let Some(item) = self.items.get_mut(&number) else { self.fail("a deliver_sm nobody sent") };
         item.reached += 1;
         if item.account != account {

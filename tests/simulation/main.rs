@@ -29,6 +29,7 @@ mod rng;
 mod sim;
 mod smsc;
 mod soak;
+mod stored;
 mod stories;
 mod text;
 mod variants;

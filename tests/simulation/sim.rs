@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline::config::{Config, InDoubt};
+use trunkline::config::{Accept, Config, InDoubt};
 use trunkline::engine::event::AdmittedBind;
 use trunkline::engine::message::Batch;
 use trunkline::engine::placement::Placement;
@@ -140,6 +140,8 @@ impl Sim {
         ledger.joined = JoinedBook::new(&config);
         let is_odd = |at: &usize| config.carriers[*at].profile.name == "odd";
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
+        let stores = |at: &usize| config.accounts[*at].accept == Accept::Store;
+        ledger.storing = (0..config.accounts.len()).filter(stores).collect();
         let mut sim = Self {
             now: 1_000,
             rng: Rng::new(seed),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use trunkline::config::Accept;
 use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
@@ -22,13 +23,13 @@ pub(crate) fn run(seed: u64) {
     let shards = 1 + rng.below(4) as usize;
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
-    let (mut config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
-    // One in eight tells of the parts of long messages together; their draws are apart, too.
-    let mut joining = Rng::new(seed ^ 0x7061_7274);
-    let is_joined = seed % 8 == 5;
-    if is_joined {
-        config = joined_config(&config, &mut joining);
-    }
+    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    // Accounts of two in eight may store; all else is drawn as it would be if they did not.
+    let config =
+        if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
+    // And accounts of two in eight may hear of long messages as a whole; of one of those, of what is stored.
+    let is_joined = matches!(seed % 8, 1 | 5);
+    let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -51,16 +52,20 @@ pub(crate) fn run(seed: u64) {
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
     if is_joined {
-        // What was held back until then is told of at the end of retention.
-        sim.run_for(Duration::from_secs(100) + RETENTION);
+        // Messages of which parts are missing are told of without them.
+        sim.run_for(Duration::from_secs(100));
         sim.run_until_quiet(QUIET);
-        sim.check_nothing_joined();
+        sim.check_joined();
     }
     sim.ledger.audit();
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
         // and may come after the last session has gone.
-        let has_room = |account: usize| sim.base.accounts[account].delivery_queue > 100;
+        // And what is stored waits for the next process.
+        let has_room = |account: usize| {
+            let account = &sim.base.accounts[account];
+            account.delivery_queue > 100 && account.accept == Accept::Relay
+        };
         for at in (0..sim.esmes.len()).filter(|at| has_room(sim.esmes[*at].account)).collect::<Vec<_>>() {
             sim.esmes[at].habit.submit_ms = Some((5, 200));
             if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
@@ -268,11 +273,9 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
     (text, formats)
 }
 
-const RETENTION: Duration = Duration::from_secs(3_600);
-
-/// The same, with receipts of messages. Parts that are told of at the end of retention are so within the hour.
+/// Some of the accounts hear of long messages as a whole, or have receipts written anew.
 fn joined_config(text: &str, rng: &mut Rng) -> String {
-    let mut joined = "store: { retention: 1h }\n".to_owned();
+    let mut joined = String::new();
     for line in text.lines() {
         let receipts = rng.pick(&["all", "all", "last", "each"]);
         let text = rng.pick(&["", ", receipt_text: standard"]);
@@ -283,6 +286,23 @@ fn joined_config(text: &str, rng: &mut Rng) -> String {
         joined.push('\n');
     }
     joined
+}
+
+/// Some of the accounts are answered when their submits are durable.
+fn with_storing(config: &str, rng: &mut Rng) -> String {
+    let mut text = String::new();
+    for line in config.lines() {
+        let is_account = line.strip_prefix("  a").is_some_and(|rest| rest.contains(": { password: secret"));
+        if is_account && rng.chance(700) {
+            let validity = rng.pick(&["2s", "30s", "24h", "24h"]);
+            let queue = rng.pick(&[5, 1_000_000, 1_000_000]);
+            let head = line.strip_suffix(" }").unwrap_or(line);
+            let _ = writeln!(text, "{head}, accept: store, validity: {validity}, submit_queue: {queue} }}");
+        } else {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text
 }
 
 /// Behind the other.

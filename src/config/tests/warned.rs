@@ -73,7 +73,6 @@ fn what_is_not_built_yet_is_told() {
         ("tls: required", "tls"),
         ("over_rate: delay", "over_rate"),
         ("quota: { day: 1 }", "quota"),
-        ("accept: store", "accept"),
         ("status: 24h", "status"),
         ("callback: { url: \"https://h/\" }", "callback"),
         ("callback: { url: \"https://h/\" }, deliver: http", "deliver"),

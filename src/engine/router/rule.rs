@@ -20,6 +20,14 @@ pub struct RouteChoice {
     tried: u64,
 }
 
+impl RouteChoice {
+    /// The rule's place in the file.
+    #[must_use]
+    pub fn rule(&self) -> u32 {
+        self.rule
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Rule {
     source: Option<Vec<Pattern>>,
