@@ -268,7 +268,7 @@ impl Message {
     /// Whether more of its parts may have to be told what one receipt said of all.
     #[must_use]
     pub fn may_grow(&self) -> bool {
-        !self.is_closed && !(self.is_whole() && self.parts.iter().all(|part| part.is_answered))
+        !(self.is_closed || self.is_whole() && self.parts.iter().all(|part| part.is_answered))
     }
 
     /// Parts that were never accepted.

@@ -17,6 +17,7 @@ mod content;
 mod drain;
 mod framing;
 mod gateway;
+mod joined;
 mod lifecycle;
 mod limits;
 mod links;

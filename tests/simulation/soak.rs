@@ -27,8 +27,8 @@ pub(crate) fn run(seed: u64) {
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
     let config =
         if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
-    // And accounts of two in eight may hear of long messages as a whole; of one of those, of what is stored.
-    let is_joined = matches!(seed % 8, 1 | 5);
+    // And those of one in eight may hear of long messages as a whole.
+    let is_joined = seed % 8 == 1;
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);

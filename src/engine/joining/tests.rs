@@ -145,7 +145,7 @@ fn a_message_told_of_is_not_told_of_again_and_its_last_part_ends_it() {
     assert_eq!((joining.next(NAME, LAST), joining.held(), joining.len()), (Next::Wait, 0, 2));
     joining.remove_part(id(1));
     joining.remove_part(id(2));
-    assert!(joining.is_empty() && joining.len() == 0);
+    assert!(joining.is_empty() && joining.of_part.is_empty());
     assert_eq!(joining.close_next(at(900), AFTER), None);
 }
 

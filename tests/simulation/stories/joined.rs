@@ -317,3 +317,42 @@ fn beyond_the_accounts_queue_parts_are_told_of_by_themselves() {
     let by_themselves = |tag: &&u32| sim.told(esme).iter().any(|(id, ..)| *id == sim.id_of(esme, **tag));
     assert_eq!(each.iter().filter(by_themselves).count(), 3);
 }
+
+#[test]
+fn parts_that_are_stored_belong_together_however_long_they_wait() {
+    for receipts in [ALL, LAST] {
+        let mut sim = delivered(&format!("{receipts}, accept: store"), "");
+        sim.smscs[0].is_up = false;
+        for wire in sim.smscs[0].links.iter().map(|link| link.wire).collect::<Vec<_>>() {
+            sim.smsc_breaks(0, wire);
+        }
+        let esme = sim.bound("a0", BindMode::Transceiver);
+        let mut tags = sim.long(esme, 1, &[1, 2]);
+        sim.run_for(Duration::from_secs(30));
+        tags.extend(sim.long(esme, 1, &[3]));
+        sim.run_for(Duration::from_secs(300));
+        sim.crash_and_restart(true);
+        assert_eq!((sim.told(esme).len(), sim.joined(0)), (0, (0, 3)));
+        sim.smscs[0].is_up = true;
+        sim.end();
+        let told = sim.told(esme);
+        assert_eq!((told.len(), &told[0].0, told[0].1), (1, &sim.id_of(esme, tags[2]), MessageState::Delivered));
+    }
+}
+
+#[test]
+fn parts_that_were_never_sent_fail_together() {
+    let mut sim = delivered(", receipts: all, accept: store, validity: 60s", "");
+    sim.smscs[0].is_up = false;
+    for wire in sim.smscs[0].links.iter().map(|link| link.wire).collect::<Vec<_>>() {
+        sim.smsc_breaks(0, wire);
+    }
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tags = sim.long(esme, 1, &[1, 2, 3]);
+    sim.run_for(Duration::from_secs(90));
+    let id = sim.id_of(esme, tags[2]);
+    assert_eq!(sim.told(esme), [(id, MessageState::Expired, "000/003".to_owned())]);
+    sim.smscs[0].is_up = true;
+    sim.end();
+    assert_eq!(sim.joined(0), (0, 0));
+}
