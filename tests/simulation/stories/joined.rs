@@ -36,8 +36,8 @@ impl Sim {
     /// What the receipts of an ESME said, in order: the id, the state, and how many parts of how many were delivered.
     pub(super) fn told(&self, esme: usize) -> Vec<(String, MessageState, String)> {
         let said = |body: &Vec<u8>| {
-            let view = SmView::deliver(body).unwrap();
-            let (receipt, details) = (receipt::read(&view).unwrap(), receipt::details(&view));
+            let view = SmView::deliver(body).expect("a deliver_sm");
+            let (receipt, details) = (receipt::read(&view).expect("a receipt"), receipt::details(&view));
             let text = |octets: Option<&[u8]>| String::from_utf8_lossy(octets.unwrap_or_default()).into_owned();
             let counts = format!("{}/{}", text(details.delivered), text(details.parts));
             (text(receipt.ids[0]), receipt.state, counts)
@@ -49,7 +49,7 @@ impl Sim {
     pub(super) fn joined(&mut self, account: usize) -> (usize, usize) {
         let home = self.placement.home_of_account(AccountId(account as u32)).index();
         let account = self.nodes[home].shard.accounts().find(|known| known.id.index() == account);
-        account.map(|account| (account.joining.held(), account.joining.len())).unwrap()
+        account.map(|account| (account.joining.held(), account.joining.len())).expect("an account")
     }
 
     pub(super) fn correlations(&mut self) -> usize {
@@ -70,7 +70,7 @@ fn one_receipt_tells_of_all_parts() {
     for (reference, order) in [[1, 2, 3], [3, 1, 2], [2, 3, 1]].into_iter().enumerate() {
         let tags = sim.long(esme, reference as u16, &order);
         sim.end();
-        let last = tags[order.iter().position(|number| *number == 3).unwrap()];
+        let last = tags[order.iter().position(|number| *number == 3).expect("a last part")];
         let expected = (sim.id_of(esme, last), MessageState::Delivered, "003/003".to_owned());
         assert_eq!((sim.told(esme).len(), sim.told(esme).pop()), (reference + 1, Some(expected)));
     }
@@ -176,7 +176,7 @@ fn a_part_that_was_refused_may_be_sent_again_and_counts_as_failed_when_it_is_not
     let last = sim.long(esme, 1, &[2, 3]);
     sim.end();
     let first = (sim.id_of(esme, last[1]), MessageState::Delivered, "003/003".to_owned());
-    assert_eq!(sim.told(esme), [first.clone()]);
+    assert_eq!(sim.told(esme), std::slice::from_ref(&first));
     sim.run_for(Duration::from_secs(90));
     let second = (sim.id_of(esme, second[1]), MessageState::Rejected, "002/003".to_owned());
     assert_eq!((sim.told(esme), sim.joined(0)), (vec![first, second], (0, 0)));
