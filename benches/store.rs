@@ -101,6 +101,7 @@ fn append(journal: &mut Journal, number: u64) {
         is_muted: false,
         carrier_id: &digits,
         addresses: b"",
+        shown: None,
     }));
 }
 

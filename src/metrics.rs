@@ -91,6 +91,10 @@ statuses! {
         StoreFull = "store_full",
         /// The account's daily or monthly segments are used up.
         Quota = "quota",
+        /// Those for its destination are, for a while.
+        Cap = "destination_cap",
+        /// Nothing is sent to its destination.
+        OptedOut = "opted_out",
         Sender = "sender",
         Destination = "destination",
         Malformed = "malformed",
@@ -107,6 +111,18 @@ statuses! {
         /// The account's home or the carrier's could not take the message between shards.
         Mesh = "mesh",
         Draining = "draining",
+    }
+}
+
+statuses! {
+    /// What a request about a message came to.
+    OperationResult {
+        QueryOk = "query_ok",
+        QueryRefused = "query_refused",
+        CancelOk = "cancel_ok",
+        CancelRefused = "cancel_refused",
+        ReplaceOk = "replace_ok",
+        ReplaceRefused = "replace_refused",
     }
 }
 
@@ -171,6 +187,7 @@ family! {
     AccountCounts, AccountMetrics, label "account";
     counters {
         submits = "trunkline_submits_total", "Submits read from the account's sessions and HTTP requests.";
+        multis = "trunkline_submit_multi_total", "submit_multi taken; each of their destinations counts as a submit.";
         segments = "trunkline_submit_segments_total", "Segments in those submits.";
         accepted = "trunkline_submits_accepted_total", "Submits answered with ESME_ROK.";
         withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";
@@ -187,19 +204,23 @@ family! {
         stored_rejected = "trunkline_stored_rejected_total", "Stored submits a carrier refused for good.";
         stored_cancelled = "trunkline_stored_cancelled_total", "Stored submits the account cancelled.";
         stored_in_doubt = "trunkline_stored_in_doubt_total", "Stored submits that were sent, and the outcome was never learnt.";
+        operations_passed = "trunkline_operations_passed_total", "query_sm, cancel_sm and replace_sm the carrier was asked.";
         binds = "trunkline_binds_total", "Binds accepted.";
         late_answers = "trunkline_delivery_late_answers_total", "Answers to deliveries that came after our timeout.";
     }
     by_status {
         refused: RefusedReason = "trunkline_submits_refused_total", "Submits refused, by why.";
+        operations: OperationResult = "trunkline_operations_total", "query_sm, cancel_sm and replace_sm, by how they were answered.";
     }
     gauges {
+        states = "trunkline_states", "Messages whose state is kept.";
         deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
         receipts_held = "trunkline_receipts_held", "Receipts of parts held back until their message can be told of.";
         deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
         stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
         outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";
+        held_back = "trunkline_submits_held_back", "Submits of them that wait for the account's rate.";
         window = "trunkline_account_window", "Submits that may be outstanding.";
     }
 }
@@ -275,6 +296,10 @@ family! {
 impl AccountCounts {
     pub fn count_refused(&mut self, reason: RefusedReason) {
         self.refused[reason as usize] += 1;
+    }
+
+    pub fn count_operation(&mut self, result: OperationResult) {
+        self.operations[result as usize] += 1;
     }
 }
 

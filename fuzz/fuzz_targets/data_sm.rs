@@ -6,7 +6,7 @@ use trunkline::smpp::view::{SmView, tag};
 use trunkline::smpp::{data_sm, keyword, receipt, segment};
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(deliver) = data_sm::as_deliver(body) else { return };
+    let Ok(deliver) = data_sm::as_short_message(body) else { return };
     let view = SmView::deliver(&deliver).expect("what it becomes can be read");
     let head = view.service_type.len() + view.source.digits.len() + view.destination.digits.len() + 7;
     assert_eq!(deliver[..head], body[..head]);

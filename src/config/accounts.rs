@@ -4,9 +4,10 @@ mod reading;
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Network, Password, Pattern, Rate, Secret, ShardPin};
+use super::{Network, NumberSet, Password, Pattern, Rate, Secret, ShardPin};
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageIdFormat;
 
@@ -44,8 +45,8 @@ pub struct Account {
     pub destinations: Option<Vec<Pattern>>,
     /// What may go to some destinations: the first that matches counts.
     pub destination_caps: Vec<DestinationCap>,
-    /// A file of numbers that nothing is sent to, one a line.
-    pub opt_out: Option<PathBuf>,
+    /// Numbers that nothing is sent to.
+    pub opt_out: Option<OptOut>,
     pub accept: Accept,
     /// How long a stored submit that says nothing of it is tried.
     pub validity: Duration,
@@ -148,6 +149,13 @@ pub struct DestinationCap {
     pub destination: Vec<Pattern>,
     pub segments: NonZeroU32,
     pub per: Duration,
+}
+
+/// A file of numbers, one a line, and those it held at the start.
+#[derive(Clone, Debug)]
+pub struct OptOut {
+    pub path: PathBuf,
+    pub numbers: Arc<NumberSet>,
 }
 
 /// Where a receiver is called when something waits for it (SMPP 3.4, section 2.2.1).

@@ -12,6 +12,7 @@ mod keyword;
 mod listeners;
 mod network;
 mod numbers;
+mod opt_out;
 mod pattern;
 mod profile;
 mod raw;
@@ -26,18 +27,19 @@ mod unbuilt;
 mod validate;
 
 pub use accounts::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Outbind, OverRate, Quota, ReceiptText,
-    ReceiptsOfParts, UnrequestedReceipts,
+    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
+    ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use conditions::{Accounts, Conditions, NetworkCondition};
 pub use keyword::Keyword;
 pub use network::Network;
 pub use numbers::{MobileNetwork, Numbers};
+pub use opt_out::NumberSet;
 pub use pattern::Pattern;
 pub use profile::{
-    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, PrefixRule, Profile, ReceiptHabits, Reconnect,
-    Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
+    AddressKind, AddressRules, LinkHabits, LongSender, NumberFormat, OperationHabits, PrefixRule, Profile,
+    ReceiptHabits, Reconnect, Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
 };
 pub use reader::{Problem, Surroundings};
 pub use scalars::duration_or_zero as parse_duration;

@@ -10,12 +10,10 @@ enum Needs {
     Any,
     /// Written with this value.
     Value(&'static str),
-    /// Written as anything but this.
-    AllBut(&'static str),
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: [(&str, Needs, &str); 20] = [
+const UNBUILT: &[(&str, Needs, &str)] = &[
     ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
     ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
@@ -24,15 +22,8 @@ const UNBUILT: [(&str, Needs, &str); 20] = [
     ("accounts.*.password.*.argon2id", Needs::Any, ARGON2ID),
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
     ("accounts.*.tls", Needs::Value("required"), "TLS is not built yet: no bind can come over it"),
-    ("accounts.*.over_rate", Needs::Value("delay"), "delaying is not built yet"),
-    ("accounts.*.quota", Needs::Any, "quotas are not built yet"),
-    ("accounts.*.default_sender", Needs::Any, "default senders are not built yet"),
-    ("accounts.*.destination_caps", Needs::Any, "caps per destination are not built yet"),
-    ("accounts.*.opt_out", Needs::Any, "opt-out lists are not built yet"),
     ("accounts.*.client_certificate", Needs::Any, "TLS is not built yet: no bind can come over it"),
     ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
-    ("accounts.*.deliver_as", Needs::AllBut("deliver_sm"), "delivering as data_sm is not built yet"),
-    ("accounts.*.status", Needs::AllBut("off"), "keeping states is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
@@ -42,7 +33,7 @@ const ARGON2ID: &str = "argon2id passwords are not built yet: this one opens no 
 const CALLBACKS: &str = "HTTP callbacks are not built yet";
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
-    for (path, needs, message) in UNBUILT {
+    for &(path, needs, message) in UNBUILT {
         let keys: Vec<&str> = path.split('.').collect();
         descend(tree, &keys, String::new(), &mut |path, node| {
             if needs.met_by(node) {
@@ -84,7 +75,6 @@ impl Needs {
         match self {
             Self::Any => true,
             Self::Value(value) => written == Some(value),
-            Self::AllBut(value) => written != Some(value),
         }
     }
 }

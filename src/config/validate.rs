@@ -10,7 +10,7 @@ use super::reader::{Fields, Problem, Reading, Surroundings, Value};
 use super::scalars::{choice, duration, duration_or_zero, size, whole};
 use super::{
     AccountId, CarrierId, Cdr, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo, accounts,
-    carriers, listeners, numbers, profile, routes, unbuilt,
+    carriers, listeners, numbers, opt_out, profile, routes, unbuilt,
 };
 
 /// A configuration that may be run, and what its operator should know.
@@ -82,6 +82,7 @@ fn read_top(top: &mut Fields<'_>) -> Config {
         }
         accounts.extend(account);
     }
+    opt_out::read(&mut accounts, top.reading);
     let mut carriers = Vec::new();
     for (name, value) in entries(top, "carriers") {
         let Ok(id) = u16::try_from(carriers.len()) else {

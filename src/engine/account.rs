@@ -3,23 +3,29 @@
 //! A submit is checked, given its message_id and sent to its carrier's home; it is settled there, and the answer is written
 //! here. What goes the other way, receipts and MO, is in `delivery`.
 
+use std::sync::Arc;
+
+use super::audit::Audit;
 use super::backlog::Backlog;
 use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
+use super::flood::Flood;
 use super::holdings::Holdings;
 use super::joining::Joining;
+use super::limits::Limits;
 use super::message::{ShardId, ShardMessage};
+use super::multi::Multis;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
 use super::session::{ErrorBudget, Liveness, Session, SessionState};
 use super::slab::{Key, Slab};
-use super::throttle::Throttle;
+use super::states::States;
 use super::time::Instant;
 use super::timers::Armed;
 use super::window::Window;
-use crate::config::{self, AccountId};
+use crate::config::{self, AccountId, NumberSet};
 use crate::metrics::{AccountCounts, BindRefusal};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::pdu::{self, BindMode};
@@ -29,14 +35,24 @@ pub struct Account {
     pub id: AccountId,
     pub sessions: Slab<Session>,
     pub submits: Slab<Submit>,
+    pub multis: Multis,
     pub messages: Messages,
-    pub throttle: Option<Throttle>,
+    /// Rate, quotas and caps, when any is set.
+    pub limits: Option<Box<Limits>>,
+    /// Numbers that nothing is sent to.
+    pub(super) opt_out: Option<Arc<NumberSet>>,
+    pub(super) audit: Audit,
     /// Sessions that are not read until the window has room.
     paused: Vec<Key>,
+    /// How many sessions are not read for a while, because of what they sent.
+    pub(super) resting: usize,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
     /// Parts whose receipts are told of together.
     pub joining: Joining,
+    pub states: States,
+    /// When all that waits may be looked through again for a cancel_sm without an id.
+    pub(super) next_scan: Instant,
     pub backlog: Backlog,
     /// Submits that are answered when they are durable here.
     pub(super) storing: usize,
@@ -57,12 +73,18 @@ impl Account {
             id,
             sessions: Slab::default(),
             submits: Slab::default(),
+            multis: Multis::default(),
             messages: Messages::default(),
-            throttle: config.rate.map(Throttle::new),
+            limits: Limits::new(config),
+            opt_out: config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers)),
+            audit: Audit::default(),
             paused: Vec::new(),
+            resting: 0,
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
             joining: Joining::default(),
+            states: States::default(),
+            next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
             blocked: Vec::new(),
@@ -105,8 +127,11 @@ impl Account {
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,
+            asked: 0,
             state: SessionState::Open,
             is_paused: false,
+            rests_until: None,
+            flood: Flood::new(cx.now),
             liveness: Liveness::new(cx.now),
             errors: ErrorBudget::new(),
             rebinds: 0,
@@ -122,13 +147,18 @@ impl Account {
         Ok(session)
     }
 
-    /// Whether the next PDU of this session may be taken; when not, the session is read again once the window has room.
+    /// Whether the next PDU of this session may be taken; when not, the session is read again once the window has room, or
+    /// once it has rested.
     pub fn is_ready(&mut self, session: Key, window: u32) -> bool {
-        if self.unanswered() < window as usize {
+        let has_room = self.unanswered() < window as usize;
+        if has_room && self.resting == 0 {
             return true;
         }
         let Some(paused) = self.sessions.get_mut(session) else { return false };
-        if !paused.mode.may_submit() {
+        if paused.rests_until.is_some() {
+            return false;
+        }
+        if has_room || !paused.mode.may_submit() {
             // A receiver's answers to receipts do not wait for what transmitters send.
             return true;
         }
@@ -141,7 +171,8 @@ impl Account {
 
     /// Submits that were read and not answered yet.
     fn unanswered(&self) -> usize {
-        self.submits.len() - self.backlog.under_way()
+        let held = self.limits.as_ref().map_or(0, |limits| limits.held.len());
+        self.submits.len() + held - self.backlog.under_way()
     }
 
     /// Ends a session by our decision: what is written leaves first.
@@ -171,7 +202,9 @@ impl Account {
         }
         self.paused.retain(|paused| *paused != at);
         self.blocked.retain(|blocked| *blocked != at);
+        self.resting -= usize::from(session.rests_until.is_some());
         if session.outstanding > 0 {
+            self.withdraw_held(at, cx);
             self.withdraw(at, cx);
         }
         cx.out.tell(ShardId(0), ShardMessage::Ended { address: session.address, was_bound: true });
@@ -182,6 +215,7 @@ impl Account {
     /// True once no session is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
+        self.keep_usage(cx);
         self.pump_deliveries(cx);
         let has_receiver = self.sessions.iter().any(|(_, session)| session.may_receive());
         let is_delivering = has_receiver && (self.deliveries.has_waiting() || self.deliveries.outstanding() > 0);
@@ -195,7 +229,7 @@ impl Account {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.state != SessionState::Open || session.outstanding > 0 {
+            if session.state != SessionState::Open || session.outstanding > 0 || session.asked > 0 {
                 continue;
             }
             let sequence = session.window.control_number();
@@ -210,16 +244,20 @@ impl Account {
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
+        self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
+        self.counts.states = self.states.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
         self.counts.receipts_held = self.joining.held() as u64;
     }
 
-    /// Answers an ESME's unbind once its submits are.
+    /// Answers an ESME's unbind once its submits are, and what it asked.
     pub fn finish_unbind(&mut self, at: Key, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get(at) else { return };
-        if let SessionState::Unbinding { sequence } = session.state {
+        if let SessionState::Unbinding { sequence } = session.state
+            && session.asked == 0
+        {
             let out = cx.out.write(session.connection);
             let resp = CommandId::UNBIND_RESP;
             pdu::write_control(resp, CommandStatus::ROK, sequence, out);
@@ -231,7 +269,7 @@ impl Account {
         let Some(session) = self.sessions.get_mut(at) else { return };
         let oldest = session.window.oldest().map(|(_, delivery)| *delivery);
         // An answer that we do not read cannot be late.
-        let oldest_sent = oldest.filter(|_| !session.is_paused).and_then(|key| self.deliveries.sent_at(key));
+        let oldest_sent = oldest.filter(|_| session.is_read()).and_then(|key| self.deliveries.sent_at(key));
         session.arm(oldest_sent, cx);
     }
 

@@ -1,11 +1,13 @@
-//! Whether an account may submit this: bind mode, policy, validity, route and rate, in this order. What may is given our
-//! message_id and handed on.
+//! Whether an account may submit this: bind mode, policy, validity, route and limits, in this order, so that what is refused has
+//! spent nothing. What may is given our message_id and handed on.
 
 use super::account::Account;
 use super::context::Context;
 use super::event::SubmitError;
-use super::message::{Course, SubmitInfo};
+use super::limits::Leave;
+use super::message::{Course, Outcome, SubmitInfo};
 use super::parts::Part;
+use super::policy;
 use super::relay::{Origin, Submit};
 use super::router::{Query, significant};
 use super::session::SessionState;
@@ -16,7 +18,7 @@ use super::validity;
 use crate::config::{self, Accept, UnrequestedReceipts};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::segment;
-use crate::smpp::view::{SmView, esm_class};
+use crate::smpp::view::SmView;
 
 impl Account {
     /// Whether a session may submit anything now.
@@ -47,8 +49,23 @@ impl Account {
         view: &SmView<'_>,
         cx: &mut Context<'_>,
     ) -> Result<(), SubmitError> {
+        let taken = self.admit_submit(at, origin, body, view, cx);
+        if let Err(error) = taken {
+            self.refused(at, error, view, cx);
+        }
+        taken
+    }
+
+    fn admit_submit(
+        &mut self,
+        at: Key,
+        origin: Origin,
+        body: &[u8],
+        view: &SmView<'_>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), SubmitError> {
         let config = cx.config.account(self.id);
-        check_policy(config, view)?;
+        policy::check(config, self.opt_out.as_deref(), view)?;
         let segments = segment::count_segments(view);
         self.counts.segments += u64::from(segments);
         let deadline = cx.now + cx.config.smpp.timers.response;
@@ -56,16 +73,21 @@ impl Account {
         let part = Part::read(view);
         let affinity = part.as_ref().map_or(0, Part::affinity);
         let pick = if affinity == 0 { cx.random.draw() } else { u64::from(affinity) };
-        let source = config.force_sender.as_ref().map_or(view.source.digits, |forced| forced.as_bytes());
+        let source = policy::sender(config, view.source).digits;
         let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
         let mut choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
         if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
             cx.routes.begin_with(&mut choice, carrier);
         }
-        if let Some(throttle) = &mut self.throttle {
-            throttle.take(segments, cx.now).map_err(|_| SubmitError::OverRate)?;
+        if !cx.ids.has_any() {
+            return Err(SubmitError::NoIds);
         }
+        let late_at = cx.late_at(deadline);
+        let leave = match &mut self.limits {
+            Some(limits) => limits.take(config, destination, segments, late_at, cx)?,
+            None => Leave::FREE,
+        };
         let id: MessageId = cx.ids.issue(cx.out).ok_or(SubmitError::NoIds)?;
         let info = SubmitInfo {
             account: self.id,
@@ -82,38 +104,30 @@ impl Account {
         };
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
-        let submit = Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false };
-        match &config.force_sender {
-            None => self.hand_on(submit, body, cx),
-            Some(forced) => self.hand_on(submit, &with_sender(body, view, forced), cx),
+        let (cap, shown) = (leave.cap, self.shown_of(origin));
+        let submit =
+            Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false, cap, shown };
+        if leave.is_held {
+            self.hold(submit, late_at, body, cx);
+            return Ok(());
         }
+        let taken = self.hand_on(submit, body, cx);
+        if let Some(limits) = &mut self.limits {
+            if let Err(error) = taken {
+                limits.settle(Outcome::Failed(error), leave.cap, info.segments, cx);
+            }
+            self.arm_limits(cx);
+        }
+        taken
     }
 
-    fn hand_on(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+    /// What may leave now goes to a carrier, or is kept until one has room.
+    pub(super) fn hand_on(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         match cx.config.account(self.id).accept {
             Accept::Relay => self.dispatch(submit, body, cx),
             Accept::Store => self.store(submit, body, cx),
         }
     }
-}
-
-fn check_policy(config: &config::Account, view: &SmView<'_>) -> Result<(), SubmitError> {
-    if !config.submit {
-        return Err(SubmitError::SubmitsDisabled);
-    }
-    if view.esm_class & (esm_class::RECEIPT | esm_class::INTERMEDIATE) != 0 {
-        return Err(SubmitError::ReceiptFromEsme);
-    }
-    let allows = |patterns: &Option<Vec<config::Pattern>>, address: &[u8]| {
-        patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))
-    };
-    if config.force_sender.is_none() && !allows(&config.senders, view.source.digits) {
-        return Err(SubmitError::SenderNotAllowed);
-    }
-    if !allows(&config.destinations, view.destination.digits) {
-        return Err(SubmitError::DestinationNotAllowed);
-    }
-    Ok(())
 }
 
 /// Whether its validity ends before its deadline, so that its carrier has to look at it.
@@ -124,35 +138,5 @@ fn is_expiring(view: &SmView<'_>, deadline: Instant, cx: &Context<'_>) -> Result
     match validity::end(view.validity, cx.now, cx) {
         Some(end) if end <= cx.now => Err(SubmitError::ValidityOver),
         end => Ok(end.is_some_and(|end| end < deadline)),
-    }
-}
-
-/// The body with another source address: alphanumeric, or international when it is a number (SMPP 3.4, section 5.2.5).
-fn with_sender(body: &[u8], view: &SmView<'_>, sender: &str) -> Vec<u8> {
-    let source_at = view.service_type.len() + 1;
-    let rest_at = source_at + 2 + view.source.digits.len() + 1;
-    let is_number = sender.bytes().all(|octet| octet.is_ascii_digit());
-    let mut out = Vec::with_capacity(body.len() + sender.len());
-    out.extend_from_slice(&body[..source_at]);
-    out.extend_from_slice(if is_number { &[1, 1] } else { &[5, 0] });
-    out.extend_from_slice(sender.as_bytes());
-    out.push(0);
-    out.extend_from_slice(&body[rest_at..]);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_forced_sender_replaces_only_the_source_address() {
-        let body = b"CMT\0\x01\x01447\0\x01\x0149170\0\0\0\0\0\0\x01\0\0\0\x02hi\x14\x00\0\x01x";
-        let view = SmView::submit(body).unwrap();
-        let forced = with_sender(body, &view, "ACME");
-        assert_eq!(forced, b"CMT\0\x05\0ACME\0\x01\x0149170\0\0\0\0\0\0\x01\0\0\0\x02hi\x14\x00\0\x01x");
-        let numeric = with_sender(body, &view, "12345");
-        assert_eq!(SmView::submit(&numeric).unwrap().source.digits, b"12345");
-        assert_eq!(SmView::submit(&numeric).unwrap().source.ton, 1);
     }
 }

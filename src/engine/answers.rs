@@ -16,7 +16,7 @@ use crate::metrics::AnswerClass;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::congestion::congestion_state;
 use crate::smpp::frame::Frame;
-use crate::smpp::message_id;
+use crate::smpp::message_id::{self, MessageId};
 use crate::smpp::pdu;
 
 impl Carrier {
@@ -45,7 +45,7 @@ impl Carrier {
                 if pending.info.wants_receipt && !id.is_empty() {
                     self.accept_with_receipt(pending, id, cx);
                 } else {
-                    self.settle(pending, Outcome::Accepted, cx);
+                    self.settle_as(pending, Outcome::Accepted, id, cx);
                 }
             }
             status => self.refuse(pending, status, cx),
@@ -101,8 +101,11 @@ impl Carrier {
     /// Remembers whose receipt will come under this id; the customer is answered once that is durable.
     fn accept_with_receipt(&mut self, pending: Pending, id: &[u8], cx: &mut Context<'_>) {
         let (info, written) = (pending.info, pending.written);
-        let entry = self.correlate(&info, id, pending.readdressed(), false, cx);
-        self.settle(pending, Outcome::Accepted, cx);
+        let shown = self.shown.take_coming(info.id);
+        // Destinations of one id are told apart by their addresses alone, so the customer gets his own back.
+        let addresses = if shown.is_some() { pending.addresses() } else { pending.readdressed() };
+        let entry = self.correlate(&info, id, (addresses, shown), false, cx);
+        self.settle_as(pending, Outcome::Accepted, id, cx);
         if !self.early.is_empty() {
             for early in self.early.take(entry.fingerprint, written) {
                 self.join_early(early, entry, cx);
@@ -114,7 +117,7 @@ impl Carrier {
         &mut self,
         info: &SubmitInfo,
         id: &[u8],
-        addresses: &[u8],
+        (addresses, shown): (&[u8], Option<MessageId>),
         is_muted: bool,
         cx: &mut Context<'_>,
     ) -> Correlation {
@@ -122,6 +125,7 @@ impl Carrier {
         let fingerprint = self.correlations.fingerprint(message_id::normalize(id, format));
         let carrier_id = cx.out.record_bytes.add(id);
         self.readdressed.insert(info.id, addresses);
+        self.shown.insert(info.id, shown);
         let addresses = cx.out.record_bytes.add(addresses);
         let (carrier, account, id, destination, born) =
             (self.id, info.account, info.id, info.destination, cx.unix_seconds());
@@ -134,6 +138,7 @@ impl Carrier {
             is_muted,
             carrier_id,
             addresses,
+            shown,
         });
         let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted).at(place);
         self.correlations.insert(entry);
@@ -153,7 +158,7 @@ impl Carrier {
         let is_accepted = frame.command == CommandId::SUBMIT_SM_RESP && frame.status.is_ok();
         if is_accepted && late.info.wants_receipt && !id.is_empty() {
             // Its receipts reach nobody.
-            self.correlate(&late.info, id, b"", true, cx);
+            self.correlate(&late.info, id, (b"", None), true, cx);
         }
     }
 }

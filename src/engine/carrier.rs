@@ -13,17 +13,20 @@ use super::correlation::Correlations;
 use super::early::{Early, EarlyReceipts, Unanswered};
 use super::event::SubmitError;
 use super::link::Link;
-use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
+use super::message::{Course, Octets, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::mo::PartOwners;
 use super::orders::Standing;
 use super::outgoing::{Outgoing, Readdressed};
 use super::pace::Pace;
 use super::part_links::{PartLinks, part_links};
 use super::parts::Claim;
+use super::passed;
 use super::queue::SubmitQueue;
 use super::receipts::{InHand, Refused};
 use super::references::References;
+use super::shown::ShownIds;
 use super::slab::Slab;
+use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use super::unrouted::UnroutedMo;
@@ -42,10 +45,13 @@ pub struct Carrier {
     /// With `remap_references`.
     pub references: Option<Box<References>>,
     pub pace: Pace,
+    /// How often it may be asked of a message it has.
+    pub(super) asks: Throttle,
     pub correlations: Correlations,
     pub readdressed: Readdressed,
     /// With `per: message`.
     pub parts_by_id: PartsById,
+    pub shown: ShownIds,
     pub early: EarlyReceipts,
     /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
     pub strangers: Vec<Early>,
@@ -166,9 +172,11 @@ impl Carrier {
             part_links: part_links(),
             references: config.remap_references.then(|| Box::new(References::new(keys))),
             pace: Pace::new(config.rate),
+            asks: passed::throttle(config),
             correlations: Correlations::new(keys),
             readdressed: Readdressed::default(),
             parts_by_id: PartsById::default(),
+            shown: ShownIds::default(),
             early: EarlyReceipts::default(),
             strangers: Vec::new(),
             has_strangers: false,
@@ -191,17 +199,25 @@ impl Carrier {
 
     /// Tells the account's home what became of a submit, behind whatever record its answer needs.
     pub fn settle(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
+        self.settle_as(pending, outcome, b"", cx);
+    }
+
+    /// The same, of a submit that the carrier gave this id.
+    pub(super) fn settle_as(&mut self, pending: Pending, outcome: Outcome, carrier_id: &[u8], cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
+        self.shown.take_coming(pending.info.id);
         let outcome = outcome.given(pending.course.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
-        let done = ShardMessage::SubmitDone { account, submit, outcome };
+        let keeps_state = outcome == Outcome::Accepted && cx.config.account(account).status.is_some();
         // Only an acceptance has promised anything, and only when a receipt is to follow.
-        if outcome == Outcome::Accepted && pending.info.wants_receipt {
-            cx.out.after_records(home).messages.push(done);
+        let batch = if outcome == Outcome::Accepted && pending.info.wants_receipt {
+            cx.out.after_records(home)
         } else {
-            cx.out.tell(home, done);
-        }
+            &mut cx.out.prompt[home.index()]
+        };
+        let sent = if keeps_state { pending.sent_as(carrier_id, batch) } else { Octets::NONE };
+        batch.messages.push(ShardMessage::SubmitDone { account, submit, outcome, sent });
         self.recycle(pending.body);
         self.recycle(pending.outgoing.body);
     }
@@ -235,11 +251,13 @@ impl Carrier {
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let (left, readdressed, parts) = (&mut cx.out.left, &mut self.readdressed, &mut self.parts_by_id);
+                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
+                let (parts, shown) = (&mut self.parts_by_id, &mut self.shown);
                 let swept = self.correlations.sweep(oldest, |entry| {
                     left.push(entry.place());
                     readdressed.remove(entry.id);
                     parts.remove(entry.id);
+                    shown.remove(entry.id);
                 });
                 self.counts.correlations_expired += swept as u64;
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
@@ -301,6 +319,7 @@ impl Carrier {
     ) {
         let (reason, course) = why;
         let (account, submit, deadline) = (info.account, info.submit, info.deadline);
+        self.shown.take_coming(info.id);
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body });

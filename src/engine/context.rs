@@ -52,6 +52,12 @@ impl Context<'_> {
         deadline.since(at) < self.config.smpp.timers.response / 4
     }
 
+    /// From when on `is_late` says so.
+    #[must_use]
+    pub fn late_at(&self, deadline: Instant) -> Instant {
+        self.now + deadline.since(self.now + self.config.smpp.timers.response / 4)
+    }
+
     /// A key that nothing in the journal has had.
     pub fn issue_key(&mut self) -> u64 {
         let key = *self.next_key;

@@ -58,6 +58,8 @@ pub enum DeliveryState {
     },
     /// Waits for an earlier receipt of its id.
     Behind,
+    /// Waits for the answer that tells the customer its id.
+    Held,
 }
 
 #[derive(Debug, Default)]
@@ -199,7 +201,7 @@ impl Deliveries {
     pub fn sent_at(&self, key: Key) -> Option<Instant> {
         match self.entries.get(key)?.state {
             DeliveryState::Outstanding { sent, .. } => Some(sent),
-            DeliveryState::Waiting | DeliveryState::Retry { .. } | DeliveryState::Behind => None,
+            DeliveryState::Waiting | DeliveryState::Retry { .. } | DeliveryState::Behind | DeliveryState::Held => None,
         }
     }
 
@@ -238,6 +240,22 @@ impl Deliveries {
             }
         }
         over.into_iter().filter_map(|key| self.done(key)).map(|(_, kept)| kept).collect()
+    }
+
+    /// What was queued last is not sent before `release`. False when it already waits for that.
+    pub fn hold(&mut self, key: Key) -> bool {
+        let queue = self.replay.queue(&mut self.waiting);
+        let Some(delivery) = self.entries.get_mut(key).filter(|_| queue.back() == Some(&key)) else { return false };
+        delivery.state = DeliveryState::Held;
+        queue.pop_back();
+        true
+    }
+
+    /// The answer it waited for was written in this turn, or never will be.
+    pub fn release(&mut self, key: Key, turn: u64) {
+        let Some(delivery) = self.entries.get_mut(key).filter(|it| it.state == DeliveryState::Held) else { return };
+        (delivery.state, delivery.behind_turn) = (DeliveryState::Waiting, Some(turn));
+        self.replay.queue(&mut self.waiting).push_back(key);
     }
 
     /// Its session ended: it goes first at the next chance.
@@ -298,7 +316,8 @@ impl Deliveries {
             return Pushed { key, superseded: None };
         };
         // One that was sent once may still be acknowledged late, and that must not count for the later one.
-        if matches!(before.state, DeliveryState::Waiting | DeliveryState::Behind) && before.attempts == 0 {
+        let is_unsent = matches!(before.state, DeliveryState::Waiting | DeliveryState::Behind | DeliveryState::Held);
+        if is_unsent && before.attempts == 0 {
             let superseded = Some(before.kept);
             if let Some(later) = self.entries.remove(key)
                 && let Some(before) = self.entries.get_mut(earlier)

@@ -13,8 +13,9 @@ use super::session::{Late, Session};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
-use crate::config::CarrierId;
+use crate::config::{CarrierId, Deliver};
 use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::data_sm;
 use crate::smpp::frame::{self, Frame};
 use crate::smpp::message_id::MessageId;
 
@@ -26,6 +27,8 @@ pub struct Incoming {
     pub kind: DeliveryKind,
     /// Its submit was answered less than a minute ago.
     pub is_fresh: bool,
+    /// It was put behind its submit's answer, which waits for a record.
+    pub is_behind: bool,
     pub id: MessageId,
 }
 
@@ -39,15 +42,26 @@ impl Account {
         if !cx.has_room || self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
             return self.refuse_delivery(&incoming, cx);
         }
-        if !self.joining.is_empty() && incoming.kind != DeliveryKind::Mo {
-            match self.join_receipt(&incoming, body, cx) {
-                Joined::Done => {}
-                Joined::Refused => return self.refuse_delivery(&incoming, cx),
-                Joined::Later => return,
+        let is_of_part = !self.joining.is_empty() && incoming.kind != DeliveryKind::Mo;
+        if is_of_part && self.joining.part(incoming.id).is_some_and(|part| !part.is_answered) {
+            return self.offer_again(&incoming, body, cx);
+        }
+        if incoming.kind != DeliveryKind::Mo && cx.config.account(self.id).status.is_some() {
+            if incoming.is_fresh && !incoming.is_behind {
+                return self.put_behind_answer(incoming, body, cx);
             }
-        } else {
-            let behind_turn = incoming.is_fresh.then_some(cx.turn);
-            self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+            self.receipt_tells((incoming.id, incoming.kind), carrier, body, cx);
+        }
+        match if is_of_part { self.join_receipt(&incoming, body, cx) } else { Joined::PassedOn } {
+            Joined::Done => {}
+            Joined::Refused => return self.refuse_delivery(&incoming, cx),
+            Joined::PassedOn => {
+                let behind_turn = incoming.is_fresh.then_some(cx.turn);
+                let delivery = self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+                if !self.multis.is_empty() {
+                    self.hold_receipt(incoming.id, delivery);
+                }
+            }
         }
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
@@ -62,6 +76,17 @@ impl Account {
         cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
     }
 
+    /// An account that keeps states answers a submit once its state is durable: its receipt waits for as long.
+    fn put_behind_answer(&mut self, incoming: Incoming, body: &[u8], cx: &mut Context<'_>) {
+        let Incoming { carrier, in_hand, kind, is_fresh, id, .. } = incoming;
+        let own = cx.out.own();
+        let batch = cx.out.after_records(own);
+        let body = batch.add(body);
+        let account = self.id;
+        let behind = ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind: true, id, body };
+        batch.messages.push(behind);
+    }
+
     /// Queues a delivery, with its record.
     pub(super) fn keep(
         &mut self,
@@ -70,7 +95,7 @@ impl Account {
         body: &[u8],
         behind_turn: Option<u64>,
         cx: &mut Context<'_>,
-    ) {
+    ) -> Key {
         let (account, key, born) = (self.id, cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(body);
         let place =
@@ -79,6 +104,7 @@ impl Account {
         if let Some(superseded) = pushed.superseded {
             self.forget(superseded, cx);
         }
+        pushed.key
     }
 
     pub(super) fn forget(&self, kept: Kept, cx: &mut Context<'_>) {
@@ -157,9 +183,10 @@ impl Account {
     /// A deadline of this session may have come.
     pub fn session_timeout(&mut self, at: Key, cx: &mut Context<'_>) {
         let response = cx.config.smpp.timers.response;
+        self.end_rest(at, cx);
         let Some(session) = self.sessions.get_mut(at) else { return };
         while let Some((sequence, delivery)) = session.window.oldest().map(|(sequence, key)| (sequence, *key)) {
-            if session.is_paused || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
+            if !session.is_read() || self.deliveries.sent_at(delivery).is_some_and(|sent| cx.now.since(sent) < response)
             {
                 break;
             }
@@ -190,8 +217,10 @@ impl Account {
                 }
             }
             self.look_at_messages(cx);
+            self.sweep_states(cx);
         }
         self.deliveries.take_due(cx.now);
+        self.limits_timeout(cx);
         self.stored_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
@@ -213,9 +242,10 @@ impl Account {
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
-        let has_aging = !self.deliveries.is_empty() || !self.joining.is_empty();
+        let has_aging = !self.deliveries.is_empty() || !self.joining.is_empty() || !self.states.is_empty();
         let sweep = if has_aging { self.next_sweep } else { Instant::NEVER };
-        let at = retry.min(sweep).min(self.next_stored_look(cx.now));
+        let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
+        let at = retry.min(sweep).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
@@ -243,8 +273,13 @@ impl Account {
         let Ok(sequence) = session.window.open(key) else { return };
         let Some(delivery) = self.deliveries.get(key) else { return };
         let out = cx.out.write(session.connection);
-        frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
-        out.extend_from_slice(&delivery.body);
+        match cx.config.account(self.id).deliver_as {
+            Deliver::DeliverSm => {
+                frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
+                out.extend_from_slice(&delivery.body);
+            }
+            Deliver::DataSm => data_sm::write_delivery(&delivery.body, sequence, out),
+        }
         self.counts.deliveries_replayed += u64::from(self.deliveries.sent(at, cx.now));
         session.arm(Some(cx.now), cx);
     }

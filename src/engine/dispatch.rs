@@ -4,7 +4,7 @@ use super::context::Context;
 use super::delivery::Incoming;
 use super::effects::Effects;
 use super::event::{Action, EndReason};
-use super::message::{Batch, ShardId, ShardMessage};
+use super::message::{Batch, Outcome, ShardId, ShardMessage};
 use super::shard::{Connection, Drain, Shard, context};
 use super::slab::Key;
 use super::stored::Ask;
@@ -113,9 +113,29 @@ impl Shard {
                     carrier.submit(*info, claim, course, batch.octets(body), context!(self, now, out));
                 }
             }
-            ShardMessage::SubmitDone { account, submit, outcome } => {
+            ShardMessage::Shown { carrier, id, shown } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.shown.announce(id, shown);
+                }
+            }
+            ShardMessage::SubmitDone { account, submit, outcome, sent } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
-                    account.submit_done(submit, outcome, context!(self, now, out));
+                    account.submit_done(submit, outcome, batch.octets(sent), context!(self, now, out));
+                }
+            }
+            ShardMessage::StateKept { account, submit } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.answer_submit(submit, Outcome::Accepted, context!(self, now, out));
+                }
+            }
+            ShardMessage::Ask { carrier, request, body } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.ask(request, batch.octets(body), context!(self, now, out));
+                }
+            }
+            ShardMessage::Answered { request, status, body } => {
+                if let Some(account) = &mut self.accounts[request.account.index()] {
+                    account.answered(request, status, batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::SubmitReturned { account, submit, deadline, reason, course, body } => {
@@ -145,9 +165,9 @@ impl Shard {
                     carrier.withdraw(account, session, context!(self, now, out));
                 }
             }
-            ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id, body } => {
+            ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind, id, body } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
-                    let incoming = Incoming { carrier, in_hand, kind, is_fresh, id };
+                    let incoming = Incoming { carrier, in_hand, kind, is_fresh, is_behind, id };
                     account.deliver(incoming, batch.octets(body), context!(self, now, out));
                 }
             }
@@ -240,6 +260,9 @@ impl Shard {
         match self.drain {
             Drain::No | Drain::CarriersDone | Drain::Done => {}
             Drain::Carriers => {
+                for account in self.accounts.iter_mut().flatten() {
+                    account.pump_held(context!(self, now, out));
+                }
                 let mut is_done = true;
                 for carrier in self.carriers.iter_mut().flatten() {
                     is_done &= carrier.drain(context!(self, now, out));

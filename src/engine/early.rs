@@ -9,6 +9,7 @@ use ahash::AHashMap;
 
 use super::event::Place;
 use super::slab::{Key, Slab};
+use crate::smpp::message_id::MessageId;
 
 /// A parked receipt, already acknowledged.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Early {
     /// Those of the submit it belongs to, once that is known and when they were rewritten: an intermediate receipt that its account
     /// has no room for may wait longer than the correlation lives.
     pub addresses: Box<[u8]>,
+    /// The id its customer is shown, once that is known and when it is another than the submit's own.
+    pub shown: Option<MessageId>,
 }
 
 #[derive(Debug, Default)]
@@ -166,6 +169,7 @@ mod tests {
             before,
             body: Vec::new(),
             addresses: Box::default(),
+            shown: None,
         }
     }
 

@@ -246,6 +246,11 @@ impl Effects {
         place
     }
 
+    /// What waits from now on waits for what is gone by now, too.
+    pub fn await_removals(&mut self) {
+        self.last_kept = self.appended;
+    }
+
     /// Whether nothing waits for a commit.
     #[must_use]
     pub fn is_all_durable(&self) -> bool {

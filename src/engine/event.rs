@@ -4,10 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::audit::Audited;
 use super::message::{Batch, DeliveryKind, Octets, ShardId};
 use super::orders::Order;
+pub use super::place::Place;
 use super::slab::Key;
-use crate::config::{AccountId, CarrierId};
+use crate::config::{AccountId, CarrierId, NumberSet};
 use crate::metrics::{BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
@@ -38,6 +40,8 @@ pub enum Input<'a> {
     Unblocked { connection: Key },
     /// An operator's order to one link of a carrier at home here, or to all of them.
     Order { carrier: CarrierId, link: Option<u16>, order: Order },
+    /// Another list of numbers that nothing of this account, at home here, is sent to.
+    OptOut { account: AccountId, numbers: Arc<NumberSet> },
     /// A deadline may have come.
     Timeout,
     /// End in order: no new binds or submits; links say goodbye once their windows are empty.
@@ -52,11 +56,19 @@ pub enum SubmitError {
     NoRoute,
     NoCarrierBound,
     OverRate,
+    /// The account's segments of this day or month are used up.
+    OverQuota,
+    /// Those for its destination are, for a while.
+    OverCap,
     QueueFull,
     /// It waited too long to be sent in time: of its deadline, or of its validity.
     Expired,
     SenderNotAllowed,
     DestinationNotAllowed,
+    /// Nothing is sent to this number.
+    OptedOut,
+    /// We keep no distribution lists.
+    DistributionList,
     /// Its validity was over when it came.
     ValidityOver,
     /// An ESME may not send receipts.
@@ -73,21 +85,33 @@ pub enum SubmitError {
     Withdrawn,
 }
 
+impl SubmitError {
+    /// Whether the ESME wrote nonsense, which costs its session something; limits and policies never do.
+    #[must_use]
+    pub fn is_malformed(self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::WrongBindMode | Self::ReceiptFromEsme)
+    }
+}
+
 /// The only place where our words become the ESME's: passing causes get statuses that customers retry.
 impl From<SubmitError> for CommandStatus {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::NoRoute | SubmitError::DestinationNotAllowed => Self::RINVDSTADR,
+            // Of no use to try again, and the number is best struck off the customer's lists.
+            SubmitError::NoRoute | SubmitError::DestinationNotAllowed | SubmitError::OptedOut => Self::RINVDSTADR,
             SubmitError::NoCarrierBound | SubmitError::Draining | SubmitError::NoIds | SubmitError::Withdrawn => {
                 Self::RSYSERR
             }
+            SubmitError::DistributionList => Self::RCNTSUBDL,
             SubmitError::OverRate | SubmitError::Expired => Self::RTHROTTLED,
-            SubmitError::QueueFull | SubmitError::StoreFull => Self::RMSGQFUL,
+            SubmitError::QueueFull | SubmitError::StoreFull | SubmitError::OverQuota => Self::RMSGQFUL,
             SubmitError::SenderNotAllowed => Self::RINVSRCADR,
             SubmitError::ValidityOver => Self::RINVEXPIRY,
             SubmitError::ReceiptFromEsme => Self::RINVESMCLASS,
             SubmitError::WrongBindMode => Self::RINVBNDSTS,
-            SubmitError::SubmitsDisabled => Self::RSUBMITFAIL,
+            // A cap is there to stop what would only be tried again with RTHROTTLED; and with RINVDSTADR a good number would be
+            // struck off.
+            SubmitError::SubmitsDisabled | SubmitError::OverCap => Self::RSUBMITFAIL,
             SubmitError::Malformed(status) => status,
         }
     }
@@ -175,6 +199,20 @@ pub enum Notice {
     IdFormatHint {
         carrier: CarrierId,
     },
+    /// A customer did what he may not.
+    Audit {
+        account: AccountId,
+        what: Audited,
+        peer: Option<IpAddr>,
+        /// Masked; empty when it is about none.
+        address: String,
+    },
+    /// And so often more since that was told.
+    AuditedAgain {
+        account: AccountId,
+        what: Audited,
+        count: u64,
+    },
     /// By more than a minute: nothing expires for a while.
     ClockJumped,
     /// The disk gave back something else than was written: the journal's oldest segment cannot be emptied.
@@ -208,9 +246,12 @@ impl From<SubmitError> for RefusedReason {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::NoRoute => Self::NoRoute,
-            SubmitError::DestinationNotAllowed => Self::Destination,
+            SubmitError::DestinationNotAllowed | SubmitError::DistributionList => Self::Destination,
             SubmitError::NoCarrierBound => Self::CarrierDown,
             SubmitError::OverRate => Self::Throttled,
+            SubmitError::OverQuota => Self::Quota,
+            SubmitError::OverCap => Self::Cap,
+            SubmitError::OptedOut => Self::OptedOut,
             SubmitError::Expired | SubmitError::ValidityOver => Self::Expired,
             SubmitError::QueueFull => Self::QueueFull,
             SubmitError::NoIds | SubmitError::StoreFull => Self::StoreFull,
@@ -253,8 +294,10 @@ pub enum Record {
         born: u32,
         is_muted: bool,
         carrier_id: Octets,
-        /// Both as the customer sent them, when the carrier was sent others; else nothing.
+        /// Both as the customer sent them, when the carrier was sent others or `shown` is there; else nothing.
         addresses: Octets,
+        /// The id its customer knows it by, when that is another: one submit_multi's destinations share one.
+        shown: Option<MessageId>,
     },
     CorrelationGone {
         carrier: CarrierId,
@@ -319,58 +362,14 @@ pub enum HoldingKind {
     Parts,
 }
 
-/// Where an entry lies in its shard's journal: kept beside it, for the journal needs to be told when it lives there no more.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Place {
-    /// The lowest bits of the segment's sequence number: no journal has as many segments at once.
-    pub segment: u16,
-    /// How much of the segment it is reckoned for, as `Record::weight` says.
-    pub octets: u32,
-}
-
-impl Place {
-    /// What an entry with so many octets of its own is reckoned for: numbers and names are about as long as each other.
-    #[must_use]
-    pub fn reckon(octets: usize) -> u32 {
-        21 + octets as u32
-    }
-
-    /// The same for a correlation, whose table has an octet of room for it: exact for any id the specification knows, and
-    /// in steps for what a carrier may send instead. Reckoned for much less than they are, such would be rewritten for ever.
-    #[must_use]
-    pub fn reckon_correlation(octets: usize) -> u32 {
-        let exact = Self::reckon(octets);
-        if exact <= Self::EXACT {
-            return exact;
-        }
-        exact.next_multiple_of(Self::STEP).min(Self::STEP * (u32::from(u8::MAX) - Self::EXACT))
-    }
-
-    const EXACT: u32 = 191;
-    const STEP: u32 = 1024;
-
-    /// What `reckon_correlation` said, in an octet.
-    #[must_use]
-    pub fn packed_octets(self) -> u8 {
-        let packed = if self.octets <= Self::EXACT { self.octets } else { Self::EXACT + self.octets / Self::STEP };
-        u8::try_from(packed).unwrap_or(u8::MAX)
-    }
-
-    #[must_use]
-    pub fn unpacked(segment: u16, packed: u8) -> Self {
-        let packed = u32::from(packed);
-        let octets = if packed <= Self::EXACT { packed } else { (packed - Self::EXACT) * Self::STEP };
-        Self { segment, octets }
-    }
-}
-
 impl Record {
     /// What it is reckoned for in its segment while it lives; nothing when it says that something is gone.
     #[must_use]
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Correlation { carrier_id, addresses, .. } => {
-                Place::reckon_correlation((carrier_id.len + addresses.len) as usize)
+            Self::Correlation { carrier_id, addresses, shown, .. } => {
+                let shown = if shown.is_some() { size_of::<MessageId>() } else { 0 };
+                Place::reckon_correlation((carrier_id.len + addresses.len) as usize + shown)
             }
             Self::Early { body, .. } | Self::Holding { body, .. } | Self::Unrouted { body, .. } => {
                 Place::reckon(body.len as usize)

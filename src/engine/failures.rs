@@ -3,6 +3,8 @@
 use super::account::Account;
 use super::carrier::Carrier;
 use super::context::Context;
+use super::holdings::Holding;
+use super::state_record::SentAs;
 use super::stored_record::StoredSubmit;
 use crate::config::AccountId;
 use crate::smpp::command::CommandStatus;
@@ -55,13 +57,27 @@ impl Account {
             Failure::Cancelled => self.counts.stored_cancelled += 1,
             Failure::InDoubt => self.counts.stored_in_doubt += 1,
         }
+        if cx.config.account(self.id).status.is_some() {
+            self.keep_failure(&holding, why, cx);
+        }
         let Some(stored) = StoredSubmit::read(&holding.body).filter(|stored| stored.wants_failure) else { return };
-        let told = Told { id: holding.id, submitted: holding.born, done: cx.unix_seconds(), why };
+        let id = stored.shown.unwrap_or(holding.id);
+        let told = Told { id, submitted: holding.born, done: cx.unix_seconds(), why };
         let Some(body) = told.body(stored.body, self.id, cx) else { return };
         let is_fresh = Carrier::is_fresh(holding.born, cx);
         self.fail_part(holding.id, why.state(), body, is_fresh, cx);
         self.arm(cx);
         self.pump_deliveries(cx);
+    }
+
+    /// Whoever asks for it is told, too.
+    fn keep_failure(&mut self, holding: &Holding, why: Failure, cx: &mut Context<'_>) {
+        let view = StoredSubmit::read(&holding.body).and_then(|stored| SmView::submit(stored.body).ok());
+        let Some(SmView { source, destination, .. }) = view else { return };
+        let (carrier_source, carrier_destination) = (source, destination);
+        let mut sent = Vec::new();
+        SentAs { carrier_id: b"", source, destination, carrier_source, carrier_destination }.write(&mut sent);
+        self.keep_final_state(holding.id, (why.state(), holding.born), &sent, cx);
     }
 }
 

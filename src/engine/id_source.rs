@@ -27,6 +27,12 @@ impl IdSource {
         Self { node, cipher: IdCipher::new(key), next: first, end, spare: None, is_requested: false }
     }
 
+    /// Whether `issue` has one.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        self.next < self.end || self.spare.is_some()
+    }
+
     /// A new id, or `None` when the next block has not been reserved in time.
     pub fn issue(&mut self, out: &mut Effects) -> Option<MessageId> {
         if self.end - self.next <= Self::LOW_WATER && self.spare.is_none() && !self.is_requested {

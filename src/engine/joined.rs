@@ -11,7 +11,7 @@ use super::account::Account;
 use super::context::Context;
 use super::delivery::Incoming;
 use super::joining::{Part, PartState, Wants, WholeReceipt};
-use super::message::{DeliveryKind, Outcome, ShardMessage};
+use super::message::{DeliveryKind, Octets, Outcome, ShardMessage};
 use super::parts::{self, Messages};
 use super::relay::Submit;
 use super::slab::Key;
@@ -27,8 +27,8 @@ pub(super) enum Joined {
     Done,
     /// There is no room for what it would be.
     Refused,
-    /// It is looked at again once the answer to its submit is written.
-    Later,
+    /// It is told of by itself.
+    PassedOn,
 }
 
 /// A final receipt that came in this moment.
@@ -56,7 +56,8 @@ impl Account {
     pub(super) fn join_part(&mut self, submit: Key, cx: &mut Context<'_>) -> bool {
         let wants = self.wants(cx);
         let Some(entry) = self.submits.get(submit) else { return false };
-        let Some(part) = entry.part else { return false };
+        // One of several under one id is told of by itself.
+        let Some(part) = entry.part.filter(|_| entry.shown.is_none()) else { return false };
         let (id, carrier) = (entry.info.id, entry.carrier);
         let is_wanted = match wants.receipts {
             ReceiptsOfParts::Each => entry.info.wants_receipt && is_per_message(carrier, cx),
@@ -76,7 +77,12 @@ impl Account {
         if let Some(entry) = self.submits.get_mut(submit) {
             entry.is_joined = true;
         }
-        let done = ShardMessage::SubmitDone { account: self.id, submit, outcome: Outcome::Accepted };
+        let done = ShardMessage::SubmitDone {
+            account: self.id,
+            submit,
+            outcome: Outcome::Accepted,
+            sent: Octets { at: 0, len: 0 },
+        };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(done);
         self.arm(cx);
@@ -111,7 +117,8 @@ impl Account {
 
     /// A part is stored: for its customer it is accepted then. Other parts may follow long before a carrier has any of them.
     pub(super) fn join_stored(&mut self, submit: &Submit, cx: &mut Context<'_>) {
-        let Some(mut part) = submit.part.filter(|_| self.wants(cx).receipts != ReceiptsOfParts::Each) else { return };
+        let is_joined = self.wants(cx).receipts != ReceiptsOfParts::Each && submit.shown.is_none();
+        let Some(mut part) = submit.part.filter(|_| is_joined) else { return };
         let id = submit.info.id;
         part.message = id;
         self.joining.stored.send(&mut part, CarrierId(0), cx.now);
@@ -153,7 +160,7 @@ impl Account {
                 let fresh = [Fresh { id, body, is_copy: false }];
                 self.settle_parts((name, CarrierId(0)), state, &fresh, behind_turn, cx);
             }
-            None => self.keep(DeliveryKind::FinalReceipt, id, &body, behind_turn, cx),
+            None => drop(self.keep(DeliveryKind::FinalReceipt, id, &body, behind_turn, cx)),
         }
     }
 
@@ -163,18 +170,10 @@ impl Account {
         // Another part's answer may be on its way as well.
         let behind_turn = Some(cx.turn);
         let wants = self.wants(cx);
-        let Some(part) = self.joining.part(id).copied() else {
-            self.keep(kind, id, body, incoming.is_fresh.then_some(cx.turn), cx);
-            return Joined::Done;
-        };
+        let Some(part) = self.joining.part(id).copied() else { return Joined::PassedOn };
         if !part.asks && !wants.unrequested {
             // Of a failure, or an intermediate one: nobody waits for it.
-            self.keep(kind, id, body, incoming.is_fresh.then_some(cx.turn), cx);
-            return Joined::Done;
-        }
-        if !part.is_answered {
-            self.offer_again(incoming, body, cx);
-            return Joined::Later;
+            return Joined::PassedOn;
         }
         let Some(name) = self.joining.message_of(id) else { return Joined::Refused };
         let Some(total) = self.joining.message(name).map(|message| message.total) else { return Joined::Refused };
@@ -182,7 +181,7 @@ impl Account {
             match wants.receipts {
                 ReceiptsOfParts::Last if part.number < total => self.counts.receipts_joined += 1,
                 ReceiptsOfParts::All => self.counts.receipts_joined += 1,
-                ReceiptsOfParts::Each | ReceiptsOfParts::Last => self.keep(kind, id, body, behind_turn, cx),
+                ReceiptsOfParts::Each | ReceiptsOfParts::Last => return Joined::PassedOn,
             }
             return Joined::Done;
         }
@@ -255,12 +254,13 @@ impl Account {
     }
 
     /// Its submit's answer waits for a record: this waits behind it.
-    fn offer_again(&self, incoming: &Incoming, body: &[u8], cx: &mut Context<'_>) {
-        let Incoming { carrier, in_hand, kind, is_fresh, id } = *incoming;
+    pub(super) fn offer_again(&self, incoming: &Incoming, body: &[u8], cx: &mut Context<'_>) {
+        let Incoming { carrier, in_hand, kind, is_fresh, is_behind, id } = *incoming;
         let own = cx.out.own();
         let batch = cx.out.after_records(own);
         let body = batch.add(body);
-        batch.messages.push(ShardMessage::Deliver { account: self.id, carrier, in_hand, kind, is_fresh, id, body });
+        let account = self.id;
+        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind, id, body });
     }
 
     /// A receipt as it was given under one of our ids, under another.

@@ -14,6 +14,7 @@ use super::effects::Effects;
 use super::event::EndReason;
 use super::message::{ReturnReason, SubmitInfo};
 use super::orders::Standing;
+use super::passed::{self, Asked};
 use super::session::{Check, Liveness, Session};
 use super::slab::Key;
 use super::time::Instant;
@@ -73,6 +74,8 @@ pub struct Bound {
     pub(super) liveness: Liveness,
     /// No deadline in the window is before this.
     pub look_at: Instant,
+    /// What was asked of messages it has, the oldest first.
+    pub(super) asked: Vec<Asked>,
     /// Answers that stayed out, one after another.
     pub unanswered_in_a_row: u32,
 }
@@ -175,7 +178,8 @@ impl Link {
             LinkState::Bound(bound) => {
                 let blocked = out.outbox(bound.connection.slot).blocked_since;
                 let stalled = blocked.map_or(Instant::NEVER, |since| since + Session::MAX_BLOCKED);
-                bound.liveness.next_timeout(timers).min(bound.look_at).min(stalled)
+                let asked = bound.asked.first().map_or(Instant::NEVER, |asked| asked.give_up_at);
+                bound.liveness.next_timeout(timers).min(bound.look_at).min(stalled).min(asked)
             }
             LinkState::Connecting { .. } | LinkState::Closing { .. } | LinkState::Off => Instant::NEVER,
         }
@@ -221,6 +225,10 @@ impl Carrier {
             }
         }
         match frame.command {
+            CommandId::QUERY_SM_RESP | CommandId::CANCEL_SM_RESP | CommandId::REPLACE_SM_RESP => {
+                self.handle_asked_resp(at, frame, cx);
+            }
+            CommandId::GENERIC_NACK if self.handle_asked_resp(at, frame, cx) => {}
             CommandId::SUBMIT_SM_RESP | CommandId::GENERIC_NACK => self.handle_submit_resp(at, frame, cx),
             CommandId::DELIVER_SM | CommandId::DATA_SM => self.handle_deliver(at, connection, frame, cx),
             CommandId::ENQUIRE_LINK => {
@@ -253,6 +261,7 @@ impl Carrier {
         let LinkState::Bound(bound) = &mut self.links[at].state else { return };
         let (connection, sequence) = (bound.connection, bound.window.control_number());
         pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, cx.out.write(connection));
+        passed::refuse(std::mem::take(&mut bound.asked), cx);
         let give_up_at = cx.now + self.timers(cx).session_init;
         self.links[at].state = LinkState::Unbinding { connection, give_up_at };
         self.arm(cx);
@@ -290,6 +299,8 @@ impl Carrier {
             let until = cx.now + Session::LATE_ANSWERS;
             link.late.push_back(LateSubmit { sequence: *sequence, info: pending.info, until });
         }
+        let late = bound.asked.iter().take_while(|asked| asked.give_up_at <= cx.now).count();
+        passed::refuse(bound.asked.drain(..late), cx);
         if cx.out.outbox(bound.connection.slot).is_backed_up() {
             // Not read by our choice: silence says nothing about the peer.
             bound.liveness.heard(cx.now);

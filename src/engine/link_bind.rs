@@ -104,7 +104,8 @@ impl Carrier {
         // The bind took the first number.
         window.control_number();
         let (liveness, look_at) = (Liveness::new(cx.now), Instant::NEVER);
-        let bound = Bound { connection, since: cx.now, window, liveness, look_at, unanswered_in_a_row: 0 };
+        let bound =
+            Bound { connection, since: cx.now, window, liveness, look_at, asked: Vec::new(), unanswered_in_a_row: 0 };
         self.links[at].state = LinkState::Bound(Box::new(bound));
         self.counts.link_ups += 1;
         cx.out.notice(Notice::LinkBound { carrier: self.id, link: at });

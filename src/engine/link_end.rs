@@ -9,6 +9,7 @@ use super::event::{Action, EndReason, Notice};
 use super::link::{Bound, LinkState};
 use super::message::{Course, Outcome};
 use super::orders::Standing;
+use super::passed;
 use super::sending::must_not_leave;
 use super::slab::Key;
 use crate::config::InDoubt;
@@ -90,6 +91,7 @@ impl Carrier {
         let (in_doubt, mut unsent): (Vec<_>, Vec<_>) =
             bound.window.drain().into_iter().partition(|pending| pending.stream_at < written);
         self.notice_down(at, why, in_doubt.len(), wait, cx);
+        passed::refuse(std::mem::take(&mut bound.asked), cx);
         // The next connection counts from 1 again: its answers are not theirs.
         self.links[at].late.clear();
         // They were behind what was on its way.

@@ -13,6 +13,7 @@ use crate::smpp::message_id::MessageId;
 
 use super::event::SubmitError;
 use super::parts::Claim;
+use super::passed;
 use super::time::Instant;
 
 /// Position of a shard, 0 first.
@@ -31,6 +32,10 @@ impl ShardId {
 pub struct Octets {
     pub at: u32,
     pub len: u32,
+}
+
+impl Octets {
+    pub const NONE: Self = Self { at: 0, len: 0 };
 }
 
 /// What the carrier's home needs to know of a submit besides its octets.
@@ -158,11 +163,38 @@ pub enum ShardMessage {
         course: Course,
         body: Octets,
     },
+    /// Account's home to carrier's, before a `Submit`: its customer knows what has this id by another one. Forgotten with the reply
+    /// to that.
+    Shown {
+        carrier: CarrierId,
+        id: MessageId,
+        shown: MessageId,
+    },
     /// Carrier's home to account's: settled. Always follows a `Submit`; its place is the submit's own entry.
     SubmitDone {
         account: AccountId,
         submit: Key,
         outcome: Outcome,
+        /// What the carrier knows of it (`SentAs`), when its account keeps states; else nothing.
+        sent: Octets,
+    },
+    /// Account's home to itself, behind a record: the state of an accepted submit is durable.
+    StateKept {
+        account: AccountId,
+        submit: Key,
+    },
+    /// Account's home to carrier's: ask this of a message it has. Bounded by what a turn reads: what the carrier's home has no room for
+    /// is refused at once.
+    Ask {
+        carrier: CarrierId,
+        request: passed::Request,
+        body: Octets,
+    },
+    /// Carrier's home to account's, or the account's to itself behind a record: answer this. Always follows an `Ask`.
+    Answered {
+        request: passed::Request,
+        status: CommandStatus,
+        body: Octets,
     },
     /// Carrier's home to account's: try the next carrier. Follows a `Submit` instead of `SubmitDone`.
     SubmitReturned {
@@ -209,6 +241,8 @@ pub enum ShardMessage {
         in_hand: Key,
         kind: DeliveryKind,
         is_fresh: bool,
+        /// Its account's home has put it behind the answer it belongs to.
+        is_behind: bool,
         id: MessageId,
         body: Octets,
     },
@@ -303,8 +337,12 @@ impl Batch {
             match &mut message {
                 ShardMessage::Submit { body, .. }
                 | ShardMessage::SubmitReturned { body, .. }
+                | ShardMessage::Ask { body, .. }
+                | ShardMessage::Answered { body, .. }
+                | ShardMessage::SubmitDone { sent: body, .. }
                 | ShardMessage::Deliver { body, .. } => body.at += moved,
-                ShardMessage::SubmitDone { .. }
+                ShardMessage::StateKept { .. }
+                | ShardMessage::Shown { .. }
                 | ShardMessage::StoredDone { .. }
                 | ShardMessage::AskSend { .. }
                 | ShardMessage::MaySend { .. }

@@ -62,7 +62,9 @@ impl Carrier {
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
         let (carrier, kind, id) = (self.id, DeliveryKind::Mo, MessageId::new(0));
-        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh: false, id, body });
+        let (is_fresh, is_behind) = (false, false);
+        let deliver = ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind, id, body };
+        batch.messages.push(deliver);
     }
 }
 

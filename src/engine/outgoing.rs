@@ -1,5 +1,5 @@
-//! What a carrier is sent of a submit: its octets as they came, or as the carrier's profile has them rewritten. And the way back:
-//! a receipt tells of the addresses that the customer sent.
+//! What a carrier is sent of a submit: its octets as they came, or with the sender its account has it sent from, and as the
+//! carrier's profile has them rewritten. And the way back: a receipt tells of the addresses that the customer sent.
 //!
 //! The submit's own octets are kept beside, for the next carrier may want them otherwise.
 
@@ -8,8 +8,10 @@ use ahash::AHashMap;
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::correlation::Correlation;
-use super::message::SubmitInfo;
+use super::message::{Batch, Octets, SubmitInfo};
+use super::policy;
 use super::router::significant;
+use super::state_record::SentAs;
 use super::submit::hash_digits;
 use crate::config::{AddressKind, AddressRules, LongSender, NumberFormat, Rewriting, SourceRules};
 use crate::smpp::command::CommandStatus;
@@ -44,10 +46,28 @@ impl Pending {
     /// Both addresses as the customer sent them, when the carrier was sent others.
     #[must_use]
     pub fn readdressed(&self) -> &[u8] {
-        if !self.outgoing.is_readdressed {
-            return b"";
-        }
+        if self.outgoing.is_readdressed { self.addresses() } else { b"" }
+    }
+
+    /// Both addresses as the customer sent them.
+    #[must_use]
+    pub fn addresses(&self) -> &[u8] {
         SmView::submit(&self.body).map(|view| edit::addresses(&self.body, &view)).unwrap_or_default()
+    }
+}
+
+impl Pending {
+    /// Writes what the carrier knows of it, for those who ask for its state.
+    pub(super) fn sent_as(&self, carrier_id: &[u8], batch: &mut Batch) -> Octets {
+        let at = batch.bytes.len();
+        if let Ok(came) = SmView::submit(&self.body)
+            && let Ok(went) = SmView::submit(self.sent())
+        {
+            let (source, destination) = (came.source, came.destination);
+            let (carrier_source, carrier_destination) = (went.source, went.destination);
+            SentAs { carrier_id, source, destination, carrier_source, carrier_destination }.write(&mut batch.bytes);
+        }
+        batch.since(at)
     }
 }
 
@@ -59,11 +79,21 @@ impl Carrier {
         info: &mut SubmitInfo,
         cx: &Context<'_>,
     ) -> Result<Outgoing, CommandStatus> {
-        let Some(rewriting) = &cx.config.carrier(self.id).profile.submits.rewriting else {
+        let rewriting = &cx.config.carrier(self.id).profile.submits.rewriting;
+        let account = cx.config.account(info.account);
+        if rewriting.is_none() && !policy::has_own_sender(account) {
             return Ok(Outgoing::default());
-        };
+        }
         let view = SmView::submit(body)?;
-        let edits = edits(rewriting, &view)?;
+        let sender = policy::sender(account, view.source);
+        let edits = match rewriting {
+            Some(rewriting) => edits(rewriting, &view, sender)?,
+            None if sender == view.source => return Ok(Outgoing::default()),
+            None => {
+                let source = FittedAddress::new(sender.ton, sender.npi, [sender.digits, b""]);
+                Edits { source: Some(source.ok_or(CommandStatus::RINVSRCADR)?), ..Edits::default() }
+            }
+        };
         if let Some(destination) = &edits.destination {
             info.destination = hash_digits(significant(destination.digits()));
         }
@@ -90,12 +120,12 @@ impl Carrier {
     }
 }
 
-/// What a profile changes in this submit.
-fn edits<'a>(rewriting: &'a Rewriting, view: &SmView<'_>) -> Result<Edits<'a>, CommandStatus> {
+/// What a profile changes in this submit, which its account sends from `from`.
+fn edits<'a>(rewriting: &'a Rewriting, view: &SmView<'_>, from: Address<'_>) -> Result<Edits<'a>, CommandStatus> {
     if rewriting.tlvs.missing(view).is_some() {
         return Err(CommandStatus::RMISSINGOPTPARAM);
     }
-    let source = sender(&rewriting.source, view.source).ok_or(CommandStatus::RINVSRCADR)?;
+    let source = sender(&rewriting.source, from).ok_or(CommandStatus::RINVSRCADR)?;
     let destination = readdress(&rewriting.destination, view.destination).ok_or(CommandStatus::RINVDSTADR)?;
     let validity = rewriting.validity.as_deref().filter(|_| view.validity.is_empty());
     let data_coding = rewriting.data_coding.iter().find(|(from, _)| *from == view.data_coding);
@@ -114,12 +144,7 @@ fn sender(rules: &SourceRules, came: Address<'_>) -> Option<FittedAddress> {
     /// What a handset shows of a name (3GPP TS 23.040, section 9.1.2.5).
     const LONGEST_NAME: usize = 11;
     let default = rules.default.as_ref().filter(|_| came.digits.is_empty());
-    let own = rules.force.as_ref().or(default).map(|digits| {
-        // As an account's forced sender: a number is international, anything else a name.
-        let is_number = digits.bytes().all(|octet| octet.is_ascii_digit());
-        let (ton, npi) = if is_number { (1, 1) } else { (5, 0) };
-        Address { ton, npi, digits: digits.as_bytes() }
-    });
+    let own = rules.force.as_ref().or(default).map(|digits| policy::own_address(digits));
     let sender = readdress(&rules.address, own.unwrap_or(came))?;
     let is_long = sender.digits().len() > LONGEST_NAME && shape(sender.digits(), 0) == Shape::Alphanumeric;
     match rules.long_sender {

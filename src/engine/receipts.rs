@@ -17,7 +17,7 @@ use super::time::Instant;
 use crate::metrics::ReceiptOutcome;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
-use crate::smpp::message_id::{CarrierIdFormat, NormalizedId, normalize};
+use crate::smpp::message_id::normalize;
 use crate::smpp::receipt::{self, Receipt};
 use crate::smpp::view::SmView;
 use crate::smpp::{data_sm, edit, pdu};
@@ -71,7 +71,7 @@ impl Carrier {
         if frame.command != CommandId::DATA_SM {
             return self.handle_delivery(request, frame.body, cx);
         }
-        match data_sm::as_deliver(frame.body) {
+        match data_sm::as_short_message(frame.body) {
             Ok(body) => self.handle_delivery(request, &body, cx),
             Err(status) => self.refuse_malformed(request, status, cx),
         }
@@ -165,7 +165,7 @@ impl Carrier {
             return self.drop_early(early, cx);
         }
         self.counts.count_receipt(ReceiptOutcome::Matched);
-        early.addresses = self.readdressed.addresses(entry.id).into();
+        (early.addresses, early.shown) = (self.readdressed.addresses(entry.id).into(), self.shown.get(entry.id));
         self.hand_over_parked(Box::new(early), entry, cx);
     }
 
@@ -291,7 +291,7 @@ impl Carrier {
         let octets = cx.out.record_bytes.add(body);
         let place = cx.out.append(Record::Early { carrier, key, born, before, body: octets });
         let (body, addresses) = (body.to_vec(), Box::default());
-        self.early.park(Early { key, born, place, fingerprints, before, body, addresses });
+        self.early.park(Early { key, born, place, fingerprints, before, body, addresses, shown: None });
         let acknowledge = ShardMessage::Acknowledge { carrier: self.id, request };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(acknowledge);
@@ -325,6 +325,7 @@ impl Carrier {
     pub(super) fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
         self.readdressed.remove(entry.id);
         self.parts_by_id.remove(entry.id);
+        self.shown.remove(entry.id);
         cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
 
@@ -340,6 +341,9 @@ impl Carrier {
         if is_final {
             *self.finals_in_hand.entry(entry.fingerprint).or_default() += 1;
         }
+        // One that was parked may outlive its correlation, and what was kept beside that.
+        let parked = if let From::Parked(early) = &from { early.shown } else { None };
+        let shown = parked.or_else(|| self.shown.get(entry.id)).unwrap_or(entry.id);
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
         let (account, carrier) = (entry.account, self.id);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
@@ -347,42 +351,18 @@ impl Carrier {
         let (config, now) = (cx.config, cx.unix_seconds());
         let batch = cx.out.after_records(cx.placement.home_of_account(account));
         let at = batch.bytes.len();
-        self.write_receipt(&entry, told, config, now, &mut batch.bytes);
+        self.write_receipt((&entry, shown), told, config, now, &mut batch.bytes);
         let body = batch.since(at);
-        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, id: entry.id, body });
-    }
-
-    /// A receipt that would match in another spelling means the carrier's `message_id` setting is likely wrong.
-    fn hint_format(&mut self, receipt: &Receipt<'_>, cx: &mut Context<'_>) {
-        let formats = cx.config.carrier(self.id).message_id;
-        if self.has_hinted || formats.response != CarrierIdFormat::AsIs || self.correlations.is_empty() {
-            return;
-        }
-        let known = |text: String| {
-            let id = NormalizedId::Verbatim(text.as_bytes());
-            self.correlations.find(self.correlations.fingerprint(id), 0) != Found::None
-        };
-        let other_spelling = receipt.ids.iter().flatten().any(|id| {
-            let as_decimal = match normalize(id, CarrierIdFormat::Decimal) {
-                NormalizedId::Number(n) => {
-                    [format!("{n}"), format!("{n:x}"), format!("{n:X}"), format!("{n:08x}"), format!("{n:08X}")]
-                        .into_iter()
-                        .any(known)
-                }
-                NormalizedId::Verbatim(_) => false,
-            };
-            let as_hex = match normalize(id, CarrierIdFormat::Hex) {
-                NormalizedId::Number(n) => {
-                    [format!("{n}"), format!("{n:010}"), format!("{n:x}"), format!("{n:X}")].into_iter().any(known)
-                }
-                NormalizedId::Verbatim(_) => false,
-            };
-            as_decimal || as_hex
+        batch.messages.push(ShardMessage::Deliver {
+            account,
+            carrier,
+            in_hand,
+            kind,
+            is_fresh,
+            is_behind: false,
+            id: entry.id,
+            body,
         });
-        if other_spelling {
-            self.has_hinted = true;
-            cx.out.notice(Notice::IdFormatHint { carrier: self.id });
-        }
     }
 }
 

@@ -12,7 +12,8 @@ use super::slab::Key;
 use super::time::Instant;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
-use crate::smpp::command::{CommandStatus, SequenceNumber};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu;
 
 /// Whom to tell what became of a submit.
@@ -20,6 +21,10 @@ use crate::smpp::pdu;
 pub enum Origin {
     /// A session's submit_sm: its answer has this number, the ESME's own.
     Submit(SequenceNumber),
+    /// The same of a data_sm.
+    Data(SequenceNumber),
+    /// One destination of a submit_multi, by its position.
+    Multi { multi: Key, place: u8 },
     /// The account itself, which keeps it under this key.
     Stored(u64),
 }
@@ -38,27 +43,40 @@ pub struct Submit {
     pub refused: Option<CommandStatus>,
     /// Its answer waits for nothing but the record of it as a part whose receipt is joined with others'.
     pub is_joined: bool,
+    /// The cap of its account that it is under.
+    pub cap: Option<u16>,
+    /// The id its customer knows it by, when that is another than its own.
+    pub shown: Option<MessageId>,
 }
 
 impl Account {
     /// The carrier's home settled a submit.
-    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
-        let (carrier, id, is_joined) = (entry.carrier, entry.info.id, entry.is_joined);
+        let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
+            let has_session = self.sessions.get(info.session).is_some();
+            if !sent.is_empty() && (has_session || info.is_stored()) {
+                self.keep_state(info.id, carrier, sent, cx);
+            }
             if is_accepted_part && self.join_part(submit, cx) {
                 return;
+            }
+            if !sent.is_empty() && has_session {
+                // Who has the id may ask for its state, also after a crash.
+                let (account, own) = (self.id, cx.out.own());
+                return cx.out.after_records(own).messages.push(ShardMessage::StateKept { account, submit });
             }
         }
         self.answer_submit(submit, outcome, cx);
         if !self.joining.is_empty() {
-            self.part_answered(id, cx);
+            self.part_answered(info.id, cx);
         }
     }
 
-    fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
+    pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
             // Whose session is gone does not know what became of it, and may send it again.
@@ -68,14 +86,26 @@ impl Account {
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
-            Origin::Submit(_) => self.tell_origin(&submit, outcome.after(submit.refused), cx),
+            Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } => {
+                self.tell_origin(&submit, outcome.after(submit.refused), cx);
+            }
         }
     }
 
     /// Tells whom a submit came from what became of it.
     pub(super) fn tell_origin(&mut self, submit: &Submit, outcome: Outcome, cx: &mut Context<'_>) {
+        if let Some(limits) = &mut self.limits {
+            limits.settle(outcome, submit.cap, submit.info.segments, cx);
+            self.arm_limits(cx);
+        }
         match submit.origin {
-            Origin::Submit(sequence) => self.answer_session(&submit.info, sequence, outcome, cx),
+            Origin::Submit(sequence) => {
+                self.answer_session(&submit.info, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
+            }
+            Origin::Data(sequence) => {
+                self.answer_session(&submit.info, (CommandId::DATA_SM_RESP, sequence), outcome, cx);
+            }
+            Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
             Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
@@ -83,34 +113,49 @@ impl Account {
 
     /// Whether nobody is there any more to be told.
     pub(super) fn has_lost_session(&self, submit: &Submit) -> bool {
-        matches!(submit.origin, Origin::Submit(_)) && self.sessions.get(submit.info.session).is_none()
+        !submit.info.is_stored() && self.sessions.get(submit.info.session).is_none()
     }
 
-    /// Answers a submit_sm on its session, if that is still there.
-    fn answer_session(&mut self, info: &SubmitInfo, sequence: SequenceNumber, outcome: Outcome, cx: &mut Context<'_>) {
+    /// Answers a submit_sm or data_sm on its session, if that is still there.
+    fn answer_session(
+        &mut self,
+        info: &SubmitInfo,
+        (answer, sequence): (CommandId, SequenceNumber),
+        outcome: Outcome,
+        cx: &mut Context<'_>,
+    ) {
+        let status = self.status_of(outcome, cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
         };
         session.outstanding -= 1;
-        let config = cx.config.account(self.id);
-        let status = match outcome {
+        let id = info.id.text(cx.config.account(self.id).message_id);
+        let out = cx.out.write(session.connection);
+        pdu::write_submit_resp(answer, status, sequence, id.as_bytes(), out);
+        let is_last = session.outstanding == 0 && session.state != SessionState::Open;
+        self.count_outcome(outcome);
+        if is_last {
+            self.finish_unbind(info.session, cx);
+        }
+    }
+
+    /// What the customer is told.
+    pub(super) fn status_of(&self, outcome: Outcome, cx: &Context<'_>) -> CommandStatus {
+        match outcome {
             Outcome::Accepted => CommandStatus::ROK,
             Outcome::Refused(status) => status,
             Outcome::Failed(error) => error.into(),
-            Outcome::InDoubt => config.in_doubt_status,
-        };
+            Outcome::InDoubt => cx.config.account(self.id).in_doubt_status,
+        }
+    }
+
+    pub(super) fn count_outcome(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Accepted => self.counts.accepted += 1,
             Outcome::Refused(_) => self.counts.count_refused(RefusedReason::CarrierRefused),
             Outcome::Failed(error) => self.counts.count_refused(error.into()),
             Outcome::InDoubt => self.counts.count_refused(RefusedReason::InDoubt),
-        }
-        let id = info.id.text(config.message_id);
-        let out = cx.out.write(session.connection);
-        pdu::write_submit_sm_resp(status, sequence, id.as_bytes(), out);
-        if session.outstanding == 0 && session.state != SessionState::Open {
-            self.finish_unbind(info.session, cx);
         }
     }
 
@@ -139,6 +184,8 @@ impl Account {
             let info = entry.info;
             entry.carrier = carrier;
             cx.loads.sent(carrier);
+            let submit = *entry;
+            submit.announce_shown(carrier, cx);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
             batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });
@@ -177,6 +224,10 @@ impl Account {
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
+        if let Origin::Multi { multi, .. } = submit.origin {
+            self.expect_receipts(multi, &info);
+        }
+        submit.announce_shown(carrier, cx);
         let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
         let body = batch.add(body);
         batch.messages.push(ShardMessage::Submit { carrier, info, claim, course, body });

@@ -33,6 +33,7 @@ pub enum Restored<'a> {
         is_muted: bool,
         carrier_id: &'a [u8],
         addresses: &'a [u8],
+        shown: Option<MessageId>,
     },
     Early {
         carrier: CarrierId,
@@ -97,8 +98,19 @@ impl Shard {
 impl Carrier {
     fn restore(&mut self, entry: &Restored<'_>, place: Option<Place>, cx: &mut Context<'_>) {
         match *entry {
-            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
+            Restored::Correlation {
+                carrier,
+                account,
+                id,
+                destination,
+                born,
+                is_muted,
+                carrier_id,
+                addresses,
+                shown,
+            } => {
                 self.readdressed.insert(id, addresses);
+                self.shown.insert(id, shown);
                 let format = cx.config.carrier(self.id).message_id.response;
                 let fingerprint = self.correlations.fingerprint(normalize(carrier_id, format));
                 let place = place.unwrap_or_else(|| {
@@ -113,6 +125,7 @@ impl Carrier {
                         is_muted,
                         carrier_id,
                         addresses,
+                        shown,
                     };
                     cx.out.append(record)
                 });
@@ -135,6 +148,7 @@ impl Carrier {
                     before: 0,
                     body,
                     addresses: Box::default(),
+                    shown: None,
                 });
             }
             Restored::Unrouted { key, born, body, .. } => self.restore_unrouted(key, born, body, place, cx),

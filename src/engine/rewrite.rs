@@ -100,8 +100,9 @@ impl Carrier {
         let addresses = cx.out.record_bytes.add(self.readdressed.addresses(id));
         cx.out.left.push(entry.place());
         let carrier = self.id;
+        let (carrier_id, shown) = (octets, self.shown.get(id));
         let record =
-            Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id: octets, addresses };
+            Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses, shown };
         *entry = entry.at(cx.out.append(record));
     }
 

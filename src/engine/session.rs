@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::event::EndReason;
+use super::flood::Flood;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
@@ -25,9 +26,14 @@ pub struct Session {
     pub late: VecDeque<Late>,
     /// Submits read and not yet answered.
     pub outstanding: u32,
+    /// The same of what it asked of its messages.
+    pub asked: u32,
     pub state: SessionState,
     /// The account's window is full and this session is not read.
     pub is_paused: bool,
+    /// It is not read until then, because of what it sent.
+    pub rests_until: Option<Instant>,
+    pub flood: Flood,
     pub liveness: Liveness,
     pub errors: ErrorBudget,
     pub rebinds: u8,
@@ -71,6 +77,12 @@ impl Session {
         self.mode.may_receive() && matches!(self.state, SessionState::Open)
     }
 
+    /// Whether we take what it sends; when not, its silence says nothing about the peer.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        !self.is_paused && self.rests_until.is_none()
+    }
+
     /// Sends what the timers ask for; says why the session must end, if it must.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) -> Option<EndReason> {
         if let SessionState::AwaitingUnbindResp { until } = self.state
@@ -82,8 +94,7 @@ impl Session {
         if blocked_since.is_some_and(|since| cx.now.since(since) >= Self::MAX_BLOCKED) {
             return Some(EndReason::Stalled);
         }
-        if self.is_paused {
-            // Not read by our choice: silence says nothing about the peer.
+        if !self.is_read() {
             self.liveness.heard(cx.now);
             return None;
         }
@@ -112,6 +123,7 @@ impl Session {
         if let SessionState::AwaitingUnbindResp { until } = self.state {
             at = at.min(until);
         }
+        at = at.min(self.rests_until.unwrap_or(Instant::NEVER));
         cx.timers.arm(Owner::Connection(self.connection), &mut self.armed, at);
     }
 }

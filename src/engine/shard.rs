@@ -177,7 +177,9 @@ impl Shard {
     pub fn start(&mut self, now: Instant, out: &mut Effects) {
         let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
+            account.restore_usage(context!(self, now, out));
             account.start_joining(context!(self, now, out));
+            account.start_states(context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
@@ -290,6 +292,11 @@ impl Shard {
             Input::Order { carrier, link, order } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.order(link, order, context!(self, now, out));
+                }
+            }
+            Input::OptOut { account, numbers } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.opt_out = Some(numbers);
                 }
             }
             Input::Timeout => self.handle_timeouts(now, out),

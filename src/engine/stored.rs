@@ -15,6 +15,7 @@ use super::failures::Failure;
 use super::holdings::Holding;
 use super::message::{Course, Outcome, ReturnReason, ShardMessage, SubmitInfo};
 use super::parts::Part;
+use super::policy;
 use super::relay::{Origin, Submit};
 use super::router::{Query, RouteChoice, significant};
 use super::slab::Key;
@@ -72,7 +73,8 @@ impl Account {
     /// then. Durable when the records appended so far are. False when it does not wait here.
     pub fn replace_stored(&mut self, id: MessageId, body: &[u8], cx: &mut Context<'_>) -> bool {
         let Some(key) = self.waiting(id) else { return false };
-        let Some(replaced) = self.keep_stored(id, body, cx) else { return false };
+        let shown = self.stored(key).and_then(|stored| stored.shown);
+        let Some(replaced) = self.keep_stored((id, shown), body, cx) else { return false };
         let Some(entry) = self.backlog.remove(key) else { return false };
         self.holdings.forget(key, cx);
         self.await_turn(replaced, entry.lane, cx);
@@ -91,7 +93,7 @@ impl Account {
         if self.backlog.len() + self.storing >= most {
             return Err(SubmitError::QueueFull);
         }
-        let stored = self.keep_stored(submit.info.id, body, cx).ok_or(SubmitError::QueueFull)?;
+        let stored = self.keep_stored((submit.info.id, submit.shown), body, cx).ok_or(SubmitError::QueueFull)?;
         self.join_stored(&submit, cx);
         self.storing += 1;
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
@@ -111,9 +113,14 @@ impl Account {
         self.await_turn(stored, submit.choice.rule(), cx);
     }
 
-    fn keep_stored(&mut self, id: MessageId, body: &[u8], cx: &mut Context<'_>) -> Option<u64> {
+    fn keep_stored(
+        &mut self,
+        (id, shown): (MessageId, Option<MessageId>),
+        body: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Option<u64> {
         let (config, retention) = (cx.config.account(self.id), cx.config.store.retention);
-        let stored = StoredSubmit::accepted(body, config, cx.unix_seconds(), retention)?;
+        let stored = StoredSubmit { shown, ..StoredSubmit::accepted(body, config, cx.unix_seconds(), retention)? };
         let mut octets = Vec::with_capacity(body.len() + StoredSubmit::HEAD);
         stored.write(&mut octets);
         Some(self.holdings.keep(HoldingKind::Stored, id, &octets, cx))
@@ -162,7 +169,7 @@ impl Account {
         let view = SmView::submit(stored.body).ok()?;
         let entry = *self.backlog.get(key)?;
         let born = self.holdings.get(key)?.born;
-        let part = Part::read(&view);
+        let (part, shown) = (Part::read(&view), stored.shown);
         let mut choice = self.route(&view, part.as_ref(), cx)?;
         if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
             cx.routes.begin_with(&mut choice, carrier);
@@ -193,6 +200,8 @@ impl Account {
             carrier: CarrierId(0),
             refused: None,
             is_joined: false,
+            cap: None,
+            shown,
         };
         let waited = Duration::from_secs(cx.unix_seconds().saturating_sub(born).into());
         match validity::left(view.validity, waited) {
@@ -206,7 +215,8 @@ impl Account {
     }
 
     pub(super) fn route(&self, view: &SmView<'_>, part: Option<&Part>, cx: &mut Context<'_>) -> Option<RouteChoice> {
-        let (destination, source, data_coding) = (view.destination.digits, view.source.digits, view.data_coding);
+        let source = policy::sender(cx.config.account(self.id), view.source).digits;
+        let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
         let pick = part.map_or_else(|| cx.random.draw(), |part| part.affinity().into());
         cx.routes.choose(&query, pick)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::validity;
 use crate::config::{Account, UnrequestedReceipts};
+use crate::smpp::message_id::MessageId;
 use crate::smpp::segment;
 use crate::smpp::view::SmView;
 
@@ -19,6 +20,8 @@ pub struct StoredSubmit<'a> {
     pub segments: u16,
     /// When its validity ends, in Unix seconds.
     pub ends: u32,
+    /// The id its customer knows it by, when that is another than its own.
+    pub shown: Option<MessageId>,
     /// The submit_sm's.
     pub body: &'a [u8],
 }
@@ -35,10 +38,12 @@ pub struct SentMark<'a> {
 const VERSION: u8 = 1;
 const WANTS_RECEIPT: u8 = 1;
 const WANTS_FAILURE: u8 = 2;
+/// Another id stands before the body.
+const IS_SHOWN: u8 = 4;
 
 impl<'a> StoredSubmit<'a> {
-    /// Octets before the body.
-    pub const HEAD: usize = 9;
+    /// Octets before the body, at most.
+    pub const HEAD: usize = 17;
 
     /// A submit that is accepted now, in Unix seconds. It is kept no longer than anything else is.
     #[must_use]
@@ -53,6 +58,7 @@ impl<'a> StoredSubmit<'a> {
             priority: view.priority.min(3),
             segments: u16::try_from(segment::count_segments(&view)).unwrap_or(u16::MAX),
             ends: now.saturating_add(u32::try_from(longest.as_secs()).unwrap_or(u32::MAX)),
+            shown: None,
             body,
         })
     }
@@ -60,9 +66,13 @@ impl<'a> StoredSubmit<'a> {
     pub fn write(&self, out: &mut Vec<u8>) {
         let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
         let flags = bit(self.wants_receipt, WANTS_RECEIPT) | bit(self.wants_failure, WANTS_FAILURE);
+        let flags = flags | bit(self.shown.is_some(), IS_SHOWN);
         out.extend_from_slice(&[VERSION, flags, self.priority]);
         out.extend_from_slice(&self.segments.to_le_bytes());
         out.extend_from_slice(&self.ends.to_le_bytes());
+        if let Some(shown) = self.shown {
+            out.extend_from_slice(&shown.bits().to_le_bytes());
+        }
         out.extend_from_slice(self.body);
     }
 
@@ -71,13 +81,19 @@ impl<'a> StoredSubmit<'a> {
     pub fn read(octets: &'a [u8]) -> Option<Self> {
         let ([version, flags, priority], rest) = octets.split_first_chunk()?;
         let (segments, rest) = rest.split_first_chunk()?;
-        let (ends, body) = rest.split_first_chunk()?;
+        let (ends, mut body) = rest.split_first_chunk()?;
+        let mut shown = None;
+        if flags & IS_SHOWN != 0 {
+            let (id, rest) = body.split_first_chunk()?;
+            (shown, body) = (Some(MessageId::new(u64::from_le_bytes(*id))), rest);
+        }
         (*version == VERSION).then(|| Self {
             wants_receipt: flags & WANTS_RECEIPT != 0,
             wants_failure: flags & WANTS_FAILURE != 0,
             priority: *priority,
             segments: u16::from_le_bytes(*segments),
             ends: u32::from_le_bytes(*ends),
+            shown,
             body,
         })
     }
@@ -112,9 +128,15 @@ mod tests {
             priority: 3,
             segments: 700,
             ends: 1_800_000_000,
+            shown: None,
             body: b"the body",
         };
         let mut octets = Vec::new();
+        let one_of_many = StoredSubmit { shown: Some(MessageId::new(7)), ..submit };
+        one_of_many.write(&mut octets);
+        assert_eq!(StoredSubmit::read(&octets), Some(one_of_many));
+        assert_eq!((0..17).find_map(|len| StoredSubmit::read(&octets[..len])), None);
+        octets.clear();
         submit.write(&mut octets);
         assert_eq!(StoredSubmit::read(&octets), Some(submit));
         octets[0] = 2;

@@ -10,6 +10,7 @@ use super::relay::Origin;
 use super::session::SessionState;
 use super::slab::Key;
 use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::data_sm;
 use crate::smpp::frame::Frame;
 use crate::smpp::pdu::{self, BindMode};
 use crate::smpp::view::SmView;
@@ -23,11 +24,13 @@ impl Account {
         }
         session.liveness.heard(cx.now);
         match frame.command {
-            CommandId::SUBMIT_SM => self.handle_submit(at, frame, cx),
-            CommandId::DELIVER_SM_RESP => self.handle_deliver_resp(at, frame, cx),
+            CommandId::SUBMIT_SM | CommandId::DATA_SM => self.handle_submit(at, frame, cx),
+            CommandId::SUBMIT_MULTI => self.handle_multi(at, frame, cx),
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => self.handle_deliver_resp(at, frame, cx),
             CommandId::ENQUIRE_LINK => {
                 let out = cx.out.write(session.connection);
                 pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);
+                self.count_enquire_link(at, cx);
             }
             CommandId::ENQUIRE_LINK_RESP | CommandId::GENERIC_NACK => self.handle_control_resp(at, frame, cx),
             CommandId::UNBIND => {
@@ -48,14 +51,7 @@ impl Account {
                 self.handle_second_bind(at, frame, cx);
             }
             CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => {
-                // No states are kept, so no id is known: the same answer as for another account's.
-                let status = match frame.command {
-                    CommandId::QUERY_SM => CommandStatus::RQUERYFAIL,
-                    CommandId::CANCEL_SM => CommandStatus::RCANCELFAIL,
-                    _ => CommandStatus::RREPLACEFAIL,
-                };
-                let out = cx.out.write(session.connection);
-                pdu::write_control(frame.command.response(), status, frame.sequence, out);
+                self.handle_operation(at, frame, cx);
             }
             CommandId::DELIVER_SM => {
                 let out = cx.out.write(session.connection);
@@ -77,14 +73,19 @@ impl Account {
         self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);
-        pdu::write_submit_sm_resp(error.into(), frame.sequence, b"", out);
-        if matches!(error, SubmitError::Malformed(_) | SubmitError::WrongBindMode | SubmitError::ReceiptFromEsme) {
+        pdu::write_control(frame.command.response(), error.into(), frame.sequence, out);
+        if error.is_malformed() {
             self.spend_error(at, cx);
         }
     }
 
     fn try_submit(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) -> Result<(), SubmitError> {
         self.may_submit(at, cx)?;
+        if frame.command == CommandId::DATA_SM {
+            let body = data_sm::as_submit(frame.body).map_err(SubmitError::Malformed)?;
+            let view = SmView::submit(&body).map_err(SubmitError::Malformed)?;
+            return self.take_submit(at, Origin::Data(frame.sequence), &body, &view, cx);
+        }
         let view = SmView::submit(frame.body).map_err(SubmitError::Malformed)?;
         self.take_submit(at, Origin::Submit(frame.sequence), frame.body, &view, cx)
     }
@@ -124,7 +125,7 @@ impl Account {
         }
     }
 
-    fn spend_error(&mut self, at: Key, cx: &mut Context<'_>) {
+    pub(super) fn spend_error(&mut self, at: Key, cx: &mut Context<'_>) {
         cx.counts.protocol_errors += 1;
         let Some(session) = self.sessions.get_mut(at) else { return };
         if !session.errors.spend_error(cx.now) {

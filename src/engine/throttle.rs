@@ -57,6 +57,13 @@ impl Throttle {
         if over > 0 { self.at + self.time_to_pay(over) } else { self.at }
     }
 
+    /// When `segments` can be taken by who comes behind `ahead` others.
+    #[must_use]
+    pub fn queued_until(&self, ahead: u64, segments: u32, now: Instant) -> Instant {
+        let over = self.over(self.owed(now) + SEGMENT * i128::from(ahead), segments);
+        if over > 0 { now + self.time_to_pay(over) } else { now }
+    }
+
     /// How long `segments` take at this rate.
     #[must_use]
     pub fn time_for(&self, segments: u64) -> Duration {

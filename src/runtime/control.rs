@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
 use crate::runtime::mailbox::Mailboxes;
+use crate::runtime::opt_out::OptOuts;
 use crate::runtime::tls::TlsClient;
 
 pub struct Shared {
@@ -18,6 +19,7 @@ pub struct Shared {
     pub tls: Vec<Option<TlsClient>>,
     pub control: Control,
     pub mailboxes: Arc<Mailboxes>,
+    pub opt_outs: OptOuts,
 }
 
 /// Why the process ends.

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// No configuration is longer than 1 MiB, and no file it names than a table of numbers may be (64 MiB). What is, is cut behind
+/// No configuration is longer than 1 MiB, and no file it names than a list of numbers may be (256 MiB). What is, is cut behind
 /// that, which is enough to be refused for its length; a device such as /dev/zero has no end at all.
 const LONGEST: u64 = (1 << 20) + 4;
-const LONGEST_NAMED: u64 = (64 << 20) + 4;
+const LONGEST_NAMED: u64 = (256 << 20) + 4;
 
 /// A file that a configuration names.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -21,6 +21,7 @@ pub mod mailbox;
 pub mod mesh;
 pub mod notice;
 pub mod opening;
+pub mod opt_out;
 pub mod publish;
 pub mod pulse;
 pub mod resolve;

@@ -22,6 +22,14 @@ pub fn log(notice: &Notice, config: &Config) {
         Notice::LinkBindRefused { carrier: id, link, status } => {
             tracing::error!(carrier = carrier(id), link, %status, "the carrier refused our bind");
         }
+        Notice::Audit { account, what, peer, address } => {
+            let (account, peer) = (&config.account(*account).name, peer.map(tracing::field::display));
+            tracing::warn!(target: "audit", account, peer, number = address, "{}", what.words());
+        }
+        Notice::AuditedAgain { account, what, count } => {
+            let account = &config.account(*account).name;
+            tracing::warn!(target: "audit", account, count, "{}, in the last minute", what.words());
+        }
         Notice::ClockJumped => {
             tracing::warn!("the wall clock jumped by more than a minute; nothing expires until it was steady for ten");
         }

@@ -23,6 +23,7 @@ use crate::runtime::listener::Dealer;
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mesh::{self, Ends};
 use crate::runtime::opening::{self, Opened};
+use crate::runtime::opt_out::{self, OptOuts};
 use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
@@ -84,6 +85,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         tls,
         control: Control::new(shards, end),
         mailboxes: Arc::new(Mailboxes::new(shards)),
+        opt_outs: OptOuts::new(shards),
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
@@ -152,6 +154,7 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
 
 fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Vec<TcpListener>) -> Result<(), Failure> {
     let placement = Placement::new(&shared.config, shards);
+    opt_out::watch(shared, &placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let pulse = Pulse::start(shards, UPKEEP).map_err(|error| Failure::new(EXIT_FAULT, format!("no pulse: {error}")))?;
     let mut listeners = Some(listeners);
     let seeds = (0..shards).map(|_| draw_seeds(shared)).collect::<Result<_, _>>()?;
@@ -288,6 +291,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         }
         if round % UPKEEPS_A_SECOND == 0 {
             shard.end_partial(LONGEST_PDU_WAIT);
+            shard.take_opt_outs();
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
             shard.in_engine(|engine, _| {
                 engine.store.measure(&mut engine.shard);

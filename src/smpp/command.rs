@@ -16,6 +16,7 @@ impl CommandId {
     pub const BIND_TRANSMITTER: Self = Self(0x0000_0002);
     pub const BIND_TRANSMITTER_RESP: Self = Self(0x8000_0002);
     pub const QUERY_SM: Self = Self(0x0000_0003);
+    pub const QUERY_SM_RESP: Self = Self(0x8000_0003);
     pub const SUBMIT_SM: Self = Self(0x0000_0004);
     pub const SUBMIT_SM_RESP: Self = Self(0x8000_0004);
     pub const DELIVER_SM: Self = Self(0x0000_0005);
@@ -23,13 +24,16 @@ impl CommandId {
     pub const UNBIND: Self = Self(0x0000_0006);
     pub const UNBIND_RESP: Self = Self(0x8000_0006);
     pub const REPLACE_SM: Self = Self(0x0000_0007);
+    pub const REPLACE_SM_RESP: Self = Self(0x8000_0007);
     pub const CANCEL_SM: Self = Self(0x0000_0008);
+    pub const CANCEL_SM_RESP: Self = Self(0x8000_0008);
     pub const BIND_TRANSCEIVER: Self = Self(0x0000_0009);
     pub const BIND_TRANSCEIVER_RESP: Self = Self(0x8000_0009);
     pub const OUTBIND: Self = Self(0x0000_000B);
     pub const ENQUIRE_LINK: Self = Self(0x0000_0015);
     pub const ENQUIRE_LINK_RESP: Self = Self(0x8000_0015);
     pub const SUBMIT_MULTI: Self = Self(0x0000_0021);
+    pub const SUBMIT_MULTI_RESP: Self = Self(0x8000_0021);
     pub const ALERT_NOTIFICATION: Self = Self(0x0000_0102);
     pub const DATA_SM: Self = Self(0x0000_0103);
     pub const DATA_SM_RESP: Self = Self(0x8000_0103);
@@ -99,7 +103,11 @@ statuses! {
     RREPLACEFAIL = 0x13, "ESME_RREPLACEFAIL";
     RMSGQFUL = 0x14, "ESME_RMSGQFUL";
     RINVSERTYP = 0x15, "ESME_RINVSERTYP";
+    RINVNUMDESTS = 0x33, "ESME_RINVNUMDESTS";
+    RINVDLNAME = 0x34, "ESME_RINVDLNAME";
+    RINVDESTFLAG = 0x40, "ESME_RINVDESTFLAG";
     RINVESMCLASS = 0x43, "ESME_RINVESMCLASS";
+    RCNTSUBDL = 0x44, "ESME_RCNTSUBDL";
     RSUBMITFAIL = 0x45, "ESME_RSUBMITFAIL";
     RINVSRCTON = 0x48, "ESME_RINVSRCTON";
     RINVSRCNPI = 0x49, "ESME_RINVSRCNPI";

@@ -2,12 +2,15 @@
 
 pub mod command;
 pub mod congestion;
+mod cursor;
 pub mod data_sm;
 pub mod edit;
 pub mod frame;
 pub mod id_cipher;
 pub mod keyword;
 pub mod message_id;
+pub mod multi;
+pub mod operations;
 pub mod pdu;
 pub mod receipt;
 pub mod segment;

@@ -107,11 +107,22 @@ pub fn write_control(command: CommandId, status: CommandStatus, sequence: Sequen
 
 /// Appends the answer to a submit; a refusal has no body.
 pub fn write_submit_sm_resp(status: CommandStatus, sequence: SequenceNumber, message_id: &[u8], out: &mut Vec<u8>) {
+    write_submit_resp(CommandId::SUBMIT_SM_RESP, status, sequence, message_id, out);
+}
+
+/// Appends the answer to a submit_sm or an ESME's data_sm; a refusal has no body.
+pub fn write_submit_resp(
+    answer: CommandId,
+    status: CommandStatus,
+    sequence: SequenceNumber,
+    message_id: &[u8],
+    out: &mut Vec<u8>,
+) {
     if status.is_ok() {
-        write_header(out, CommandId::SUBMIT_SM_RESP, status, sequence, message_id.len() + 1);
+        write_header(out, answer, status, sequence, message_id.len() + 1);
         push_c_string(message_id, out);
     } else {
-        write_header(out, CommandId::SUBMIT_SM_RESP, status, sequence, 0);
+        write_header(out, answer, status, sequence, 0);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::receipt::date_of;
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SmppTime {
     /// Unix seconds; the tenths are left out.
@@ -48,6 +50,16 @@ pub fn relative(span: Duration) -> [u8; 16] {
     for (digits, pair) in text[4..].chunks_exact_mut(2).zip(pairs) {
         digits.copy_from_slice(&[b'0' + (pair / 10) as u8, b'0' + (pair % 10) as u8]);
     }
+    text
+}
+
+/// A moment as the wire has it, in UTC and without its NUL.
+#[must_use]
+pub fn absolute(unix_seconds: i64) -> [u8; 16] {
+    let mut text = *b"000000000000000+";
+    text[..10].copy_from_slice(&date_of(unix_seconds));
+    let second = unix_seconds.rem_euclid(60);
+    text[10..12].copy_from_slice(&[b'0' + (second / 10) as u8, b'0' + (second % 10) as u8]);
     text
 }
 
@@ -102,6 +114,9 @@ mod tests {
         for seconds in [0, 1, 59, 60, 3_599, 86_399, 86_400, 31 * 86_400] {
             let span = Duration::from_secs(seconds);
             assert_eq!(SmppTime::parse(&relative(span)), Some(SmppTime::In(span)));
+        }
+        for seconds in [946_684_800, 1_795_437_296, 4_076_006_459] {
+            assert_eq!(SmppTime::parse(&absolute(seconds)), Some(SmppTime::At(seconds)));
         }
         assert_eq!(&relative(Duration::from_secs(400 * 86_400)), b"000031000000000R");
     }

@@ -5,6 +5,7 @@
 //! refusing it makes the carrier resend it for days.
 
 use super::command::CommandStatus;
+use super::cursor::Cursor;
 
 /// An address as it stands on the wire; `digits` without its NUL, in whatever charset the peer used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,8 +38,8 @@ pub struct SmView<'a> {
 }
 
 /// Longest values the specification allows, without the NUL.
-const SERVICE_TYPE_MAX: usize = 5;
-const ADDRESS_MAX: usize = 20;
+pub(super) const SERVICE_TYPE_MAX: usize = 5;
+pub(super) const ADDRESS_MAX: usize = 20;
 const TIME_MAX: usize = 16;
 
 impl<'a> SmView<'a> {
@@ -56,7 +57,7 @@ impl<'a> SmView<'a> {
 
     fn read(body: &'a [u8], strict: bool) -> Result<Self, CommandStatus> {
         let max = |limit: usize| if strict { limit } else { usize::MAX };
-        let mut at = Cursor { body, at: 0 };
+        let mut at = Cursor::of(body);
         let short = CommandStatus::RINVMSGLEN;
         let service_type = at.c_string(max(SERVICE_TYPE_MAX)).ok_or(CommandStatus::RINVSERTYP)?;
         let [ton, npi] = at.octets().ok_or(short)?;
@@ -71,7 +72,7 @@ impl<'a> SmView<'a> {
         let [registered_delivery, replace_if_present, data_coding, default_message_id, sm_length] =
             at.octets().ok_or(short)?;
         let sm_length = usize::from(sm_length);
-        let short_message_at = at.at;
+        let short_message_at = at.position();
         let rest = &body[short_message_at..];
         if strict && rest.len() < sm_length {
             return Err(CommandStatus::RINVMSGLEN);
@@ -196,6 +197,7 @@ pub mod esm_class {
 
 /// Tags of the TLVs we read (SMPP 3.4, section 5.3.2; 5.0 for congestion_state).
 pub mod tag {
+    pub const QOS_TIME_TO_LIVE: u16 = 0x0017;
     pub const RECEIPTED_MESSAGE_ID: u16 = 0x001E;
     pub const USER_MESSAGE_REFERENCE: u16 = 0x0204;
     pub const SAR_MSG_REF_NUM: u16 = 0x020C;
@@ -252,46 +254,6 @@ impl<'a> Iterator for Tlvs<'a> {
         self.at += 4 + len;
         Some(tlv)
     }
-}
-
-struct Cursor<'a> {
-    body: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    #[inline(always)]
-    fn octets<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let octets = self.body.get(self.at..)?.first_chunk()?;
-        self.at += N;
-        Some(*octets)
-    }
-
-    #[inline(always)]
-    fn c_string(&mut self, max: usize) -> Option<&'a [u8]> {
-        let rest = self.body.get(self.at..)?;
-        // Most optional strings are empty.
-        let len = if rest.first() == Some(&0) { 0 } else { find_nul(rest)? };
-        self.at += len + 1;
-        (len <= max).then(|| &rest[..len])
-    }
-}
-
-/// Where the first NUL is. Eight octets at a step: addresses are read for every message.
-#[inline(always)]
-fn find_nul(octets: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut at = 0;
-    while let Some(eight) = octets.get(at..at + 8) {
-        let word = u64::from_le_bytes(eight.try_into().ok()?);
-        // The lowest octet whose top bit survives is the first that was zero.
-        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if zeros != 0 {
-            return Some(at + zeros.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    octets[at..].iter().position(|octet| *octet == 0).map(|left| at + left)
 }
 
 #[cfg(test)]
@@ -372,18 +334,6 @@ mod tests {
                 if let Ok(view) = SmView::submit(&octets) {
                     let _ = (view.tlvs().count(), view.text());
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_nul_is_found_wherever_it_stands() {
-        for len in 0..40 {
-            let mut octets = vec![0x80; len];
-            assert_eq!(find_nul(&octets), None);
-            for at in (0..len).rev() {
-                octets[at] = 0;
-                assert_eq!(find_nul(&octets), Some(at));
             }
         }
     }

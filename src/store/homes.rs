@@ -172,10 +172,20 @@ impl<'a> Homes<'a> {
                 is_muted,
                 carrier_id,
                 addresses,
+                shown,
             } => carrier(at).zip(account(whose)).map(|(carrier, account)| {
                 let (born, home) = (seconds(born), self.placement.home_of_carrier(carrier));
-                let restored =
-                    Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses };
+                let restored = Restored::Correlation {
+                    carrier,
+                    account,
+                    id,
+                    destination,
+                    born,
+                    is_muted,
+                    carrier_id,
+                    addresses,
+                    shown,
+                };
                 (home, restored)
             }),
             Entry::Early { carrier: at, key, born, body, .. } => carrier(at).map(|carrier| {

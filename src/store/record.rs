@@ -86,11 +86,12 @@ const MUTED_CORRELATION: u8 = 5;
 const CORRELATION_GONE: u8 = 6;
 const EARLY: u8 = 7;
 const EARLY_GONE: u8 = 8;
-// 9 to 11 and from 17 on are what accounts hold.
+// 9 to 11 and 17 to 21 are what accounts hold.
 const HOLDING_GONE: u8 = 12;
 const STANDS_FOR: u8 = 13;
 // 14 and 15 are MO without an account.
 const READDRESSED_CORRELATION: u8 = 16;
+const SHARED_CORRELATION: u8 = 22;
 
 impl<'a> StoreRecord<'a> {
     pub fn encode(&self, into: &mut Vec<u8>) {

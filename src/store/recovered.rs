@@ -78,8 +78,11 @@ impl Recovered {
         part.correlations.iter().map(|kept| {
             let Correlation { id, carrier, account, destination, is_muted, .. } = *kept;
             let (born, carrier_id) = (kept.born.into(), part.octets(kept.carrier_id));
-            let addresses = part.octets(kept.carrier_id.behind(kept.addresses_len.into()));
-            let entry = Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses };
+            let addresses = kept.carrier_id.behind(kept.addresses_len.into());
+            let shown = kept.is_shared.then(|| part.id(addresses.behind(size_of::<MessageId>() as u32)));
+            let addresses = part.octets(addresses);
+            let entry =
+                Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses, shown };
             self.live(entry, kept.source)
         })
     }
@@ -208,6 +211,11 @@ impl KeptPart {
             .chain(self.unrouted.iter().map(|kept| kept.source))
     }
 
+    fn id(&self, span: Span) -> MessageId {
+        let octets = self.octets(span).first_chunk().copied().unwrap_or_default();
+        MessageId::new(u64::from_le_bytes(octets))
+    }
+
     fn octets(&self, span: Span) -> &[u8] {
         let at = span.at as usize;
         &self.arena[at..at + span.len as usize]
@@ -245,8 +253,9 @@ pub(super) struct Correlation {
     pub(super) born: u32,
     pub(super) source: Source,
     pub(super) is_muted: bool,
-    /// The addresses lie right behind the carrier's id.
+    /// The addresses lie right behind the carrier's id, and the id its receipts show behind them.
     pub(super) addresses_len: u8,
+    pub(super) is_shared: bool,
 }
 
 // Ten million of these are held at once.

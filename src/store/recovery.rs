@@ -211,11 +211,14 @@ impl KeptPart {
         let entry: Entry<'_, NameId> = sorted.entry(sighting)?;
         let source = Source { segment: sorted.source, octets: entry.weight() };
         match entry {
-            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
+            Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses, shown } => {
                 let (born, carrier_id) = (seconds(born), self.keep(carrier_id));
                 self.keep(addresses);
                 // No record has more.
                 let addresses_len = addresses.len() as u8;
+                if let Some(shown) = shown {
+                    self.keep(&shown.bits().to_le_bytes());
+                }
                 Some(self.correlations.push(Correlation {
                     id,
                     carrier_id,
@@ -226,6 +229,7 @@ impl KeptPart {
                     source,
                     is_muted,
                     addresses_len,
+                    is_shared: shown.is_some(),
                 }))
             }
             Entry::Early { carrier, key, born, before, body } => {

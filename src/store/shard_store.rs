@@ -215,7 +215,7 @@ impl ShardStore {
 
 fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batch) {
     let entry: Entry<'_, &str> = match *record {
-        Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
+        Record::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses, shown } => {
             Entry::Correlation {
                 carrier: &config.carrier(carrier).name,
                 account: &config.account(account).name,
@@ -225,6 +225,7 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
                 is_muted,
                 carrier_id: octets.octets(carrier_id),
                 addresses: octets.octets(addresses),
+                shown,
             }
         }
         Record::CorrelationGone { carrier, id, place } => {

@@ -149,7 +149,9 @@ fn a_customer_who_does_not_read_is_closed_and_the_others_go_on() {
     let mut deaf = world.acme();
     SockRef::from(&deaf.stream).set_recv_buffer_size(4096).unwrap();
     deaf.stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
-    let flood: Vec<_> = (0..4096).flat_map(|at| Pdu::new(CommandId::ENQUIRE_LINK, ROK, at, b"").octets()).collect();
+    // Each is refused, for there is no route. It would be read no further that soon for enquire_links.
+    let nowhere = crate::peer::body("1000", "7", b"", |_| {});
+    let flood: Vec<_> = (0..4096).flat_map(|at| Pdu::new(CommandId::SUBMIT_SM, ROK, at, &nowhere).octets()).collect();
     // As many as both kernels' buffers can hold, and then some.
     let mut sent = 0;
     while sent < 64 << 20 {

@@ -64,7 +64,7 @@ fn wireshark_reads_everything_as_smpp_and_nothing_as_malformed() {
     let carrier = Carrier::listen().run();
     let gateway = Gateway::start(&format!(
         r#"
-accounts: {{ acme: {{ password: secret, shard: 1 }} }}
+accounts: {{ acme: {{ password: secret, shard: 1 }}, data: {{ password: secret, deliver_as: data_sm }} }}
 carriers: {{ north: {{ connect: "{}", system_id: us, password: secret, shard: 0 }} }}
 routes: [{{ when: {{ destination: "49*" }}, to: north }}]
 "#,
@@ -92,9 +92,20 @@ routes: [{{ when: {{ destination: "49*" }}, to: north }}]
     assert!(count("0x80000004") > on_both_sides, "submit_sm_resp: {}", count("0x80000004"));
     assert_eq!(
         (count("0x00000005"), count("0x80000005")),
-        (on_both_sides, on_both_sides),
-        "deliver_sm and its answers"
+        (on_both_sides + 1, on_both_sides + 1),
+        "deliver_sm and its answers, and one that goes on as a data_sm"
     );
+    let fields = ["smpp.command_status", "smpp.message_id", "smpp.destination_addr", "smpp.error_status_code"];
+    let answers = dissect(&file, &ports, "smpp.command_id == 0x80000021", &fields);
+    let answers: Vec<Vec<_>> = answers.iter().map(|line| line.split('\t').collect()).collect();
+    let [whole, partly, none, mixed] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!((whole[0], whole[1].len(), &whole[2..]), ("0x00000000", 16, &["", ""][..]));
+    let listed = ["33,friends", "0x0000000b,0x00000044"];
+    assert_eq!((partly[0], partly[1].len(), &partly[2..]), ("0x00000000", 16, &listed[..]));
+    assert_eq!(none[..], ["0x0000000b", "", "", ""], "a header alone");
+    // It reads no body behind an error; those who do find the list there.
+    assert_eq!(mixed[0], "0x00000045");
+    assert_eq!((count("0x00000103"), count("0x80000103")), (2, 2), "data_sm each way, and their answers");
     for (name, command) in [("bind", "0x80000009"), ("enquire_link", "0x80000015"), ("unbind", "0x80000006")] {
         assert!(count(command) > 0, "{name}");
     }
@@ -124,6 +135,30 @@ fn converse(gateway: &Gateway) {
         acme.receive();
     }
     acme.refused(&body("1000", "33", b"no route", |_| {}), 0x0B);
+    let to = |digits: [&str; 2]| digits.map(|digits| [b"\x01\x01\x01", digits.as_bytes(), b"\0"].concat());
+    let multi = |destinations: &[Vec<u8>]| {
+        let head = [b"\0\x01\x011000\0", &[destinations.len() as u8][..]].concat();
+        [head, destinations.concat(), b"\0\0\0\0\0\0\0\0\0\x02hi".to_vec()].concat()
+    };
+    let both = to(["4915100000001", "4915100000002"]);
+    let [unroutable, other] = to(["33", "34"]);
+    let unreached = [unroutable.clone(), b"\x02friends\0".to_vec()];
+    for (destinations, status) in [
+        (both.to_vec(), ROK),
+        ([&both[..], &unreached].concat(), ROK),
+        (vec![unroutable, other], 0x0B),
+        (unreached.to_vec(), 0x45),
+    ] {
+        let sequence = acme.request(CommandId::SUBMIT_MULTI, &multi(&destinations));
+        acme.expect_answer(CommandId::SUBMIT_MULTI_RESP, status, sequence);
+    }
+    let mut data = gateway.connect();
+    data.bind(BindMode::Transceiver, "data", "secret");
+    let sequence = data.request(CommandId::DATA_SM, b"\0\x01\x011000\0\x01\x014915100000001\0\0\x01\0\x04\x24\0\x02hi");
+    data.expect_answer(CommandId::DATA_SM_RESP, ROK, sequence);
+    let delivery = data.expect(CommandId::DATA_SM);
+    data.answer(&delivery, ROK, b"\0");
+    data.expect_quiet();
     acme.request(CommandId(0x7777), b"");
     acme.expect(CommandId::GENERIC_NACK);
     acme.expect_quiet();

@@ -10,6 +10,7 @@
 
 mod process;
 mod stage;
+mod stored;
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use trunkline::tools::{free_addresses, from_flags};
 use crate::process::{Process, let_pass, wait_for};
 
 /// Every wait for a process or a port ends after this, with the test.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Submits outstanding for each account, and deliver_sm for each session: what a crash may cost (GUARANTEES A3, A5).
 const WINDOW: u64 = 100;
@@ -224,7 +224,7 @@ impl Stage {
 }
 
 /// A carrier of this name that keeps a ledger, and where it listens.
-fn start_carrier(directory: &Path, name: &str, flags: &str) -> (Process, SocketAddr) {
+pub fn start_carrier(directory: &Path, name: &str, flags: &str) -> (Process, SocketAddr) {
     let ledger = directory.join(format!("{name}.ledger")).display().to_string();
     let fixed = ["smsc", "--listen", "127.0.0.1:0", "--duration", "1h", "--ledger", &ledger];
     let flags: Vec<&str> = fixed.into_iter().chain(flags.split_whitespace()).collect();

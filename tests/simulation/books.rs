@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Correlation,
     Early,
     Delivery,
+    /// What was submitted this day and month: always kept, for who has a quota.
+    Usage,
     Unrouted,
 }
 
@@ -47,13 +49,19 @@ pub(crate) struct Kept {
     pub(crate) item: Option<u32>,
     /// A receipt of a part, held back or awaited.
     is_part: bool,
+    /// The state of a message, which outlives all that is to be delivered.
+    is_state: bool,
 }
 
 impl Books {
     /// The journal takes these records; `left` is what leaves it without one.
     pub(crate) fn appended(&mut self, shard: usize, records: &[Record], octets: &Batch, config: &Config) {
         for record in records {
-            let (key, weight, body) = describe(record, config);
+            let (mut key, weight, body) = describe(record, config);
+            if weight.is_none() && key.0 == Kind::Delivery && !self.entries.contains_key(&key) {
+                // Its removal does not say what it was.
+                key.0 = Kind::Usage;
+            }
             let live = self.live.entry(shard).or_default();
             let Some(weight) = weight else {
                 let kept = self.entries.entry(key.clone()).or_default();
@@ -71,6 +79,7 @@ impl Books {
             // Recorded anew in another journal, it is what it was.
             let kept = self.entries.entry(key.clone()).or_default();
             (kept.weight, kept.item, kept.is_part) = (weight, item, is_part);
+            kept.is_state = matches!(record, Record::Holding { kind: HoldingKind::State, .. });
             self.waiting.entry(shard).or_default().push((key, false));
         }
     }
@@ -116,6 +125,7 @@ impl Books {
     pub(crate) fn adopt(&mut self, recovered: &Recovered) {
         let before = std::mem::take(self).entries;
         for (key, weight, item, is_part) in live(recovered) {
+            let is_state = before.get(&key).is_some_and(|kept| kept.is_state);
             if let (Kind::Delivery, Some(item), false) = (key.0, item, is_part) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
@@ -126,7 +136,8 @@ impl Books {
                 continue;
             }
             let is_back = before.get(&key).is_some_and(|kept| kept.is_back || kept.is_removed);
-            self.entries.insert(key, Kept { weight, is_durable: true, is_back, item, is_part, ..Kept::default() });
+            let kept = Kept { weight, is_durable: true, is_back, item, is_part, is_state, ..Kept::default() };
+            self.entries.insert(key, kept);
         }
     }
 
@@ -147,8 +158,9 @@ impl Books {
 
     /// Receipts and MO that are held here.
     pub(crate) fn held(&self) -> usize {
-        let is_held = |(key, kept): &(&Key, &Kept)| key.0 != Kind::Correlation && !kept.is_removed && !kept.is_part;
-        self.entries.iter().filter(is_held).count()
+        let is_held = |(kind, _, _): &Key| !matches!(kind, Kind::Correlation | Kind::Usage);
+        let outlives = |kept: &Kept| kept.is_removed || kept.is_state || kept.is_part;
+        self.entries.iter().filter(|(key, kept)| is_held(key) && !outlives(kept)).count()
     }
 
     /// Receipts of parts that are held back.
@@ -165,7 +177,7 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>, b
         let (key, item) = match live.entry {
             Entry::Correlation { carrier, id, .. } => ((Kind::Correlation, name(carrier), id.bits()), None),
             Entry::Early { carrier, key, body, .. } => ((Kind::Early, name(carrier), key), item_number(body)),
-            Entry::Holding { account, key, body, .. } => ((Kind::Delivery, name(account), key), item_number(body)),
+            Entry::Holding { account, key, kind, body, .. } => ((holding(kind), name(account), key), item_number(body)),
             Entry::Unrouted { carrier, key, body, .. } => ((Kind::Unrouted, name(carrier), key), item_number(body)),
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => return None,
             Entry::UnroutedGone { .. } => return None,
@@ -173,6 +185,10 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>, b
         let is_part = matches!(live.entry, Entry::Holding { kind: HoldingKind::Parts, .. });
         Some((key, live.entry.weight(), item, is_part))
     })
+}
+
+fn holding(kind: HoldingKind) -> Kind {
+    if kind == HoldingKind::Usage { Kind::Usage } else { Kind::Delivery }
 }
 
 type Body = trunkline::engine::message::Octets;
@@ -187,7 +203,7 @@ fn describe(record: &Record, config: &Config) -> (Key, Option<u32>, Option<Body>
         Record::CorrelationGone { carrier: at, id, .. } => ((Kind::Correlation, carrier(at), id.bits()), None, None),
         Record::Early { carrier: at, key, body, .. } => ((Kind::Early, carrier(at), key), weight, Some(body)),
         Record::EarlyGone { carrier: at, key, .. } => ((Kind::Early, carrier(at), key), None, None),
-        Record::Holding { account: at, key, body, .. } => ((Kind::Delivery, account(at), key), weight, Some(body)),
+        Record::Holding { account: at, key, kind, body, .. } => ((holding(kind), account(at), key), weight, Some(body)),
         Record::HoldingGone { account: at, key, .. } => ((Kind::Delivery, account(at), key), None, None),
         Record::Unrouted { carrier: at, key, body, .. } => ((Kind::Unrouted, carrier(at), key), weight, Some(body)),
         Record::UnroutedGone { carrier: at, key, .. } => ((Kind::Unrouted, carrier(at), key), None, None),

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use trunkline::config::{self, AccountId, CarrierId, Rate};
+use trunkline::config::{self, Accept, AccountId, CarrierId, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -15,6 +15,9 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Submits in doubt on one link whose answers may still come.
 const LATE_MAX: usize = 4_096;
+
+/// Destinations of one submit_multi.
+const MULTI_MAX: usize = 255;
 
 /// Octets that may wait for one connection: what backs it up, and what one read and a window add to that.
 const UNWRITTEN_MAX: usize = 512 << 10;
@@ -44,10 +47,14 @@ impl Sim {
                 RefusedReason::Draining,
                 RefusedReason::NotAllowed,
                 RefusedReason::StoreFull,
+                RefusedReason::Quota,
+                RefusedReason::Cap,
+                RefusedReason::OptedOut,
             ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
-                passed.push((Rated::Account(account.id.index()), account.counts.submits - refused, rate));
+                let taken = account.counts.submits - refused - account.counts.held_back;
+                passed.push((Rated::Account(account.id.index()), taken, rate));
             }
             if let Some(rate) = replay_rate(config.account(account.id)) {
                 passed.push((Rated::Replay(account.id.index()), account.counts.deliveries_replayed, rate));
@@ -182,7 +189,9 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
         let submits = counts.submits;
         return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
     }
-    if open > config.window as usize {
+    // A submit_multi is taken whole as long as there is any room.
+    let beyond = if counts.multis > 0 { MULTI_MAX - 1 } else { 0 };
+    if open > config.window as usize + beyond {
         return Some(format!("{}: {open} outstanding, window {}", config.name, config.window));
     }
     if account.backlog.len() > config.submit_queue as usize {
@@ -196,8 +205,8 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
         return Some(format!("{}: sessions wait for {by_sessions}, {open} open", config.name));
     }
     // Receipts of ours take the place of what was stored.
-    let own = counts.stored_expired + counts.stored_rejected + counts.stored_in_doubt + counts.stored_cancelled;
-    if account.deliveries.len() > config.delivery_queue as usize + own as usize {
+    let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
+    if account.deliveries.len() > config.delivery_queue as usize + own {
         return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
     }
     None
@@ -224,6 +233,12 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
     let (kept, needed) = (carrier.readdressed.len(), carrier.correlations.len() + carrier.in_hand.len());
     if kept > needed {
         return Some(format!("{}: addresses of {kept} submits, {needed} need them", config.name));
+    }
+    let (shown, coming) = carrier.shown.sizes();
+    if shown > needed
+        || coming > carrier.queue.len() + carrier.links.iter().map(|link| link.outstanding()).sum::<usize>()
+    {
+        return Some(format!("{}: {shown} ids shown, {coming} to be, {needed} needed", config.name));
     }
     if carrier.unrouted.len() > 1 << 16 {
         return Some(format!("{}: too many MO that nobody is named for", config.name));

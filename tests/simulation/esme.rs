@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use trunkline::smpp::data_sm;
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu::{self, Bind, BindMode};
 use trunkline::smpp::segment::Mark;
 
 use crate::habits::EsmeHabit;
-use crate::ledger::Submit;
+use crate::multi::is_submit_resp;
 use crate::net::{Toward, WireId};
+use crate::operations::Answer;
 use crate::sim::{Event, Sim};
-use crate::text::{Part, submit_body, submit_body_from};
+use crate::text::{Part, submit_body, submit_body_from, valid_for};
 
 #[derive(Debug)]
 pub(crate) struct Esme {
@@ -26,11 +28,13 @@ pub(crate) struct Esme {
     pub(crate) is_mute: bool,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
-    outstanding: BTreeMap<u32, u32>,
+    pub(crate) outstanding: BTreeMap<u32, u32>,
     pub(crate) stalled_until: u64,
     /// What it received: answers by tag, deliver_sm bodies, and everything else.
     pub(crate) answers: BTreeMap<u32, (CommandStatus, Vec<u8>)>,
     pub(crate) deliveries: Vec<Vec<u8>>,
+    /// What it asked of its messages, by sequence_number, and the answers.
+    pub(crate) asked: BTreeMap<u32, Option<Answer>>,
     pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
     /// When its connections ended.
     pub(crate) ended_at: Vec<u64>,
@@ -52,6 +56,7 @@ impl Esme {
             stalled_until: 0,
             answers: BTreeMap::new(),
             deliveries: Vec::new(),
+            asked: BTreeMap::new(),
             received: Vec::new(),
             ended_at: Vec::new(),
         }
@@ -61,7 +66,7 @@ impl Esme {
         self.received.iter().any(|(_, received, _)| *received == command)
     }
 
-    fn take_sequence(&mut self) -> SequenceNumber {
+    pub(crate) fn take_sequence(&mut self) -> SequenceNumber {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.next();
         sequence
@@ -140,6 +145,16 @@ impl Sim {
         let mut destination = format!("49170{:07}", self.rng.below(10_000_000));
         let wants_receipt = self.rng.chance(self.esmes[at].habit.wants_receipt);
         let (priority, padding) = (self.rng.below(4) as u8, self.rng.below(100) as usize);
+        if self.esmes[at].habit.has_multis && padding % 4 == 0 {
+            let destinations: Vec<_> =
+                (0..1 + padding % 3 + padding % 7).map(|place| format!("{}{place:02}", &destination[..10])).collect();
+            self.submit_multi(at, &destinations, wants_receipt);
+            return;
+        }
+        if self.esmes[at].habit.has_multis && padding % 4 == 1 {
+            self.submit_data(at, &destination, wants_receipt);
+            return;
+        }
         let mut part = None;
         if self.rng.chance(100) {
             // So few that most are parts of a message whose others come too.
@@ -178,28 +193,16 @@ impl Sim {
         tag
     }
 
+    /// Submits for a receipt, with this validity_period.
+    pub(crate) fn submit_valid(&mut self, at: usize, validity: &str) -> u32 {
+        let tag = self.ledger.next_tag();
+        let body = valid_for(&submit_body(tag, "491700000001", true, 0, 0, None), validity);
+        self.submit_octets(at, tag, body, true);
+        tag
+    }
+
     fn submit_octets(&mut self, at: usize, tag: u32, body: Vec<u8>, wants_receipt: bool) {
-        let esme = &mut self.esmes[at];
-        let Some(wire) = esme.wire else { self.fail("an ESME submits without a connection") };
-        let sequence = esme.take_sequence();
-        esme.outstanding.insert(sequence.0, tag);
-        let mut out = Vec::new();
-        Frame { command: CommandId::SUBMIT_SM, status: CommandStatus::ROK, sequence, body: &body }.write(&mut out);
-        let submit = Submit {
-            account: esme.account,
-            wire,
-            body,
-            wants_receipt,
-            read_at: None,
-            answer: None,
-            handed_id: None,
-            is_lost: false,
-            attempts: Vec::new(),
-            accepted_by: Vec::new(),
-            told: Default::default(),
-        };
-        self.ledger.submitted(tag, sequence.0, submit);
-        self.send(wire, Toward::Proxy, &out);
+        self.submit_request(at, CommandId::SUBMIT_SM, &body.clone(), &[tag], vec![body], wants_receipt);
     }
 
     pub(crate) fn esme_submits(&mut self, at: usize, wire: WireId) {
@@ -210,6 +213,9 @@ impl Sim {
         let Some(every) = esme.habit.submit_ms else { return };
         if esme.is_bound && esme.outstanding.len() < esme.habit.window {
             self.submit_any(at);
+            if self.esmes[at].habit.asks > 0 && self.rng.chance(self.esmes[at].habit.asks) {
+                self.esme_asks_any(at);
+            }
         }
         self.plan_ms(every, Event::EsmeSubmits(at, wire));
     }
@@ -273,13 +279,20 @@ impl Sim {
         let esme = &mut self.esmes[at];
         esme.received.push((now, frame.command, frame.status));
         match frame.command {
-            CommandId::SUBMIT_SM_RESP => {
+            command if is_submit_resp(command) => {
                 esme.outstanding.remove(&frame.sequence.0);
-                let tag = self.ledger.answered(wire, frame);
-                let id = pdu::submit_sm_resp_id(frame.body).to_vec();
-                self.esmes[at].answers.insert(tag, (frame.status, id));
+                for (tag, status, id) in self.ledger.answered(wire, frame) {
+                    self.esmes[at].answers.insert(tag, (status, id));
+                }
+            }
+            CommandId::QUERY_SM_RESP | CommandId::CANCEL_SM_RESP | CommandId::REPLACE_SM_RESP => {
+                self.esme_answered(at, frame);
             }
             CommandId::DELIVER_SM => self.esme_delivered(at, wire, frame),
+            CommandId::DATA_SM => match data_sm::as_short_message(frame.body) {
+                Ok(body) => self.esme_delivered(at, wire, &Frame { body: &body, ..*frame }),
+                Err(status) => self.fail(&format!("a data_sm that is none: {status}")),
+            },
             CommandId::ENQUIRE_LINK if esme.habit.answers_enquiries => {
                 self.answer_esme(at, CommandId::ENQUIRE_LINK_RESP, frame.sequence);
             }
@@ -287,6 +300,9 @@ impl Sim {
             CommandId::UNBIND_RESP => {
                 if !self.esmes[at].outstanding.is_empty() {
                     self.fail(&format!("unbind_resp before the answers to {:?}", self.esmes[at].outstanding));
+                }
+                if self.esmes[at].asked.values().any(Option::is_none) {
+                    self.fail("unbind_resp before the answers to what was asked");
                 }
                 self.esme_closed(at, wire);
             }
@@ -315,7 +331,10 @@ impl Sim {
             CommandStatus::ROK
         };
         let mut out = Vec::new();
-        pdu::write_deliver_sm_resp(status, frame.sequence, &mut out);
+        // Some answer a data_sm as they do a deliver_sm.
+        let is_same = frame.command == CommandId::DELIVER_SM || frame.sequence.0.is_multiple_of(2);
+        let answer = if is_same { frame.command.response() } else { CommandId::DELIVER_SM_RESP };
+        pdu::write_delivery_resp(answer, status, frame.sequence, &mut out);
         self.plan_ms(habit.answer_ms, Event::PeerSends(wire, out));
     }
 
@@ -333,6 +352,7 @@ impl Sim {
         esme.wire = None;
         (esme.is_bound, esme.is_unbinding) = (false, false);
         esme.outstanding.clear();
+        esme.asked.retain(|_, answer| answer.is_some());
         esme.ended_at.push(now);
         if esme.habit.reconnects {
             self.plan_ms((100, 3_000), Event::EsmeConnects(at));

@@ -5,6 +5,7 @@ use trunkline::smpp::pdu::BindMode;
 use trunkline::smpp::receipt::MessageState;
 
 use crate::lies::Lies;
+use crate::operations::AskedHabit;
 use crate::rng::Rng;
 
 #[derive(Clone, Debug)]
@@ -101,6 +102,7 @@ pub(crate) struct CarrierHabit {
     pub(crate) lies: Lies,
     /// Sends a receipt or MO as a data_sm.
     pub(crate) data_sm: u64,
+    pub(crate) asked: AskedHabit,
 }
 
 impl Default for CarrierHabit {
@@ -134,6 +136,7 @@ impl Default for CarrierHabit {
             mo_ms: None,
             lies: Lies::default(),
             data_sm: 0,
+            asked: AskedHabit::default(),
         }
     }
 }
@@ -171,6 +174,7 @@ impl CarrierHabit {
             mo_ms: rng.pick(&[None, Some((100, 3_000))]),
             lies: Lies::default(),
             data_sm: often(rng, 500),
+            asked: AskedHabit::default(),
         }
     }
 
@@ -205,6 +209,10 @@ pub(crate) struct EsmeHabit {
     pub(crate) answers_enquiries: bool,
     /// Submits from several senders, some with a short validity.
     pub(crate) is_varied: bool,
+    /// Asks for one of its messages with a submit.
+    pub(crate) asks: u64,
+    /// Some submit_multi and data_sm.
+    pub(crate) has_multis: bool,
 }
 
 impl EsmeHabit {
@@ -226,6 +234,8 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            asks: 0,
+            has_multis: false,
         }
     }
 
@@ -247,6 +257,8 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            asks: 0,
+            has_multis: false,
         }
     }
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use trunkline::engine::event::{HoldingKind, Record};
 use trunkline::engine::message::Batch;
+use trunkline::engine::stored_record::StoredSubmit;
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
-use trunkline::smpp::pdu::submit_sm_resp_id;
 
 use crate::joined::JoinedBook;
+use crate::multi::{is_submit, is_submit_resp, outcome};
 use crate::net::WireId;
 use crate::stored::is_less_valid;
-use crate::text::{ReceiptShape, item_number, rewritten, submit_tag};
+use crate::text::{ReceiptShape, item_number, rewritten, sent_from, submit_tag};
 
 #[derive(Debug)]
 pub(crate) struct Submit {
@@ -73,7 +74,7 @@ pub(crate) struct Ledger {
     pub(crate) submits: BTreeMap<u32, Submit>,
     pub(crate) items: BTreeMap<u32, Item>,
     /// Submits by session and the ESME's sequence_number.
-    pub(crate) by_sequence: BTreeMap<(WireId, u32), u32>,
+    pub(crate) by_sequence: BTreeMap<(WireId, u32), Vec<u32>>,
     /// Submits by link and our sequence_number.
     sent: BTreeMap<(WireId, u32), u32>,
     /// deliver_sm by link and the carrier's sequence_number.
@@ -94,7 +95,10 @@ pub(crate) struct Ledger {
     pub(crate) has_crashed: bool,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
-    pub(crate) durable_ids: BTreeSet<u64>,
+    /// Senders that accounts are made to send from.
+    pub(crate) forced: BTreeMap<usize, String>,
+    /// As many correlations show this id.
+    pub(crate) durable_ids: BTreeMap<u64, usize>,
     pub(crate) durable_items: BTreeSet<u32>,
     pub(crate) waiting: BTreeMap<usize, (Vec<u64>, Vec<u32>)>,
     pub(crate) committing: BTreeMap<(usize, u64), (Vec<u64>, Vec<u32>)>,
@@ -125,15 +129,15 @@ impl Ledger {
     }
 
     pub(crate) fn submitted(&mut self, tag: u32, sequence: u32, submit: Submit) {
-        self.by_sequence.insert((submit.wire, sequence), tag);
+        self.by_sequence.entry((submit.wire, sequence)).or_default().push(tag);
         self.submits.insert(tag, submit);
     }
 
     /// The connection is no more for its ESME: what was not answered there never will be.
     pub(crate) fn session_died(&mut self, wire: WireId) {
         self.dead.insert(wire);
-        for tag in self.by_sequence.range((wire, 0)..=(wire, u32::MAX)).map(|(_, tag)| *tag).collect::<Vec<_>>() {
-            if let Some(submit) = self.submits.get_mut(&tag)
+        for tag in self.by_sequence.range((wire, 0)..=(wire, u32::MAX)).flat_map(|(_, tags)| tags) {
+            if let Some(submit) = self.submits.get_mut(tag)
                 && submit.answer.is_none()
             {
                 submit.is_lost = true;
@@ -159,19 +163,24 @@ impl Ledger {
         has_crashed || self.lost_links.contains(&attempt.wire)
     }
 
-    pub(crate) fn answered(&mut self, wire: WireId, frame: &Frame<'_>) -> u32 {
-        let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0)).copied() else {
+    /// What it says of each submit.
+    pub(crate) fn answered(&mut self, wire: WireId, frame: &Frame<'_>) -> Vec<(u32, CommandStatus, Vec<u8>)> {
+        let Some(tags) = self.by_sequence.get(&(wire, frame.sequence.0)).cloned() else {
             self.fail(&format!("an answer to sequence {} that nobody sent", frame.sequence.0));
         };
-        let id = submit_sm_resp_id(frame.body).to_vec();
-        if frame.status.is_ok() && id.is_empty() {
-            self.fail(&format!("T{tag} was accepted without an id"));
+        let mut answers = Vec::new();
+        for tag in tags {
+            let (status, id) = outcome(frame, &self.submits[&tag].body);
+            if status.is_ok() && id.is_empty() {
+                self.fail(&format!("T{tag} was accepted without an id"));
+            }
+            let before = self.submits.get_mut(&tag).and_then(|submit| submit.answer.replace((status, id.clone())));
+            if before.is_some() {
+                self.fail(&format!("T{tag} was answered twice"));
+            }
+            answers.push((tag, status, id));
         }
-        let before = self.submits.get_mut(&tag).and_then(|submit| submit.answer.replace((frame.status, id)));
-        if before.is_some() {
-            self.fail(&format!("T{tag} was answered twice"));
-        }
-        tag
+        answers
     }
 
     /// The next commit will make these records durable.
@@ -179,8 +188,10 @@ impl Ledger {
         let (ids, items) = self.waiting.entry(shard).or_default();
         for record in records {
             match record {
-                Record::Correlation { id, .. } | Record::Holding { id, kind: HoldingKind::Stored, .. } => {
-                    ids.push(id.bits());
+                Record::Correlation { id, shown, .. } => ids.push(shown.unwrap_or(*id).bits()),
+                Record::Holding { id, kind: HoldingKind::Stored, body, .. } => {
+                    let shown = StoredSubmit::read(octets.octets(*body)).and_then(|stored| stored.shown);
+                    ids.push(shown.unwrap_or(*id).bits());
                 }
                 Record::Early { body, .. } | Record::Holding { body, .. } | Record::Unrouted { body, .. } => {
                     items.extend(item_number(octets.octets(*body)));
@@ -199,7 +210,9 @@ impl Ledger {
 
     pub(crate) fn durable(&mut self, shard: usize, through: u64) {
         if let Some((ids, items)) = self.committing.remove(&(shard, through)) {
-            self.durable_ids.extend(ids);
+            for id in ids {
+                *self.durable_ids.entry(id).or_default() += 1;
+            }
             self.durable_items.extend(items);
         }
     }
@@ -207,11 +220,11 @@ impl Ledger {
     /// The proxy read a frame from a session.
     pub(crate) fn read_from_session(&mut self, wire: WireId, frame: &Frame<'_>) {
         let now = self.now;
-        if frame.command == CommandId::SUBMIT_SM
-            && let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0))
-            && let Some(submit) = self.submits.get_mut(tag)
-        {
-            submit.read_at = Some(now);
+        let tags = self.by_sequence.get(&(wire, frame.sequence.0)).filter(|_| is_submit(frame.command));
+        for tag in tags.into_iter().flatten() {
+            if let Some(submit) = self.submits.get_mut(tag) {
+                submit.read_at = Some(now);
+            }
         }
     }
 
@@ -233,9 +246,9 @@ impl Ledger {
     /// The first octet of a frame was handed to the kernel, toward an ESME.
     pub(crate) fn begins_to_session(&mut self, wire: WireId, frame: &Frame<'_>) {
         match frame.command {
-            CommandId::SUBMIT_SM_RESP => self.answer_begins(wire, frame),
-            CommandId::DELIVER_SM => {
-                let Some(number) = item_number(frame.body) else { return self.own_receipt_begins(frame.body) };
+            command if is_submit_resp(command) => self.answer_begins(wire, frame),
+            CommandId::DELIVER_SM | CommandId::DATA_SM => {
+                let Some(number) = item_number(frame.body) else { return self.own_receipt_begins(frame) };
                 let Some((tag, _)) = self.items.get(&number).and_then(|item| item.receipt.as_ref()) else { return };
                 let submit = &self.submits[tag];
                 if submit.handed_id.is_none() && !self.dead.contains(&submit.wire) {
@@ -247,18 +260,23 @@ impl Ledger {
     }
 
     fn answer_begins(&mut self, wire: WireId, frame: &Frame<'_>) {
-        let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0)) else { return };
-        let submit = &self.submits[tag];
-        let took = self.now - submit.read_at.unwrap_or(self.now);
-        if took > self.answer_within && !self.hindered.contains(&wire) {
-            self.fail(&format!("T{tag} was answered {} ms after it was read", took / 1_000_000));
-        }
-        if frame.status.is_ok() && (submit.wants_receipt || self.storing.contains(&submit.account)) {
-            let text = submit_sm_resp_id(frame.body);
+        let Some(tags) = self.by_sequence.get(&(wire, frame.sequence.0)) else { return };
+        let mut promised = 0;
+        for tag in tags {
+            let submit = &self.submits[tag];
+            let took = self.now - submit.read_at.unwrap_or(self.now);
+            if took > self.answer_within && !self.hindered.contains(&wire) {
+                self.fail(&format!("T{tag} was answered {} ms after it was read", took / 1_000_000));
+            }
+            let (status, id) = outcome(frame, &submit.body);
+            if !status.is_ok() || !(submit.wants_receipt || self.storing.contains(&submit.account)) {
+                continue;
+            }
+            promised += 1;
             let is_durable = [MessageIdFormat::Hex, MessageIdFormat::Decimal]
                 .into_iter()
-                .filter_map(|format| MessageId::parse(text, format))
-                .any(|id| self.durable_ids.contains(&id.bits()));
+                .filter_map(|format| MessageId::parse(&id, format))
+                .any(|id| self.durable_ids.get(&id.bits()).is_some_and(|durable| *durable >= promised));
             if !is_durable && !self.outcomes_only {
                 self.fail(&format!("A1: T{tag} was answered before its correlation, or itself, was durable"));
             }
@@ -267,11 +285,11 @@ impl Ledger {
 
     /// The last octet of a frame was handed to the kernel, toward an ESME.
     pub(crate) fn ends_to_session(&mut self, wire: WireId, frame: &Frame<'_>) {
-        if frame.command == CommandId::SUBMIT_SM_RESP
-            && let Some(tag) = self.by_sequence.get(&(wire, frame.sequence.0))
-            && let Some(submit) = self.submits.get_mut(tag)
-        {
-            submit.handed_id = Some(submit_sm_resp_id(frame.body).to_vec());
+        let tags = self.by_sequence.get(&(wire, frame.sequence.0)).filter(|_| is_submit_resp(frame.command));
+        for tag in tags.into_iter().flatten() {
+            if let Some(submit) = self.submits.get_mut(tag) {
+                submit.handed_id = Some(outcome(frame, &submit.body).1);
+            }
         }
     }
 
@@ -288,7 +306,10 @@ impl Ledger {
                 self.sent.insert((wire, frame.sequence.0), tag);
                 submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
                 let is_rewriting = self.rewriting.contains(&carrier);
-                let expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
+                let mut expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
+                if let Some(sender) = self.forced.get(&submit.account) {
+                    expected = sent_from(sender, &expected);
+                }
                 if expected != frame.body && !(is_stored && is_less_valid(&expected, frame.body)) {
                     self.fail(&format!("T{tag} was changed on its way"));
                 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use trunkline::config::CarrierId;
+use trunkline::config::{AccountId, CarrierId, NumberSet};
 use trunkline::engine::effects::Effects;
 use trunkline::engine::event::{Action, AdmittedBind, Input, Notice};
 use trunkline::engine::message::{Batch, ShardId};
@@ -65,6 +66,7 @@ pub(crate) enum In {
     Readable(WireId),
     Writable(WireId),
     Order(CarrierId, Option<u16>, Order),
+    OptOut(AccountId, Arc<NumberSet>),
     DrainCarriers,
     DrainSessions,
 }
@@ -157,6 +159,7 @@ impl Sim {
                 }
             }
             In::Order(carrier, link, order) => self.handle(at, Input::Order { carrier, link, order }),
+            In::OptOut(account, numbers) => self.handle(at, Input::OptOut { account, numbers }),
             In::DrainCarriers => self.handle(at, Input::DrainCarriers),
             In::DrainSessions => self.handle(at, Input::DrainSessions),
         }

@@ -152,7 +152,7 @@ impl Sim {
             (Peer::Smsc(_), false) => {}
             (Peer::Esme(_), true) => {
                 self.ledger.begins_to_session(wire, &frame);
-                if frame.command == CommandId::DELIVER_SM {
+                if [CommandId::DELIVER_SM, CommandId::DATA_SM].contains(&frame.command) {
                     self.check_not_gone(&frame);
                 }
             }

@@ -253,7 +253,7 @@ impl Ledger {
     fn recovered(&mut self, books: &Books) {
         for ((kind, _, number), kept) in &books.entries {
             if *kind == Kind::Correlation {
-                self.durable_ids.insert(*number);
+                self.durable_ids.entry(*number).or_insert(1);
             }
             let Some(item) = kept.item else { continue };
             self.durable_items.insert(item);

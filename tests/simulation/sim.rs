@@ -138,8 +138,10 @@ impl Sim {
         let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
         ledger.joined = JoinedBook::new(&config);
-        let is_odd = |at: &usize| config.carriers[*at].profile.name == "odd";
+        let is_odd = |at: &usize| matches!(config.carriers[*at].profile.name.as_str(), "odd" | "asking");
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
+        let forced = config.accounts.iter().enumerate();
+        ledger.forced = forced.filter_map(|(at, account)| Some((at, account.force_sender.clone()?))).collect();
         let stores = |at: &usize| config.accounts[*at].accept == Accept::Store;
         ledger.storing = (0..config.accounts.len()).filter(stores).collect();
         let mut sim = Self {

@@ -31,6 +31,8 @@ pub(crate) struct Smsc {
     pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
     /// Tags and ids of the parts of messages that are not whole yet, by number.
     pub(crate) parts: BTreeMap<Message, BTreeMap<u8, (u32, u64)>>,
+    /// What it was asked of its messages.
+    pub(crate) asked: Vec<(CommandId, Vec<u8>)>,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,7 @@ impl Smsc {
             submits: Vec::new(),
             parts: BTreeMap::new(),
             received: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -135,6 +138,7 @@ impl Sim {
                 self.smsc_bound(carrier, wire, frame);
             }
             CommandId::SUBMIT_SM => self.smsc_submitted(carrier, wire, frame),
+            CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => self.smsc_asked(carrier, wire, frame),
             CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => self.smsc_acknowledged(carrier, wire, frame),
             CommandId::ENQUIRE_LINK => self.answer_link(wire, CommandId::ENQUIRE_LINK_RESP, frame.sequence),
             CommandId::UNBIND => {

@@ -10,6 +10,7 @@ use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::lies::Lies;
 use crate::node::In;
+use crate::operations::{ASKING, AskedHabit};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
@@ -23,12 +24,20 @@ pub(crate) fn run(seed: u64) {
     let shards = 1 + rng.below(4) as usize;
     // One in four with what carriers and ESMEs may differ in besides; the draws are the same with and without.
     let is_varied = seed % 4 == 3;
-    let (config, hex) = draw_config(&mut rng, &mut Rng::new(!seed), shards, is_varied);
+    let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
+    let (mut config, hex) = draw_config(&mut rng, own, shards, is_varied);
+    let has_multis = seed % 5 >= 3;
+    if has_multis {
+        config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
+    }
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
     let config =
         if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
+    // Those of two more keep states, and their customers ask for them.
+    let asks = matches!(seed % 8, 1 | 5);
+    let config = if asks { with_states(&config) } else { config };
     // And those of one in eight may hear of long messages as a whole.
-    let is_joined = seed % 8 == 1;
+    let is_joined = seed % 8 == 0;
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
@@ -44,7 +53,13 @@ pub(crate) fn run(seed: u64) {
         sim.habit.orders_ms = Some((20, 3_000));
     }
     draw_esmes(&mut sim, &mut rng);
-    sim.esmes.iter_mut().for_each(|esme| esme.habit.is_varied = is_varied);
+    for esme in &mut sim.esmes {
+        (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
+    }
+    if asks {
+        sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
+        sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());
+    }
     if rng.chance(500) {
         sim.crash_by_habit(CrashHabit::draw(&mut rng));
     }
@@ -160,6 +175,21 @@ pub(crate) fn calm(sim: &mut Sim) {
 
 /// Ends the gateway as SIGTERM does, and sees that nothing is left.
 pub(crate) fn drain(sim: &mut Sim) {
+    end_in_order(sim);
+    if let Some(busy) = sim.busy_inside() {
+        sim.fail(&format!("after the drain: {busy}"));
+    }
+    sim.ledger.audit();
+    sim.audit_holdings();
+    let gate = &mut sim.nodes[0].shard;
+    gate.measure();
+    let left = (gate.counts.connections, gate.counts.unbound);
+    if left != (0, 0) {
+        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
+    }
+}
+
+pub(crate) fn end_in_order(sim: &mut Sim) {
     for esme in &mut sim.esmes {
         esme.habit.reconnects = false;
     }
@@ -175,18 +205,6 @@ pub(crate) fn drain(sim: &mut Sim) {
         esme.habit.submit_ms = None;
     }
     sim.run_for(Duration::from_secs(7));
-    if let Some(busy) = sim.busy_inside() {
-        sim.fail(&format!("after the drain: {busy}"));
-    }
-    sim.ledger.joined.held = sim.books.held_parts();
-    sim.ledger.audit();
-    sim.audit_holdings();
-    let gate = &mut sim.nodes[0].shard;
-    gate.measure();
-    let left = (gate.counts.connections, gate.counts.unbound);
-    if left != (0, 0) {
-        sim.fail(&format!("connections and unbound ones left after the drain: {left:?}"));
-    }
 }
 
 fn run_until_all(sim: &mut Sim, what: &str, is_done: impl Fn(&Sim) -> bool) {
@@ -215,7 +233,8 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
     }
 }
 
-fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> (String, Vec<bool>) {
+/// What came later has draws of its own.
+fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_varied: bool) -> (String, Vec<bool>) {
     let (accounts, carriers) = (1 + rng.below(3), 1 + rng.below(3));
     let (response, enquire) = (rng.pick(&[4, 10, 20]), rng.pick(&[5, 30]));
     let mut text = format!(
@@ -228,9 +247,10 @@ fn draw_config(rng: &mut Rng, own: &mut Rng, shards: usize, is_varied: bool) -> 
         let queue = rng.pick(&[5, 1_000, 1_000_000]);
         let replay = rng.pick(&["", "", ", delivery_rate: 20", ", delivery_rate: 500"]);
         let (id, delivery_window) = (rng.pick(&["hex", "decimal"]), rng.pick(&[1, 10]));
+        let limit = limits.pick(&LIMITS);
         let _ = writeln!(
             text,
-            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}, delivery_queue: {queue}{replay}, \
+            "  a{at}: {{ password: secret, max_binds: 6, window: {window}{rate}{limit}, delivery_queue: {queue}{replay}, \
              message_id: {id}, delivery_window: {delivery_window} }}"
         );
     }
@@ -288,6 +308,15 @@ fn joined_config(text: &str, rng: &mut Rng) -> String {
     joined
 }
 
+/// What an account may be limited by besides its rate.
+const LIMITS: [&str; 6] = [
+    "",
+    ", over_rate: delay",
+    ", over_rate: delay, quota: { day: 300, month: 100000 }",
+    ", destination_caps: [{ destination: \"491701*\", segments: 10, per: 10s }, { destination: \"49*\", segments: 900, per: 30s }]",
+    ", force_sender: Shop, quota: { month: 500 }",
+    ", default_sender: Shop, opt_out: opt-out",
+];
 /// Some of the accounts are answered when their submits are durable.
 fn with_storing(config: &str, rng: &mut Rng) -> String {
     let mut text = String::new();
@@ -301,6 +330,17 @@ fn with_storing(config: &str, rng: &mut Rng) -> String {
         } else {
             let _ = writeln!(text, "{line}");
         }
+    }
+    text
+}
+
+/// Every account keeps states, the first for shorter than the storm lasts; every odd carrier may be asked.
+fn with_states(config: &str) -> String {
+    let mut text =
+        config.replace("profile: odd", "profile: asking").replace(ODD_PROFILE, &format!("{ODD_PROFILE}{ASKING}"));
+    for (at, status) in [(0, "30s"), (1, "24h"), (2, "1h")] {
+        let head = format!("  a{at}: {{ password: secret");
+        text = text.replace(&head, &format!("{head}, status: {status}"));
     }
     text
 }

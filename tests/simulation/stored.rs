@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use trunkline::smpp::command::CommandId;
+use trunkline::smpp::data_sm;
+use trunkline::smpp::frame::Frame;
 use trunkline::smpp::receipt::{self, MessageState};
 use trunkline::smpp::time::SmppTime;
 use trunkline::smpp::view::SmView;
 
 use crate::joined::message_of;
 use crate::ledger::{Ledger, Submit};
-use crate::text::submit_tag;
+use crate::text::told_tag;
 
 impl Ledger {
     /// The first octet of a receipt that no carrier sent is handed to the kernel.
-    pub(crate) fn own_receipt_begins(&self, body: &[u8]) {
-        let (tag, submit) = self.of_own_receipt(body);
+    pub(crate) fn own_receipt_begins(&self, frame: &Frame<'_>) {
+        let short = if frame.command == CommandId::DATA_SM { data_sm::as_short_message(frame.body).ok() } else { None };
+        let (tag, submit) = self.of_own_receipt(short.as_deref().unwrap_or(frame.body));
         if submit.handed_id.is_none() && !self.dead.contains(&submit.wire) {
             self.fail(&format!("A6: a receipt of ours was handed over before the answer to T{tag}"));
         }
@@ -53,7 +57,7 @@ impl Ledger {
 
     fn of_own_receipt(&self, body: &[u8]) -> (u32, &Submit) {
         let of_stored = |submit: &&Submit| self.storing.contains(&submit.account) && submit.wants_receipt;
-        let found = submit_tag(body).and_then(|tag| Some((tag, self.submits.get(&tag).filter(of_stored)?)));
+        let found = told_tag(body).and_then(|tag| Some((tag, self.submits.get(&tag).filter(of_stored)?)));
         found.unwrap_or_else(|| self.fail("a deliver_sm nobody sent"))
     }
 

@@ -1,6 +1,7 @@
 //! What the simulated peers write: bodies with a tag in the text, by which everything can be matched.
 
 use trunkline::smpp::command::SequenceNumber;
+use trunkline::smpp::edit::{self, Edits};
 use trunkline::smpp::frame::HEADER_LEN;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::receipt::{MessageState, StandardText, write_standard};
@@ -9,9 +10,22 @@ use trunkline::smpp::view::{Address, SmView, esm_class, tag};
 
 const DIGITS: usize = 8;
 
-/// A submit's text begins with `T` and its number; a receipt's or MO's holds `#` and its number.
+/// A submit's text begins with `T` and its number; a receipt's or MO's holds `#` and its number. One of several destinations has
+/// `M` and the first one's number there, and its place at the end of its address.
 pub(crate) fn submit_tag(body: &[u8]) -> Option<u32> {
-    number_behind(b'T', body)
+    tag_by(body, |view| view.destination.digits)
+}
+
+/// The tag of the submit that a receipt of ours tells of: it has the text, and the address as its source.
+pub(crate) fn told_tag(body: &[u8]) -> Option<u32> {
+    tag_by(body, |view| view.source.digits)
+}
+
+fn tag_by<'a>(body: &'a [u8], handset: impl FnOnce(&SmView<'a>) -> &'a [u8]) -> Option<u32> {
+    number_behind(b'T', body).or_else(|| {
+        let [.., tens, ones] = handset(&SmView::deliver(body).ok()?) else { return None };
+        Some(number_behind(b'M', body)? + u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
+    })
 }
 
 pub(crate) fn item_number(body: &[u8]) -> Option<u32> {
@@ -81,6 +95,25 @@ pub(crate) fn submit_body(
     out.split_off(HEADER_LEN)
 }
 
+/// The body of a submit_multi to these destinations, and those of the submit_sm it stands for.
+pub(crate) fn multi_bodies(number: u32, destinations: &[String], wants_receipt: bool) -> (Vec<u8>, Vec<Vec<u8>>) {
+    const HEAD: &[u8] = b"\0\x05\0ACME\0";
+    let of_one = |destination: &String| {
+        let mut body = submit_body(number, destination, wants_receipt, 0, 20, None);
+        let mark = body.windows(2).position(|pair| pair == b"T0").expect("what submit_body wrote");
+        body[mark] = b'M';
+        body
+    };
+    let bodies: Vec<_> = destinations.iter().map(of_one).collect();
+    let mut multi = [HEAD, &[destinations.len() as u8]].concat();
+    for destination in destinations {
+        multi.extend_from_slice(&[b"\x01\x01\x01", destination.as_bytes(), b"\0"].concat());
+    }
+    let behind = HEAD.len() + 2 + destinations[0].len() + 1;
+    multi.extend_from_slice(&bodies[0][behind..]);
+    (multi, bodies)
+}
+
 /// The same from another sender, with a validity_period, and for no receipt.
 pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec<u8> {
     let text = format!("T{number:0DIGITS$}");
@@ -91,6 +124,15 @@ pub(crate) fn submit_body_from(number: u32, sender: &str, validity: &str) -> Vec
     let mut out = Vec::new();
     pdu::write_submit_sm(&message, SequenceNumber::FIRST, &mut out);
     out.split_off(HEADER_LEN)
+}
+
+/// The same with a validity_period, where there was none.
+pub(crate) fn valid_for(body: &[u8], validity: &str) -> Vec<u8> {
+    let view = SmView::submit(body).unwrap_or_else(|status| panic!("{status}: {body:?}"));
+    let edits = Edits { validity: Some(validity.as_bytes()), ..Edits::default() };
+    let mut out = Vec::new();
+    edit::write(body, &view, &edits, &mut out);
+    out
 }
 
 /// A profile under this name is what `rewritten` does.
@@ -108,6 +150,13 @@ pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
     let mut rest = rest.to_vec();
     rest[BEFORE_DATA_CODING] = 1;
     [&b"\0\x05\0Rewritten\0\x02\x01+"[..], digits, &rest, b"\x14\x02\0\x03sim"].concat()
+}
+
+/// A submit's body, whose sender is a name, with another name for it.
+pub(crate) fn sent_from(name: &str, body: &[u8]) -> Vec<u8> {
+    const BEFORE: usize = b"\0\x05\0".len();
+    let name_len = body[BEFORE..].iter().position(|octet| *octet == 0).expect("what submit_body wrote");
+    [&body[..BEFORE], name.as_bytes(), &body[BEFORE + name_len..]].concat()
 }
 
 /// A receipt but for the id in it.

@@ -1,15 +1,19 @@
 //! The same configuration for another life: other shards, other pins, an account or a carrier less, MO that have no rule.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trunkline::config::{self, Config, Surroundings};
 
 use crate::rng::Rng;
 
+/// A file that accounts may name.
+pub(crate) const OPT_OUT: &[u8] = b"# nothing is sent to these\n+491700000003\n";
+
 pub(crate) fn parse(seed: u64, text: &str) -> Arc<Config> {
-    let surroundings = Surroundings { base: PathBuf::from("/"), env: &|_| None, file: &|_| Err("none".to_owned()) };
+    let file = |path: &Path| if path == Path::new("/opt-out") { Ok(OPT_OUT.to_vec()) } else { Err("none".to_owned()) };
+    let surroundings = Surroundings { base: PathBuf::from("/"), env: &|_| None, file: &file };
     match config::parse(text, &surroundings) {
         Ok(parsed) => Arc::new(parsed.config),
         Err(problems) => panic!("SEED={seed}: {text}\n{problems:?}"),

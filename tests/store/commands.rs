@@ -26,7 +26,7 @@ fn inspect_tells_segments_queues_and_damage_and_repair_ends_it() {
     assert_eq!((code, errors.as_str()), (0, ""));
     let live = |class: u64| world.state.keys().filter(|key| key.0 == class).count() as u64;
     let line = format!(
-        "live: {} correlations, {} early receipts, {} deliveries, {} unrouted MO",
+        "live: {} correlations, {} early receipts, {} deliveries, 0 stored submits, {} unrouted MO",
         live(0),
         live(1),
         live(2),

@@ -1,6 +1,7 @@
 //! Reading the `accounts` section.
 
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::reader::{Fields, Value};
@@ -9,8 +10,8 @@ use crate::config::scalars::{
 };
 use crate::config::validate::read_pin;
 use crate::config::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Network, Outbind, OverRate, Pattern, Quota,
-    Rate, ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
+    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Network, OptOut, Outbind, OverRate, Pattern,
+    Quota, Rate, ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageIdFormat;
@@ -54,7 +55,10 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
         default_sender: account.parse("default_sender", printable(1..=20)),
         destinations: account.parse_list("destinations", Pattern::parse),
         destination_caps: read_caps(account),
-        opt_out: account.take("opt_out").and_then(|value| value.path()),
+        opt_out: account
+            .take("opt_out")
+            .and_then(|value| value.path())
+            .map(|path| OptOut { path, numbers: Arc::default() }),
         accept: account.parse_or("accept", Accept::Relay, choice(&ACCEPT)),
         validity: account.parse_or("validity", Duration::from_secs(24 * 3_600), duration),
         submit_queue: account.parse_or("submit_queue", 1_000_000, whole(1..=u64::from(u32::MAX))),
@@ -81,6 +85,8 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
     }
 }
 
+/// Each submit is held against them, one after the other.
+const MOST_CAPS: usize = 1000;
 const DELIVER: [(&str, DeliverMo); 2] = [("smpp", DeliverMo::Smpp), ("http", DeliverMo::Http)];
 const DELIVER_AS: [(&str, Deliver); 2] = [("deliver_sm", Deliver::DeliverSm), ("data_sm", Deliver::DataSm)];
 const OVER_RATE: [(&str, OverRate); 2] = [("reject", OverRate::Reject), ("delay", OverRate::Delay)];
@@ -151,7 +157,11 @@ fn read_quota(quota: &mut Fields<'_>) -> Quota {
 }
 
 fn read_caps(account: &mut Fields<'_>) -> Vec<DestinationCap> {
-    let elements = account.take("destination_caps").map(|value| value.elements()).unwrap_or_default();
+    let Some(value) = account.take("destination_caps") else { return Vec::new() };
+    let elements = value.elements();
+    if elements.len() > MOST_CAPS {
+        value.problem(format!("are too many: at most {MOST_CAPS} are possible"));
+    }
     elements.iter().filter_map(|value| value.fields(read_cap)).collect()
 }
 

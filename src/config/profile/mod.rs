@@ -2,9 +2,11 @@
 //!
 //! A profile begins as another (`like`, a preset or one above it in the file; `default` unless said) and says only what
 //! differs. Each section has its own file: how links bind (`links`), what answers mean (`statuses`), what is rewritten on the way
-//! out (`submits`), and how receipts are read (`receipts`). What a carrier says itself goes before its profile.
+//! out (`submits`), how receipts are read (`receipts`), and what is asked of a message it has (`operations`). What a carrier says
+//! itself goes before its profile.
 
 mod links;
+mod operations;
 mod presets;
 mod receipts;
 mod statuses;
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use links::{LinkHabits, Reconnect};
+pub use operations::OperationHabits;
 pub use receipts::ReceiptHabits;
 pub use statuses::{StatusTable, Then};
 pub use submits::{
@@ -33,6 +36,7 @@ pub struct Profile {
     pub statuses: StatusTable,
     pub submits: SubmitHabits,
     pub receipts: ReceiptHabits,
+    pub operations: OperationHabits,
 }
 
 /// Every profile by name, the presets first.
@@ -67,6 +71,7 @@ fn read_one(name: &str, value: &Value<'_>, known: &Profiles<'_>) -> Option<Profi
             statuses: fields.section("statuses", |fields| statuses::read(fields, &base.statuses)),
             submits: fields.section("submits", |fields| submits::read(fields, &base.submits)),
             receipts: fields.section("receipts", |fields| receipts::read(fields, &base.receipts)),
+            operations: fields.section("operations", |fields| operations::read(fields, base.operations)),
         }
     })
 }

@@ -32,7 +32,7 @@ fn body(source: (u8, u8, &str), destination: (u8, u8, &str), optional: &[u8]) ->
 /// The rewritten submit, or why there is none.
 fn sent(rewriting: &Rewriting, body: &[u8]) -> Result<Vec<u8>, CommandStatus> {
     let view = SmView::submit(body)?;
-    let edits = edits(rewriting, &view)?;
+    let edits = edits(rewriting, &view, view.source)?;
     let mut out = Vec::new();
     edit::write(body, &view, &edits, &mut out);
     Ok(out)
@@ -126,7 +126,7 @@ fn the_first_rule_that_matches_rewrites() {
 fn senders_are_forced_defaulted_cut_or_refused() {
     let name = |ton, npi, digits: &str| Ok((ton, npi, digits.to_owned()));
     assert_eq!(source("force: ACME", "4477"), name(5, 0, "ACME"));
-    assert_eq!(source("force: \"4477\", number: { npi: 9 }", "ACME"), name(1, 1, "4477"));
+    assert_eq!(source("force: \"4477\", number: { npi: 9 }", "ACME"), name(3, 0, "4477"));
     assert_eq!(source("force: \"447700900001\", number: { npi: 9 }", "ACME"), name(1, 9, "447700900001"));
     assert_eq!(source("default: ACME", "4477"), name(7, 7, "4477"));
     assert_eq!(source("default: ACME", ""), name(5, 0, "ACME"));

@@ -89,8 +89,17 @@ impl World {
     fn correlation_of(&mut self, number: u64, carrier_id: &[u8], handset: &[u8]) {
         let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(number));
         let (destination, born, is_muted) = (hash_digits(handset), 0, false);
-        let entry =
-            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
+        let entry = Restored::Correlation {
+            carrier,
+            account,
+            id,
+            destination,
+            born,
+            is_muted,
+            carrier_id,
+            addresses: b"",
+            shown: None,
+        };
         self.shard.restore(&entry, None, Instant::ZERO, &mut self.out);
         self.commit();
     }
@@ -197,6 +206,7 @@ fn an_id_used_twice_is_told_apart_by_the_handset_as_the_customer_wrote_it() {
                 is_muted: false,
                 carrier_id: b"abc",
                 addresses: &addresses,
+                shown: None,
             };
             world.shard.restore(&entry, None, Instant::ZERO, &mut world.out);
         }
@@ -230,8 +240,17 @@ fn a_parked_receipt_does_not_join_a_late_answer_after_a_restart() {
         let (mut shard, mut out) = shard("carriers: { c: { connect: 'c:1', system_id: x, password: x } }");
         let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
         let (destination, born, carrier_id) = (0, 0, &b"abc"[..]);
-        let late =
-            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
+        let late = Restored::Correlation {
+            carrier,
+            account,
+            id,
+            destination,
+            born,
+            is_muted,
+            carrier_id,
+            addresses: b"",
+            shown: None,
+        };
         let body = receipt();
         for entry in [late, Restored::Early { carrier, key: 7, born, body: &body }] {
             shard.restore(&entry, None, Instant::ZERO, &mut out);
@@ -303,8 +322,17 @@ fn what_a_handset_writes_like_a_receipt_of_another_one_is_a_message() {
         let (mut shard, mut out) = shard(&format!("{}{CARRIER}", "profiles: { odd: { like: unflagged_receipts } }\n"));
         let (carrier, account, id) = (CarrierId(0), AccountId(0), MessageId::new(1));
         let (destination, born, is_muted, carrier_id) = (hash_digits(b"491700"), 0, false, &b"abc"[..]);
-        let entry =
-            Restored::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses: b"" };
+        let entry = Restored::Correlation {
+            carrier,
+            account,
+            id,
+            destination,
+            born,
+            is_muted,
+            carrier_id,
+            addresses: b"",
+            shown: None,
+        };
         let body = from(handset, 0);
         for entry in [entry, Restored::Early { carrier, key: 7, born, body: &body }] {
             shard.restore(&entry, None, Instant::ZERO, &mut out);

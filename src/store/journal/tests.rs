@@ -82,6 +82,7 @@ fn correlations_of_endless_ids_are_not_written_again_and_again() {
             is_muted,
             carrier_id,
             addresses,
+            shown: None,
         });
         commit(&mut journal);
         assert_eq!(journal.begin_rewrite(true), None, "all of it lives");

@@ -4,7 +4,7 @@ use super::octets::{put_key, put_number, put_octets, take_array, take_id, take_n
 use super::unrouted::{self, UNROUTED, UNROUTED_GONE};
 use super::{
     CORRELATION, CORRELATION_GONE, EARLY, EARLY_GONE, HOLDING_GONE, MUTED_CORRELATION, NameIndex, NameKind,
-    READDRESSED_CORRELATION, RecordError, holding,
+    READDRESSED_CORRELATION, RecordError, SHARED_CORRELATION, holding,
 };
 use crate::engine::event::{HoldingKind, Place};
 use crate::smpp::message_id::MessageId;
@@ -22,8 +22,11 @@ pub enum Entry<'a, N> {
         born: u64,
         is_muted: bool,
         carrier_id: &'a [u8],
-        /// Both as the customer sent them, when the carrier was sent others; else nothing. A muted one has none.
+        /// Both as the customer sent them, when the carrier was sent others or `shown` is there; else nothing. A muted one has
+        /// neither.
         addresses: &'a [u8],
+        /// The id its customer knows it by, when that is another.
+        shown: Option<MessageId>,
     },
     CorrelationGone {
         carrier: N,
@@ -83,8 +86,9 @@ impl<'a, N: Copy> Entry<'a, N> {
     #[must_use]
     pub fn weight(&self) -> u32 {
         match self {
-            Self::Correlation { carrier_id, addresses, .. } => {
-                Place::reckon_correlation(carrier_id.len() + addresses.len())
+            Self::Correlation { carrier_id, addresses, shown, .. } => {
+                let shown = if shown.is_some() { size_of::<MessageId>() } else { 0 };
+                Place::reckon_correlation(carrier_id.len() + addresses.len() + shown)
             }
             Self::Early { body, .. } | Self::Holding { body, .. } | Self::Unrouted { body, .. } => {
                 Place::reckon(body.len())
@@ -97,9 +101,9 @@ impl<'a, N: Copy> Entry<'a, N> {
     /// The same entry under other names.
     pub fn map_names<M>(&self, mut name: impl FnMut(NameKind, N) -> M) -> Entry<'a, M> {
         match *self {
-            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
+            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses, shown } => {
                 let (carrier, account) = (name(NameKind::Carrier, carrier), name(NameKind::Account, account));
-                Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses }
+                Entry::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses, shown }
             }
             Self::CorrelationGone { carrier, id } => {
                 Entry::CorrelationGone { carrier: name(NameKind::Carrier, carrier), id }
@@ -125,12 +129,13 @@ impl<'a, N: Copy> Entry<'a, N> {
 impl<'a> Entry<'a, NameIndex> {
     pub(super) fn encode(&self, into: &mut Vec<u8>) {
         match *self {
-            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses } => {
-                let is_readdressed = !is_muted && !addresses.is_empty();
-                into.push(match (is_muted, is_readdressed) {
-                    (true, _) => MUTED_CORRELATION,
-                    (false, true) => READDRESSED_CORRELATION,
-                    (false, false) => CORRELATION,
+            Self::Correlation { carrier, account, id, destination, born, is_muted, carrier_id, addresses, shown } => {
+                let (is_readdressed, shown) = (!is_muted && !addresses.is_empty(), shown.filter(|_| !is_muted));
+                into.push(match (is_muted, shown, is_readdressed) {
+                    (true, ..) => MUTED_CORRELATION,
+                    (false, Some(_), _) => SHARED_CORRELATION,
+                    (false, None, true) => READDRESSED_CORRELATION,
+                    (false, None, false) => CORRELATION,
                 });
                 put_number(into, carrier.0.into());
                 put_number(into, account.0.into());
@@ -138,8 +143,11 @@ impl<'a> Entry<'a, NameIndex> {
                 into.extend_from_slice(&destination.to_le_bytes());
                 put_number(into, born);
                 put_octets(into, carrier_id);
-                if is_readdressed {
+                if is_readdressed || shown.is_some() {
                     put_octets(into, addresses);
+                }
+                if let Some(shown) = shown {
+                    into.extend_from_slice(&shown.bits().to_le_bytes());
                 }
             }
             Self::CorrelationGone { carrier, id } => {
@@ -169,12 +177,12 @@ impl<'a> Entry<'a, NameIndex> {
     pub(super) fn decode(kind: u8, octets: &mut &'a [u8]) -> Result<Self, RecordError> {
         let holding = holding::kind_of(kind);
         let is_other = matches!(kind, CORRELATION..=EARLY_GONE | HOLDING_GONE | UNROUTED | UNROUTED_GONE)
-            || kind == READDRESSED_CORRELATION;
+            || matches!(kind, READDRESSED_CORRELATION | SHARED_CORRELATION);
         if !is_other && holding.is_none() {
             return Err(RecordError::UnknownType(kind));
         }
         let name = take_name(octets)?;
-        if matches!(kind, CORRELATION | MUTED_CORRELATION | READDRESSED_CORRELATION) {
+        if matches!(kind, CORRELATION | MUTED_CORRELATION | READDRESSED_CORRELATION | SHARED_CORRELATION) {
             return Ok(Self::Correlation {
                 carrier: name,
                 account: take_name(octets)?,
@@ -183,7 +191,11 @@ impl<'a> Entry<'a, NameIndex> {
                 born: take_number(octets)?,
                 is_muted: kind == MUTED_CORRELATION,
                 carrier_id: take_octets(octets)?,
-                addresses: if kind == READDRESSED_CORRELATION { take_addresses(octets)? } else { b"" },
+                addresses: match kind {
+                    READDRESSED_CORRELATION | SHARED_CORRELATION => take_addresses(kind, octets)?,
+                    _ => b"",
+                },
+                shown: if kind == SHARED_CORRELATION { Some(take_id(octets)?) } else { None },
             });
         }
         if kind == CORRELATION_GONE {
@@ -207,10 +219,11 @@ impl<'a> Entry<'a, NameIndex> {
     }
 }
 
-/// Never empty, for then it would be another type; and no two addresses are longer than recovery has room for.
-fn take_addresses<'a>(octets: &mut &'a [u8]) -> Result<&'a [u8], RecordError> {
+/// Not empty where it would be another type then; and no two addresses are longer than recovery has room for.
+fn take_addresses<'a>(kind: u8, octets: &mut &'a [u8]) -> Result<&'a [u8], RecordError> {
     let addresses = take_octets(octets)?;
-    if addresses.is_empty() || addresses.len() > usize::from(u8::MAX) {
+    let is_needed = kind == READDRESSED_CORRELATION;
+    if addresses.is_empty() && is_needed || addresses.len() > usize::from(u8::MAX) {
         return Err(RecordError::BadValue);
     }
     Ok(addresses)

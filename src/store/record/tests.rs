@@ -8,7 +8,7 @@ use crate::engine::event::HoldingKind;
 use crate::smpp::message_id::MessageId;
 
 /// The last type there is.
-const LAST: u8 = 21;
+const LAST: u8 = 22;
 
 fn encoded(record: &StoreRecord<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
@@ -26,6 +26,7 @@ fn correlation(carrier_id: &[u8]) -> StoreRecord<'_> {
         is_muted: false,
         carrier_id,
         addresses: b"",
+        shown: None,
     })
 }
 
@@ -57,8 +58,8 @@ fn a_number_of_more_than_64_bits_is_refused() {
 
 #[test]
 fn the_last_type_is_the_last() {
-    assert_eq!(holding::kind_of(LAST), Some(HoldingKind::Parts));
-    assert_eq!(holding::kind_of(LAST + 1), None);
+    assert_eq!((LAST, holding::kind_of(LAST)), (SHARED_CORRELATION, None));
+    assert_eq!(holding::kind_of(LAST - 1), Some(HoldingKind::Parts));
 }
 
 /// Any record, with its octets borrowed from `text`.
@@ -77,16 +78,22 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
         }),
         ACCOUNT_NAME => StoreRecord::Name { index, kind: NameKind::Account, name: text },
         CARRIER_NAME => StoreRecord::Name { index, kind: NameKind::Carrier, name: text },
-        CORRELATION | MUTED_CORRELATION | READDRESSED_CORRELATION => StoreRecord::Entry(Entry::Correlation {
-            carrier: index,
-            account: NameIndex(!name),
-            id,
-            destination: key as u32,
-            born,
-            is_muted: kind == MUTED_CORRELATION,
-            carrier_id: text.as_bytes(),
-            addresses: if kind == READDRESSED_CORRELATION { b"\x01\x01447\0\x01\x0149170\0" } else { b"" },
-        }),
+        CORRELATION | MUTED_CORRELATION | READDRESSED_CORRELATION | SHARED_CORRELATION => {
+            StoreRecord::Entry(Entry::Correlation {
+                carrier: index,
+                account: NameIndex(!name),
+                id,
+                destination: key as u32,
+                born,
+                is_muted: kind == MUTED_CORRELATION,
+                carrier_id: text.as_bytes(),
+                addresses: match kind {
+                    READDRESSED_CORRELATION | SHARED_CORRELATION => b"\x01\x01447\0\x01\x0149170\0",
+                    _ => b"",
+                },
+                shown: (kind == SHARED_CORRELATION).then_some(MessageId::new(!other)),
+            })
+        }
         CORRELATION_GONE => StoreRecord::Entry(Entry::CorrelationGone { carrier: index, id }),
         EARLY => StoreRecord::Entry(Entry::Early { carrier: index, key, born, before: other, body: text.as_bytes() }),
         EARLY_GONE => StoreRecord::Entry(Entry::EarlyGone { carrier: index, key }),
@@ -115,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_decode_or_are_refused(mut octets in prop::collection::vec(any::<u8>(), 0..80), kind in 0u8..18) {
+    fn any_octets_decode_or_are_refused(mut octets in prop::collection::vec(any::<u8>(), 0..80), kind in 0..=LAST + 1) {
         if let Some(first) = octets.first_mut() {
             *first = kind;
         }

@@ -15,7 +15,17 @@ const SEGMENT_OCTETS: u64 = 512;
 fn correlation(id: u64) -> Named {
     let (id, carrier_id) = (MessageId::new(id), b"77".as_slice());
     let (carrier, account) = ("north", "acme");
-    Entry::Correlation { carrier, account, id, destination: 5, born: 1_000, is_muted: true, carrier_id, addresses: b"" }
+    Entry::Correlation {
+        carrier,
+        account,
+        id,
+        destination: 5,
+        born: 1_000,
+        is_muted: true,
+        carrier_id,
+        addresses: b"",
+        shown: None,
+    }
 }
 
 fn delivery(account: &'static str, key: u64) -> Named {

@@ -46,6 +46,7 @@ impl World {
             is_muted,
             carrier_id: &carrier_id,
             addresses: b"",
+            shown: None,
         };
         self.shard.restore(&entry, None, Instant::ZERO, &mut self.out);
     }

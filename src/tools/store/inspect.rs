@@ -20,6 +20,7 @@ pub struct StoreReport {
     correlations: u64,
     early: u64,
     deliveries: u64,
+    stored: u64,
     unrouted_mo: u64,
     oldest_age_seconds: Option<u64>,
     accounts: Vec<QueueReport>,
@@ -45,6 +46,7 @@ struct QueueReport {
     correlations: u64,
     early: u64,
     deliveries: u64,
+    stored: u64,
     unrouted_mo: u64,
     oldest_age_seconds: Option<u64>,
 }
@@ -73,6 +75,7 @@ impl StoreReport {
                     correlations: counts.correlations,
                     early: counts.early,
                     deliveries: counts.deliveries,
+                    stored: counts.stored,
                     unrouted_mo: counts.unrouted,
                     oldest_age_seconds: counts.oldest_born.map(|born| now.saturating_sub(born.into())),
                 })
@@ -89,6 +92,7 @@ impl StoreReport {
             correlations: accounts.iter().map(|queue| queue.correlations).sum(),
             early: carriers.iter().map(|queue| queue.early).sum(),
             deliveries: accounts.iter().map(|queue| queue.deliveries).sum(),
+            stored: accounts.iter().map(|queue| queue.stored).sum(),
             unrouted_mo: carriers.iter().map(|queue| queue.unrouted_mo).sum(),
             oldest_age_seconds: accounts.iter().chain(&carriers).filter_map(|queue| queue.oldest_age_seconds).max(),
             accounts,
@@ -116,13 +120,14 @@ impl fmt::Display for StoreReport {
         let oldest = Age(self.oldest_age_seconds);
         writeln!(
             f,
-            "live: {} correlations, {} early receipts, {} deliveries, {} unrouted MO{oldest}",
-            self.correlations, self.early, self.deliveries, self.unrouted_mo
+            "live: {} correlations, {} early receipts, {} deliveries, {} stored submits, {} unrouted MO{oldest}",
+            self.correlations, self.early, self.deliveries, self.stored, self.unrouted_mo
         )?;
         for queue in &self.accounts {
-            let QueueReport { name, correlations, deliveries, .. } = queue;
+            let QueueReport { name, correlations, deliveries, stored, .. } = queue;
             let oldest = Age(queue.oldest_age_seconds);
-            writeln!(f, "  account {name}: {correlations} correlations, {deliveries} deliveries{oldest}")?;
+            let held = format!("{correlations} correlations, {deliveries} deliveries, {stored} stored submits");
+            writeln!(f, "  account {name}: {held}{oldest}")?;
         }
         for queue in &self.carriers {
             let QueueReport { name, correlations, early, unrouted_mo, .. } = queue;

@@ -17,7 +17,7 @@ impl Sim {
         self.run_until_true(Duration::from_secs(10), |sim| !sim.is_down());
     }
 
-    fn run_until_true(&mut self, at_most: Duration, is_true: impl Fn(&mut Self) -> bool) {
+    pub(super) fn run_until_true(&mut self, at_most: Duration, is_true: impl Fn(&mut Self) -> bool) {
         let end = self.now + at_most.as_nanos() as u64;
         while !is_true(self) {
             assert!(self.now < end, "SEED={}: not within {at_most:?}", self.ledger.seed);

@@ -34,7 +34,7 @@ impl Sim {
     }
 
     /// What the receipts of an ESME said, in order: the id, the state, and how many parts of how many were delivered.
-    pub(super) fn told(&self, esme: usize) -> Vec<(String, MessageState, String)> {
+    pub(super) fn heard(&self, esme: usize) -> Vec<(String, MessageState, String)> {
         let said = |body: &Vec<u8>| {
             let view = SmView::deliver(body).expect("a deliver_sm");
             let (receipt, details) = (receipt::read(&view).expect("a receipt"), receipt::details(&view));
@@ -72,13 +72,13 @@ fn one_receipt_tells_of_all_parts() {
         sim.end();
         let last = tags[order.iter().position(|number| *number == 3).expect("a last part")];
         let expected = (sim.id_of(esme, last), MessageState::Delivered, "003/003".to_owned());
-        assert_eq!((sim.told(esme).len(), sim.told(esme).pop()), (reference + 1, Some(expected)));
+        assert_eq!((sim.heard(esme).len(), sim.heard(esme).pop()), (reference + 1, Some(expected)));
     }
     assert_eq!(sim.joined(0), (0, 0));
     // A single message is told of as ever.
     sim.submit(esme, HANDSET, true);
     sim.end();
-    assert_eq!(sim.told(esme).len(), 4);
+    assert_eq!(sim.heard(esme).len(), 4);
 }
 
 #[test]
@@ -92,11 +92,11 @@ fn the_last_parts_receipt_tells_of_all_of_them() {
     let mut expected: Vec<_> = tags.iter().map(|tag| sim.id_of(esme, *tag)).collect();
     expected.sort();
     let mut told: Vec<_> =
-        sim.told(esme).into_iter().filter(|(_, state, _)| state.is_final()).map(|told| told.0).collect();
+        sim.heard(esme).into_iter().filter(|(_, state, _)| state.is_final()).map(|told| told.0).collect();
     told.sort();
     assert_eq!(told, expected);
     // The intermediate ones before them are the last parts', too.
-    assert!(sim.told(esme).iter().all(|(id, ..)| expected.contains(id)));
+    assert!(sim.heard(esme).iter().all(|(id, ..)| expected.contains(id)));
     assert_eq!((sim.joined(0), sim.correlations()), ((0, 0), 0));
 }
 
@@ -110,11 +110,11 @@ fn a_message_is_as_badly_off_as_its_worst_part() {
     sim.long(esme, 1, &[2]);
     sim.run_for(Duration::from_secs(1));
     sim.smscs[0].habit.state = Some(MessageState::Undeliverable);
-    assert_eq!((sim.joined(0), sim.told(esme).len()), ((2, 2), 0));
+    assert_eq!((sim.joined(0), sim.heard(esme).len()), ((2, 2), 0));
     let last = sim.long(esme, 1, &[3]);
     sim.end();
     let id = sim.id_of(esme, last[0]);
-    assert_eq!(sim.told(esme), [(id, MessageState::Undeliverable, "001/003".to_owned())]);
+    assert_eq!(sim.heard(esme), [(id, MessageState::Undeliverable, "001/003".to_owned())]);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn receipts_before_their_answers_twice_and_on_any_link_are_joined_as_well() {
             }
         }
         sim.end();
-        let told: Vec<_> = esmes.iter().flat_map(|esme| sim.told(*esme)).filter(|told| told.1.is_final()).collect();
+        let told: Vec<_> = esmes.iter().flat_map(|esme| sim.heard(*esme)).filter(|told| told.1.is_final()).collect();
         assert_eq!(told.len(), 20, "{receipts}");
         // The last part may have been told of before the others were accepted.
         sim.run_for(Duration::from_secs(90));
@@ -158,7 +158,7 @@ fn parts_over_two_carriers_are_told_of_together() {
     sim.end();
     assert_eq!((sim.seen_by(0), sim.seen_by(1)), (first, rest.clone()));
     let id = sim.id_of(esme, rest[1]);
-    assert_eq!(sim.told(esme), [(id, MessageState::Delivered, "003/003".to_owned())]);
+    assert_eq!(sim.heard(esme), [(id, MessageState::Delivered, "003/003".to_owned())]);
 }
 
 #[test]
@@ -176,10 +176,10 @@ fn a_part_that_was_refused_may_be_sent_again_and_counts_as_failed_when_it_is_not
     let last = sim.long(esme, 1, &[2, 3]);
     sim.end();
     let first = (sim.id_of(esme, last[1]), MessageState::Delivered, "003/003".to_owned());
-    assert_eq!(sim.told(esme), std::slice::from_ref(&first));
+    assert_eq!(sim.heard(esme), std::slice::from_ref(&first));
     sim.run_for(Duration::from_secs(90));
     let second = (sim.id_of(esme, second[1]), MessageState::Rejected, "002/003".to_owned());
-    assert_eq!((sim.told(esme), sim.joined(0)), (vec![first, second], (0, 0)));
+    assert_eq!((sim.heard(esme), sim.joined(0)), (vec![first, second], (0, 0)));
 }
 
 #[test]
@@ -195,10 +195,10 @@ fn a_part_whose_answer_was_lost_with_its_session_may_be_sent_again() {
     sim.run_for(Duration::from_secs(10));
     let last = sim.long(esme, 1, &[2, 3]);
     sim.end();
-    let told: Vec<_> = sim.told(esme).into_iter().filter(|told| told.0 == sim.id_of(esme, last[1])).collect();
+    let told: Vec<_> = sim.heard(esme).into_iter().filter(|told| told.0 == sim.id_of(esme, last[1])).collect();
     assert_eq!(told, [(sim.id_of(esme, last[1]), MessageState::Delivered, "003/003".to_owned())]);
     // The one that was never answered is told of by itself.
-    assert_eq!(sim.told(esme).len(), 2);
+    assert_eq!(sim.heard(esme).len(), 2);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn only_parts_that_asked_are_told_of() {
         let none = [1, 2, 3].map(|number| sim.part(esme, 3, number, false));
         sim.end();
         assert_eq!(sim.count(esme, &none, CommandStatus::ROK), 3);
-        let mut told: Vec<_> = sim.told(esme).into_iter().map(|(id, ..)| id).collect();
+        let mut told: Vec<_> = sim.heard(esme).into_iter().map(|(id, ..)| id).collect();
         let mut expected = [last, first].map(|tag| sim.id_of(esme, tag));
         (told.sort(), expected.sort()).0;
         assert_eq!((told, sim.joined(0)), (expected.to_vec(), (0, 0)), "{receipts}");
@@ -229,7 +229,7 @@ fn receipts_nobody_asked_for_are_joined_where_they_are_passed() {
         let tags = [1, 2, 3].map(|number| sim.part(esme, 1, number, false));
         let mixed = [(1, false), (2, false), (3, true)].map(|(number, asks)| sim.part(esme, 2, number, asks));
         sim.end();
-        let mut told: Vec<_> = sim.told(esme).into_iter().map(|(id, ..)| id).collect();
+        let mut told: Vec<_> = sim.heard(esme).into_iter().map(|(id, ..)| id).collect();
         let mut expected = [tags[2], mixed[2]].map(|tag| sim.id_of(esme, tag));
         (told.sort(), expected.sort()).0;
         assert_eq!((told, sim.joined(0)), (expected.to_vec(), (0, 0)), "{receipts}");
@@ -246,10 +246,10 @@ fn what_is_known_is_told_when_retention_ends() {
         sim.smscs[0].habit.sends_receipts = false;
         let last = sim.long(esme, 1, &[2, 3]);
         sim.run_for(Duration::from_secs(71 * 3_600));
-        assert_eq!((sim.told(esme).len(), sim.joined(0)), (0, (1, 3)));
+        assert_eq!((sim.heard(esme).len(), sim.joined(0)), (0, (1, 3)));
         sim.run_for(Duration::from_secs(2 * 3_600));
         let id = sim.id_of(esme, last[1]);
-        assert_eq!(sim.told(esme), [(id, MessageState::Unknown, "001/003".to_owned())], "{receipts}");
+        assert_eq!(sim.heard(esme), [(id, MessageState::Unknown, "001/003".to_owned())], "{receipts}");
         assert_eq!((sim.joined(0), sim.correlations()), ((0, 0), 0));
     }
 }
@@ -271,7 +271,7 @@ fn no_moment_of_a_crash_loses_what_was_held_back() {
             sim.run_for(Duration::from_secs(100));
             sim.end();
             let answered: Vec<_> = tags.iter().filter(|tag| sim.status(esme, **tag).is_some()).collect();
-            let told = sim.told(esme);
+            let told = sim.heard(esme);
             if answered.len() == 3 {
                 let last = sim.id_of(esme, tags[1]);
                 let of_all = told.iter().filter(|told| told.0 == last && told.1 == MessageState::Delivered).count();
@@ -291,11 +291,11 @@ fn what_was_held_back_is_passed_on_by_itself_when_the_account_wants_each() {
     let esme = sim.bound("a0", BindMode::Transceiver);
     let tags = sim.long(esme, 1, &[1, 2]);
     sim.run_for(Duration::from_secs(1));
-    assert_eq!((sim.told(esme).len(), sim.joined(0)), (0, (2, 2)));
+    assert_eq!((sim.heard(esme).len(), sim.joined(0)), (0, (2, 2)));
     sim.next_config = Some(sim.text.replace(ALL, ""));
     sim.crash(true);
     sim.run_for(Duration::from_secs(10));
-    let mut told: Vec<_> = sim.told(esme).into_iter().map(|(id, ..)| id).collect();
+    let mut told: Vec<_> = sim.heard(esme).into_iter().map(|(id, ..)| id).collect();
     let mut expected: Vec<_> = tags.iter().map(|tag| sim.id_of(esme, *tag)).collect();
     (told.sort(), expected.sort()).0;
     assert_eq!((told, sim.joined(0)), (expected, (0, 0)));
@@ -313,8 +313,8 @@ fn beyond_the_accounts_queue_parts_are_told_of_by_themselves() {
     sim.run_for(Duration::from_secs(100));
     sim.end();
     // The second message's first part had room, and is told of as one of which two are missing.
-    assert_eq!(sim.told(esme).len(), 4);
-    let by_themselves = |tag: &&u32| sim.told(esme).iter().any(|(id, ..)| *id == sim.id_of(esme, **tag));
+    assert_eq!(sim.heard(esme).len(), 4);
+    let by_themselves = |tag: &&u32| sim.heard(esme).iter().any(|(id, ..)| *id == sim.id_of(esme, **tag));
     assert_eq!(each.iter().filter(by_themselves).count(), 3);
 }
 
@@ -332,10 +332,10 @@ fn parts_that_are_stored_belong_together_however_long_they_wait() {
         tags.extend(sim.long(esme, 1, &[3]));
         sim.run_for(Duration::from_secs(300));
         sim.crash_and_restart(true);
-        assert_eq!((sim.told(esme).len(), sim.joined(0)), (0, (0, 3)));
+        assert_eq!((sim.heard(esme).len(), sim.joined(0)), (0, (0, 3)));
         sim.smscs[0].is_up = true;
         sim.end();
-        let told = sim.told(esme);
+        let told = sim.heard(esme);
         assert_eq!((told.len(), &told[0].0, told[0].1), (1, &sim.id_of(esme, tags[2]), MessageState::Delivered));
     }
 }
@@ -351,7 +351,7 @@ fn parts_that_were_never_sent_fail_together() {
     let tags = sim.long(esme, 1, &[1, 2, 3]);
     sim.run_for(Duration::from_secs(90));
     let id = sim.id_of(esme, tags[2]);
-    assert_eq!(sim.told(esme), [(id, MessageState::Expired, "000/003".to_owned())]);
+    assert_eq!(sim.heard(esme), [(id, MessageState::Expired, "000/003".to_owned())]);
     sim.smscs[0].is_up = true;
     sim.end();
     assert_eq!(sim.joined(0), (0, 0));

@@ -3,7 +3,10 @@
 mod crashes;
 mod joined;
 mod lies;
+mod limits;
 mod mo;
+mod multi;
+mod operations;
 mod orders;
 mod pacing;
 mod parts;
@@ -13,6 +16,7 @@ mod retries;
 mod rewriting;
 mod sessions;
 mod statuses;
+mod stored;
 mod submits;
 mod whole;
 

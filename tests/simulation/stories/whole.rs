@@ -18,7 +18,7 @@ fn whole(account: &str, under: u8) -> Sim {
 }
 
 fn ids_told(sim: &Sim, esme: usize) -> Vec<String> {
-    let mut ids: Vec<_> = sim.told(esme).into_iter().map(|(id, ..)| id).collect();
+    let mut ids: Vec<_> = sim.heard(esme).into_iter().map(|(id, ..)| id).collect();
     ids.sort();
     ids
 }
@@ -56,7 +56,7 @@ fn one_receipt_tells_of_all_parts_or_stands_for_the_last() {
             let tags = sim.long(esme, 1, &[1, 3, 2]);
             sim.end();
             let expected = (sim.id_of(esme, tags[1]), MessageState::Delivered, counts.to_owned());
-            assert_eq!(sim.told(esme), [expected], "{receipts} under {under}");
+            assert_eq!(sim.heard(esme), [expected], "{receipts} under {under}");
             assert_eq!((sim.correlations(), sim.joined(0)), (0, (0, 0)));
         }
     }
@@ -76,8 +76,8 @@ fn a_part_that_is_answered_behind_the_receipt_of_its_message_is_told_of_too() {
         sim.end();
         sim.run_for(Duration::from_secs(100));
         sim.end();
-        assert_eq!((sim.told(esme).len(), sim.correlations()), (20 * count, 0), "{receipts}");
-        assert!(sim.told(esme).iter().all(|told| told.1 == MessageState::Delivered));
+        assert_eq!((sim.heard(esme).len(), sim.correlations()), (20 * count, 0), "{receipts}");
+        assert!(sim.heard(esme).iter().all(|told| told.1 == MessageState::Delivered));
     }
 }
 
@@ -115,5 +115,5 @@ fn copies_wait_for_room_in_the_accounts_queue_together() {
     sim.run_for(Duration::from_secs(10));
     let receiver = sim.bound("a0", BindMode::Receiver);
     sim.end();
-    assert_eq!((sim.told(receiver).len(), sim.correlations()), (5, 0));
+    assert_eq!((sim.heard(receiver).len(), sim.correlations()), (5, 0));
 }
