@@ -211,6 +211,7 @@ family! {
         withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";
         receipts_delivered = "trunkline_receipts_delivered_total", "Receipts the account acknowledged.";
         receipts_retried = "trunkline_receipts_retried_total", "Receipts offered to the account once more.";
+        receipts_joined = "trunkline_receipts_joined_total", "Receipts of parts not passed on, for another receipt tells of their message.";
         mo_delivered = "trunkline_mo_delivered_total", "Mobile originated messages the account acknowledged.";
         deliveries_replayed = "trunkline_deliveries_replayed_total", "Receipts and MO sent that had waited for the account to bind.";
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
@@ -237,6 +238,7 @@ family! {
     gauges {
         states = "trunkline_states", "Messages whose state is kept.";
         deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
+        receipts_held = "trunkline_receipts_held", "Receipts of parts held back until their message can be told of.";
         deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
         stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";

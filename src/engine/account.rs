@@ -12,6 +12,7 @@ use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::flood::Flood;
 use super::holdings::Holdings;
+use super::joining::Joining;
 use super::limits::Limits;
 use super::message::{ShardId, ShardMessage};
 use super::multi::Multis;
@@ -51,6 +52,8 @@ pub struct Account {
     pub holdings: Holdings,
     /// When it has an address to be called at.
     pub(super) calling: Option<Box<Calling>>,
+    /// Parts whose receipts are told of together.
+    pub joining: Joining,
     pub states: States,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
@@ -84,6 +87,7 @@ impl Account {
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
             calling: config.outbind.as_ref().map(|_| Box::default()),
+            joining: Joining::default(),
             states: States::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
@@ -257,6 +261,7 @@ impl Account {
         self.counts.states = self.states.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
+        self.counts.receipts_held = self.joining.held() as u64;
     }
 
     /// Answers an ESME's unbind once its submits are, and what it asked.

@@ -119,7 +119,8 @@ impl Account {
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
         let (cap, shown) = (leave.cap, self.shown_of(origin));
-        let submit = Submit { origin, choice, carrier, part, info, course, refused: None, cap, shown };
+        let submit =
+            Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false, cap, shown };
         if leave.is_held {
             self.hold(submit, late_at, body, cx);
             return Ok(());

@@ -7,6 +7,7 @@ use super::account::Account;
 use super::context::Context;
 use super::deliveries::{Deliveries, Delivery, Kept};
 use super::event::{EndReason, HoldingKind, Record};
+use super::joined::Joined;
 use super::message::{DeliveryKind, ShardMessage};
 use super::session::{Late, Session};
 use super::slab::Key;
@@ -40,9 +41,11 @@ impl Account {
         let home = cx.placement.home_of_carrier(incoming.carrier);
         let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
         if !cx.has_room || self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
-            self.counts.deliveries_refused += 1;
-            cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
-            return;
+            return self.refuse_delivery(&incoming, cx);
+        }
+        let is_of_part = !self.joining.is_empty() && incoming.kind != DeliveryKind::Mo;
+        if is_of_part && self.joining.part(incoming.id).is_some_and(|part| !part.is_answered) {
+            return self.offer_again(&incoming, body, cx);
         }
         if incoming.kind != DeliveryKind::Mo && cx.config.account(self.id).status.is_some() {
             if incoming.is_fresh && !incoming.is_behind {
@@ -50,15 +53,28 @@ impl Account {
             }
             self.receipt_tells((incoming.id, incoming.kind), carrier, body, cx);
         }
-        let behind_turn = incoming.is_fresh.then_some(cx.turn);
-        let delivery = self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
-        if !self.multis.is_empty() {
-            self.hold_receipt(incoming.id, delivery);
+        match if is_of_part { self.join_receipt(&incoming, body, cx) } else { Joined::PassedOn } {
+            Joined::Done => {}
+            Joined::Refused => return self.refuse_delivery(&incoming, cx),
+            Joined::PassedOn => {
+                let behind_turn = incoming.is_fresh.then_some(cx.turn);
+                let delivery = self.keep(incoming.kind, incoming.id, body, behind_turn, cx);
+                if !self.multis.is_empty() {
+                    self.hold_receipt(incoming.id, delivery);
+                }
+            }
         }
         let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
         cx.out.after_records(home).messages.push(done);
         self.arm(cx);
         self.pump_deliveries(cx);
+    }
+
+    fn refuse_delivery(&mut self, incoming: &Incoming, cx: &mut Context<'_>) {
+        self.counts.deliveries_refused += 1;
+        let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
+        let home = cx.placement.home_of_carrier(carrier);
+        cx.out.tell(home, ShardMessage::DeliverDone { carrier, in_hand, is_kept: false });
     }
 
     /// An account that keeps states answers a submit once its state is durable: its receipt waits for as long.
@@ -202,6 +218,7 @@ impl Account {
                     self.forget(kept, cx);
                 }
             }
+            self.look_at_messages(cx);
             self.sweep_states(cx);
         }
         self.deliveries.take_due(cx.now);
@@ -227,7 +244,8 @@ impl Account {
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
-        let sweep = if self.deliveries.is_empty() && self.states.is_empty() { Instant::NEVER } else { self.next_sweep };
+        let has_aging = !self.deliveries.is_empty() || !self.joining.is_empty() || !self.states.is_empty();
+        let sweep = if has_aging { self.next_sweep } else { Instant::NEVER };
         let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
         let call = self.calling.as_ref().map_or(Instant::NEVER, |calling| calling.due);
         let at = retry.min(sweep).min(call).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());

@@ -215,6 +215,11 @@ impl Shard {
                     account.alert(batch.octets(body), context!(self, now, out));
                 }
             }
+            ShardMessage::Settled { carrier, id } => {
+                if let Some(carrier) = &mut self.carriers[carrier.index()] {
+                    carrier.settled(id, context!(self, now, out));
+                }
+            }
             ShardMessage::Acknowledge { carrier, request } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.answer(request, CommandStatus::ROK, context!(self, now, out));

@@ -264,6 +264,12 @@ pub enum ShardMessage {
         account: AccountId,
         body: Octets,
     },
+    /// Account's home to carrier's, behind a record: no receipt will come for this part, another told of its whole message. When it
+    /// is lost with the process, the correlation stays until retention.
+    Settled {
+        carrier: CarrierId,
+        id: MessageId,
+    },
     /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
@@ -360,6 +366,7 @@ impl Batch {
                 | ShardMessage::MaySend { .. }
                 | ShardMessage::Withdraw { .. }
                 | ShardMessage::DeliverDone { .. }
+                | ShardMessage::Settled { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
                 | ShardMessage::Called { .. }

@@ -42,6 +42,8 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
+    /// Its answer waits for nothing but the record of it as a part whose receipt is joined with others'.
+    pub is_joined: bool,
     /// The cap of its account that it is under.
     pub cap: Option<u16>,
     /// The id its customer knows it by, when that is another than its own.
@@ -52,27 +54,38 @@ impl Account {
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
-        cx.loads.settled(entry.carrier, outcome);
+        let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         // One id of a submit_multi stands for several messages, whose states would differ.
-        if !sent.is_empty() && !matches!(entry.origin, Origin::Multi { .. }) {
-            let (info, carrier) = (entry.info, entry.carrier);
+        let sent = if matches!(entry.origin, Origin::Multi { .. }) { &[] } else { sent };
+        if !is_joined {
+            let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
+            cx.loads.settled(carrier, outcome);
             let has_session = self.sessions.get(info.session).is_some();
-            if has_session || info.is_stored() {
+            if !sent.is_empty() && (has_session || info.is_stored()) {
                 self.keep_state(info.id, carrier, sent, cx);
             }
-            if has_session {
+            if is_accepted_part && self.join_part(submit, cx) {
+                return;
+            }
+            if !sent.is_empty() && has_session {
                 // Who has the id may ask for its state, also after a crash.
                 let (account, own) = (self.id, cx.out.own());
                 return cx.out.after_records(own).messages.push(ShardMessage::StateKept { account, submit });
             }
         }
         self.answer_submit(submit, outcome, cx);
+        if !self.joining.is_empty() {
+            self.part_answered(info.id, cx);
+        }
     }
 
     pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
-            self.messages.settled(part, outcome, cx.now);
+            // Whose session is gone does not know what became of it, and may send it again.
+            let is_lost = self.has_lost_session(&submit);
+            let known = if is_lost && outcome == Outcome::Accepted { Outcome::InDoubt } else { outcome };
+            self.messages.settled(part, known, cx.now);
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
@@ -99,6 +112,11 @@ impl Account {
             Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
+    }
+
+    /// Whether nobody is there any more to be told.
+    pub(super) fn has_lost_session(&self, submit: &Submit) -> bool {
+        !submit.info.is_stored() && self.sessions.get(submit.info.session).is_none()
     }
 
     /// Answers a submit_sm or data_sm on its session, if that is still there.
@@ -200,8 +218,11 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        let part = submit.part.as_mut();
-        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        let (part, id) = (submit.part.as_mut(), submit.info.id);
+        let claim = part.map_or(Claim::None, |part| {
+            part.message = id;
+            self.messages.send(part, carrier, cx.now)
+        });
         submit.carrier = carrier;
         cx.loads.sent(carrier);
         let key = self.submits.insert(submit);

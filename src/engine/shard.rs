@@ -22,10 +22,10 @@ use super::placement::Placement;
 use super::random::Random;
 use super::router::RouteTable;
 use super::slab::{Key, Slab};
-use super::telling::Telling;
 use super::time::Instant;
 use super::timers::Timers;
 use super::unbound::{self, Unbound};
+use super::untold::Telling;
 use super::wall::Wall;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::metrics::{ConnectionRefusal, ShardCounts};
@@ -188,6 +188,7 @@ impl Shard {
         let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
             account.restore_usage(context!(self, now, out));
+            account.start_joining(context!(self, now, out));
             account.start_states(context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
             account.call_if_awaited(context!(self, now, out));

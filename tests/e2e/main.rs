@@ -21,6 +21,7 @@ mod crowd;
 mod drain;
 mod framing;
 mod gateway;
+mod joined;
 #[path = "../malformed/judge.rs"]
 mod judge;
 mod lifecycle;

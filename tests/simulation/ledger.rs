@@ -12,6 +12,7 @@ use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
 
+use crate::joined::JoinedBook;
 use crate::multi::{is_submit, is_submit_resp, outcome};
 use crate::net::WireId;
 use crate::stored::is_less_valid;
@@ -85,6 +86,8 @@ pub(crate) struct Ledger {
     /// Carriers that are sent a submit again when its link was lost, and the links they lost.
     pub(crate) retrying: BTreeSet<usize>,
     lost_links: BTreeSet<WireId>,
+    /// Messages whose parts are told of together.
+    pub(crate) joined: JoinedBook,
     /// Links to those carriers that ended with their process: nothing but what was stored is known to the next.
     pub(crate) crashed_links: BTreeSet<WireId>,
     /// Accounts whose submits are answered when they are durable.
@@ -340,6 +343,11 @@ impl Ledger {
         if item.account != account {
             self.fail(&format!("A7: #{number} reached account {account}"));
         }
+        if let Some(tag) = self.items[&number].receipt.as_ref().map(|(tag, _)| *tag)
+            && self.reached_joined(tag, body)
+        {
+            return;
+        }
         let item = &self.items[&number];
         let Some((tag, shape)) = &item.receipt else {
             if item.body != body {
@@ -349,7 +357,7 @@ impl Ledger {
         };
         let submit = &self.submits[tag];
         match &submit.answer {
-            Some((status, id)) if status.is_ok() && has_tlvs && shape.body(id) == body => {}
+            Some((status, id)) if status.is_ok() && has_tlvs && self.joined.given(account, shape).body(id) == body => {}
             Some((status, id)) if status.is_ok() && !has_tlvs && without_tlvs(&shape.body(id)) == body => {}
             Some((status, _)) if status.is_ok() => {
                 self.fail(&format!("receipt #{number} of T{tag} is not what its customer knows with another id"));

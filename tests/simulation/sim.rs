@@ -18,6 +18,7 @@ use crate::crash::CrashHabit;
 use crate::disk::Disk;
 use crate::esme::Esme;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
+use crate::joined::JoinedBook;
 use crate::ledger::Ledger;
 use crate::lies::Lie;
 use crate::net::{Peer, Toward, Wire, WireId};
@@ -142,6 +143,7 @@ impl Sim {
         let mut ledger = Ledger::new(seed, config.smpp.timers.response);
         let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
+        ledger.joined = JoinedBook::new(&config);
         let is_odd = |at: &usize| matches!(config.carriers[*at].profile.name.as_str(), "odd" | "asking");
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
         let forced = config.accounts.iter().enumerate();

@@ -38,6 +38,9 @@ pub(crate) fn run(seed: u64) {
     let config = if asks { with_states(&config) } else { config };
     let is_called = seed % 4 == 1;
     let config = if is_called { with_calls(&config) } else { config };
+    // And those of one in eight may hear of long messages as a whole.
+    let is_joined = seed.is_multiple_of(8);
+    let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -68,6 +71,12 @@ pub(crate) fn run(seed: u64) {
     storm(&mut sim, Duration::from_secs(20 + rng.below(60)));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
+    if is_joined {
+        // Messages of which parts are missing are told of without them.
+        sim.run_for(Duration::from_secs(100));
+        sim.run_until_quiet(QUIET);
+        sim.check_joined();
+    }
     sim.ledger.audit();
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
@@ -311,6 +320,21 @@ fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_va
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
+}
+
+/// Some of the accounts hear of long messages as a whole, or have receipts written anew.
+fn joined_config(text: &str, rng: &mut Rng) -> String {
+    let mut joined = String::new();
+    for line in text.lines() {
+        let receipts = rng.pick(&["all", "all", "last", "each"]);
+        let text = rng.pick(&["", ", receipt_text: standard"]);
+        match line.strip_suffix(" }").filter(|_| line.starts_with("  a") && line.contains("password")) {
+            Some(account) => joined.push_str(&format!("{account}, receipts: {receipts}{text} }}")),
+            None => joined.push_str(line),
+        }
+        joined.push('\n');
+    }
+    joined
 }
 
 /// What an account may be limited by besides its rate.

@@ -2,6 +2,7 @@
 
 mod access;
 mod crashes;
+mod joined;
 mod lies;
 mod limits;
 mod mo;
@@ -21,6 +22,7 @@ mod statuses;
 mod stored;
 mod submits;
 mod versions;
+mod whole;
 
 use std::time::Duration;
 
@@ -92,6 +94,7 @@ impl Sim {
 
     fn end(&mut self) {
         self.run_until_quiet(QUIET);
+        self.ledger.joined.held = self.books.held_parts();
         self.ledger.audit();
     }
 }
