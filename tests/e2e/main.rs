@@ -14,9 +14,13 @@ mod binds;
 mod carrier;
 mod carriers_faults;
 mod content;
+#[path = "../malformed/corpus.rs"]
+mod corpus;
 mod drain;
 mod framing;
 mod gateway;
+#[path = "../malformed/judge.rs"]
+mod judge;
 mod lifecycle;
 mod limits;
 mod links;
@@ -32,9 +36,11 @@ mod proxy;
 mod receipts;
 mod rewriting;
 mod routing;
+mod security;
 mod sessions;
 mod store;
 mod stored;
 mod tls;
 mod tools;
+mod versions;
 mod world;

@@ -14,10 +14,12 @@ mod receipts;
 mod replay;
 mod retries;
 mod rewriting;
+mod security;
 mod sessions;
 mod statuses;
 mod stored;
 mod submits;
+mod versions;
 
 use std::time::Duration;
 
