@@ -73,6 +73,7 @@ pub mod stored;
 pub mod stored_record;
 mod stored_start;
 pub mod submit;
+pub mod telling;
 pub mod throttle;
 pub mod time;
 pub mod timers;

@@ -53,7 +53,8 @@ impl Account {
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         cx.loads.settled(entry.carrier, outcome);
-        if !sent.is_empty() {
+        // One id of a submit_multi stands for several messages, whose states would differ.
+        if !sent.is_empty() && !matches!(entry.origin, Origin::Multi { .. }) {
             let (info, carrier) = (entry.info, entry.carrier);
             let has_session = self.sessions.get(info.session).is_some();
             if has_session || info.is_stored() {

@@ -78,7 +78,7 @@ impl Stage {
     /// Dials in. `None` over a cap.
     pub fn connect(&mut self) -> Option<EndId> {
         self.shard.admit(ADDRESS, self.now).ok()?;
-        let key = self.shard.accept(ADDRESS, self.now, &mut self.out);
+        let key = self.shard.accept(ADDRESS, false, self.now, &mut self.out);
         Some(self.own(key, false))
     }
 
@@ -221,6 +221,7 @@ impl Stage {
                     self.next_ids = end;
                     self.shard.handle(Input::Ids { first, end }, self.now, &mut self.out);
                 }
+                Action::Verify { .. } | Action::Call { .. } => panic!("no account here has hashes, or is called"),
                 Action::CarriersDrained | Action::SessionsDrained | Action::Notice(_) => {}
             }
         }
