@@ -128,7 +128,7 @@ impl Account {
         cx: &mut Context<'_>,
     ) {
         let status = self.status_of(outcome, cx);
-        let congestion = self.congestion_told(info.session, carrier, cx);
+        let congestion = self.congestion_told(info.session, Some(carrier), cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
