@@ -3,7 +3,7 @@
 //! A shard counts in `AccountCounts`, `CarrierCounts` and `ShardCounts` without atomics, labels or formatting; the
 //! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard and status, and every
 //! status comes from a closed enum here: no address, number or id ever becomes a label. Each table below is the one
-//! place that names a metric: its field, its name and its help text.
+//! place that names a metric: its field, its name and its help text. Over 400 lines, for they belong together.
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -211,11 +211,15 @@ family! {
         withdrawn = "trunkline_submits_withdrawn_total", "Submits whose session ended before they were sent or answered.";
         receipts_delivered = "trunkline_receipts_delivered_total", "Receipts the account acknowledged.";
         receipts_retried = "trunkline_receipts_retried_total", "Receipts offered to the account once more.";
+        receipts_joined = "trunkline_receipts_joined_total", "Receipts of parts not passed on, for another receipt tells of their message.";
         mo_delivered = "trunkline_mo_delivered_total", "Mobile originated messages the account acknowledged.";
         deliveries_replayed = "trunkline_deliveries_replayed_total", "Receipts and MO sent that had waited for the account to bind.";
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";
+        deliveries_cut = "trunkline_deliveries_cut_total", "Texts over 254 octets cut for a session of SMPP 3.3.";
+        alerts = "trunkline_alerts_total", "alert_notifications passed to the account.";
+        alerts_dropped = "trunkline_alerts_dropped_total", "alert_notifications dropped because no session of the account could take them.";
         stored_accepted = "trunkline_stored_accepted_total", "Stored submits a carrier took.";
         stored_expired = "trunkline_stored_expired_total", "Stored submits that no carrier took within their validity.";
         stored_rejected = "trunkline_stored_rejected_total", "Stored submits a carrier refused for good.";
@@ -223,6 +227,8 @@ family! {
         stored_in_doubt = "trunkline_stored_in_doubt_total", "Stored submits that were sent, and the outcome was never learnt.";
         operations_passed = "trunkline_operations_passed_total", "query_sm, cancel_sm and replace_sm the carrier was asked.";
         binds = "trunkline_binds_total", "Binds accepted.";
+        outbinds = "trunkline_outbinds_total", "Times the account was called with outbind.";
+        outbinds_bound = "trunkline_outbinds_bound_total", "Times it bound when called.";
         late_answers = "trunkline_delivery_late_answers_total", "Answers to deliveries that came after our timeout.";
     }
     by_status {
@@ -232,6 +238,7 @@ family! {
     gauges {
         states = "trunkline_states", "Messages whose state is kept.";
         deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
+        receipts_held = "trunkline_receipts_held", "Receipts of parts held back until their message can be told of.";
         deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
         stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
@@ -256,6 +263,7 @@ family! {
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
         mo_unrouted = "trunkline_carrier_mo_unrouted_total", "Mobile originated messages no rule sends to an account.";
         mo_expired = "trunkline_carrier_mo_expired_total", "Mobile originated messages no rule sent to an account within the retention.";
+        alerts_unrouted = "trunkline_carrier_alerts_unrouted_total", "alert_notifications of the carrier no rule sends to an account.";
         unknown_states = "trunkline_carrier_unknown_states_total", "Receipts without a state we know; their submits wait for another.";
         correlations_expired = "trunkline_correlations_expired_total", "Submits whose receipt did not come within the retention.";
         link_ups = "trunkline_link_binds_total", "Binds the carrier accepted.";

@@ -261,10 +261,10 @@ fn routes_name_accounts_and_carriers_in_the_order_of_the_file() {
 
 #[test]
 fn a_profile_of_receipts_begins_as_another_and_says_what_differs() {
-    use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, StateName, StateSet};
+    use crate::smpp::receipt::{IdFrom, KnownBy, MessageState, Per, StateName, StateSet};
     let text = "profiles:
   one: { receipts: { by: content, final: DELIVRD, states: { GONE: UNDELIV }, time_zone: \"-03:30\" } }
-  two: { like: one, receipts: { id_from: text, states: { gone: deleted, 9: EXPIRED } } }
+  two: { like: one, receipts: { id_from: text, per: message, states: { gone: deleted, 9: EXPIRED } } }
   three: { like: two, receipts: { by: flag, time_zone: as_is } }
   four: { like: unflagged_receipts, receipts: { time_zone: UTC } }
 ";
@@ -275,9 +275,11 @@ fn a_profile_of_receipts_begins_as_another_and_says_what_differs() {
     let name = |word: &str, state| StateName { word: word.into(), state };
     let one = receipts("one");
     assert_eq!((one.by, one.id_from, one.zone_minutes), (KnownBy::Content, IdFrom::Both, Some(-210)));
+    assert_eq!(one.per, Per::Part);
     assert_eq!(one.finals, StateSet::of(&[MessageState::Delivered]));
     let two = receipts("two");
     assert_eq!((two.by, two.id_from, two.finals), (KnownBy::Content, IdFrom::Text, one.finals));
+    assert_eq!(two.per, Per::Message);
     let states = [("gone", MessageState::Deleted), ("9", MessageState::Expired), ("GONE", MessageState::Undeliverable)];
     assert_eq!(two.states, states.map(|(word, state)| name(word, state)));
     assert_eq!(receipts("three"), ReceiptHabits { by: KnownBy::Flag, zone_minutes: None, ..two });

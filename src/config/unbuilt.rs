@@ -10,8 +10,6 @@ enum Needs {
     Any,
     /// Written with this value.
     Value(&'static str),
-    /// Written as anything but this.
-    AllBut(&'static str),
 }
 
 /// Where (`*` is any key or any element), when, and what is missing.
@@ -19,9 +17,6 @@ const UNBUILT: &[(&str, Needs, &str)] = &[
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
-    ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
-    ("accounts.*.receipts", Needs::AllBut("each"), "joining the receipts of parts is not built yet"),
-    ("accounts.*.receipt_text", Needs::Value("standard"), "rebuilding receipts is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
@@ -72,7 +67,6 @@ impl Needs {
         match self {
             Self::Any => true,
             Self::Value(value) => written == Some(value),
-            Self::AllBut(value) => written != Some(value),
         }
     }
 }

@@ -12,9 +12,11 @@ use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::flood::Flood;
 use super::holdings::Holdings;
+use super::joining::Joining;
 use super::limits::Limits;
 use super::message::{ShardId, ShardMessage};
 use super::multi::Multis;
+use super::outbind::Calling;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
@@ -28,6 +30,7 @@ use crate::config::{self, AccountId, NumberSet};
 use crate::metrics::{AccountCounts, BindRefusal};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::pdu::{self, BindMode};
+use crate::smpp::version::Version;
 
 #[derive(Debug)]
 pub struct Account {
@@ -47,6 +50,10 @@ pub struct Account {
     pub(super) resting: usize,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
+    /// When it has an address to be called at.
+    pub(super) calling: Option<Box<Calling>>,
+    /// Parts whose receipts are told of together.
+    pub joining: Joining,
     pub states: States,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
@@ -79,6 +86,8 @@ impl Account {
             resting: 0,
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
+            calling: config.outbind.as_ref().map(|_| Box::default()),
+            joining: Joining::default(),
             states: States::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
@@ -109,17 +118,20 @@ impl Account {
             None
         };
         let status = refusal.map_or(CommandStatus::ROK, CommandStatus::from);
-        // sc_interface_version is a TLV, which a peer older than 3.4 does not know (SMPP 3.4, section 3.2.1.3).
-        let version = (bind.interface_version >= 0x34).then_some(0x34);
-        let out = cx.out.write(connection);
-        pdu::write_bind_resp(bind.mode, status, bind.sequence, &cx.config.smpp.system_id, version, out);
+        let (version, system_id) = (Version::of(bind.interface_version), &cx.config.smpp.system_id);
+        let ours = version.sc_interface_version();
+        pdu::write_bind_resp(bind.mode, status, bind.sequence, system_id, ours, cx.out.write(connection));
         if let Some(refusal) = refusal {
+            if bind.was_called {
+                self.call_failed(cx);
+            }
             return Err(refusal);
         }
         let session = self.sessions.insert(Session {
             connection,
             address: bind.address,
             mode: bind.mode,
+            version,
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,
@@ -138,6 +150,7 @@ impl Account {
         self.arm_session(session, cx);
         if bind.mode.may_receive() {
             self.deliveries.replay.customer_came();
+            self.receiver_came(bind.was_called);
         }
         self.pump_deliveries(cx);
         Ok(session)
@@ -166,7 +179,7 @@ impl Account {
     }
 
     /// Submits that were read and not answered yet.
-    fn unanswered(&self) -> usize {
+    pub(super) fn unanswered(&self) -> usize {
         let held = self.limits.as_ref().map_or(0, |limits| limits.held.len());
         self.submits.len() + held - self.backlog.under_way()
     }
@@ -191,6 +204,9 @@ impl Account {
         }
         if !self.sessions.iter().any(|(_, session)| session.mode.may_receive()) {
             self.deliveries.customer_left();
+            if session.mode.may_receive() {
+                self.receivers_left(cx);
+            }
         }
         // Put back newest first, so that the oldest stands at the head.
         for delivery in session.window.drain().into_iter().rev() {
@@ -245,6 +261,7 @@ impl Account {
         self.counts.states = self.states.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
+        self.counts.receipts_held = self.joining.held() as u64;
     }
 
     /// Answers an ESME's unbind once its submits are, and what it asked.

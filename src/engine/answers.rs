@@ -142,6 +142,9 @@ impl Carrier {
         });
         let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted).at(place);
         self.correlations.insert(entry);
+        if info.affinity != 0 {
+            self.parts_by_id.insert(id, fingerprint, cx.config.carrier(self.id));
+        }
         entry
     }
 

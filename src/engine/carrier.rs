@@ -30,6 +30,7 @@ use super::throttle::Throttle;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use super::unrouted::UnroutedMo;
+use super::whole::PartsById;
 use crate::config::{self, CarrierId};
 use crate::metrics::CarrierCounts;
 use crate::smpp::command::CommandStatus;
@@ -48,6 +49,8 @@ pub struct Carrier {
     pub(super) asks: Throttle,
     pub correlations: Correlations,
     pub readdressed: Readdressed,
+    /// With `per: message`.
+    pub parts_by_id: PartsById,
     pub shown: ShownIds,
     pub early: EarlyReceipts,
     /// Early receipts of an earlier process that may belong to an account missing from the configuration; and whether any can.
@@ -172,6 +175,7 @@ impl Carrier {
             asks: passed::throttle(config),
             correlations: Correlations::new(keys),
             readdressed: Readdressed::default(),
+            parts_by_id: PartsById::default(),
             shown: ShownIds::default(),
             early: EarlyReceipts::default(),
             strangers: Vec::new(),
@@ -247,10 +251,12 @@ impl Carrier {
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let (left, readdressed, shown) = (&mut cx.out.left, &mut self.readdressed, &mut self.shown);
+                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
+                let (parts, shown) = (&mut self.parts_by_id, &mut self.shown);
                 let swept = self.correlations.sweep(oldest, |entry| {
                     left.push(entry.place());
                     readdressed.remove(entry.id);
+                    parts.remove(entry.id);
                     shown.remove(entry.id);
                 });
                 self.counts.correlations_expired += swept as u64;

@@ -8,9 +8,10 @@ use super::audit::Audited;
 use super::message::{Batch, DeliveryKind, Octets, ShardId};
 use super::orders::Order;
 pub use super::place::Place;
+pub use super::refusals::SubmitError;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId, NumberSet, Secret};
-use crate::metrics::{BindRefusal, RefusedReason};
+use crate::metrics::BindRefusal;
 use crate::smpp::command::{CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu::BindMode;
@@ -20,6 +21,8 @@ use crate::smpp::pdu::BindMode;
 pub enum Input<'a> {
     /// A dialled connection stands.
     Connected { connection: Key },
+    /// A connection dialled for an ESME to bind on stands.
+    Called { connection: Key, address: IpAddr },
     /// The connection is no more: closed by the peer or by us, failed, or never came to be. Its key is free afterwards.
     Closed { connection: Key },
     /// The connection was given to its account's home. Its key is free afterwards.
@@ -56,73 +59,6 @@ pub enum Input<'a> {
     DrainSessions,
 }
 
-/// Why we refuse a submit, in our words.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SubmitError {
-    NoRoute,
-    NoCarrierBound,
-    OverRate,
-    /// The account's segments of this day or month are used up.
-    OverQuota,
-    /// Those for its destination are, for a while.
-    OverCap,
-    QueueFull,
-    /// It waited too long to be sent in time: of its deadline, or of its validity.
-    Expired,
-    SenderNotAllowed,
-    DestinationNotAllowed,
-    /// Nothing is sent to this number.
-    OptedOut,
-    /// We keep no distribution lists.
-    DistributionList,
-    /// Its validity was over when it came.
-    ValidityOver,
-    /// An ESME may not send receipts.
-    ReceiptFromEsme,
-    WrongBindMode,
-    SubmitsDisabled,
-    Draining,
-    /// No numbers for message ids are left for the moment.
-    NoIds,
-    /// The journal has no room for what would have to be remembered.
-    StoreFull,
-    Malformed(CommandStatus),
-    /// The session ended before anything was sent.
-    Withdrawn,
-}
-
-impl SubmitError {
-    /// Whether the ESME wrote nonsense, which costs its session something; limits and policies never do.
-    #[must_use]
-    pub fn is_malformed(self) -> bool {
-        matches!(self, Self::Malformed(_) | Self::WrongBindMode | Self::ReceiptFromEsme)
-    }
-}
-
-/// The only place where our words become the ESME's: passing causes get statuses that customers retry.
-impl From<SubmitError> for CommandStatus {
-    fn from(error: SubmitError) -> Self {
-        match error {
-            // Of no use to try again, and the number is best struck off the customer's lists.
-            SubmitError::NoRoute | SubmitError::DestinationNotAllowed | SubmitError::OptedOut => Self::RINVDSTADR,
-            SubmitError::NoCarrierBound | SubmitError::Draining | SubmitError::NoIds | SubmitError::Withdrawn => {
-                Self::RSYSERR
-            }
-            SubmitError::DistributionList => Self::RCNTSUBDL,
-            SubmitError::OverRate | SubmitError::Expired => Self::RTHROTTLED,
-            SubmitError::QueueFull | SubmitError::StoreFull | SubmitError::OverQuota => Self::RMSGQFUL,
-            SubmitError::SenderNotAllowed => Self::RINVSRCADR,
-            SubmitError::ValidityOver => Self::RINVEXPIRY,
-            SubmitError::ReceiptFromEsme => Self::RINVESMCLASS,
-            SubmitError::WrongBindMode => Self::RINVBNDSTS,
-            // A cap is there to stop what would only be tried again with RTHROTTLED; and with RINVDSTADR a good number would be
-            // struck off.
-            SubmitError::SubmitsDisabled | SubmitError::OverCap => Self::RSUBMITFAIL,
-            SubmitError::Malformed(status) => status,
-        }
-    }
-}
-
 /// An ESME whose password was right, on its way to its account's home.
 #[derive(Clone, Debug)]
 pub struct AdmittedBind {
@@ -131,6 +67,8 @@ pub struct AdmittedBind {
     pub sequence: SequenceNumber,
     pub interface_version: u8,
     pub address: IpAddr,
+    /// On a connection we had dialled.
+    pub was_called: bool,
 }
 
 /// What became of a password that was compared with hashes.
@@ -150,6 +88,12 @@ pub enum Action {
         connection: Key,
         carrier: CarrierId,
         link: u16,
+        address: Arc<str>,
+    },
+    /// Dial an ESME, then say `Called` or `Closed`.
+    Call {
+        connection: Key,
+        account: AccountId,
         address: Arc<str>,
     },
     /// Write what is left, close, then say `Closed`.
@@ -200,6 +144,11 @@ pub enum Notice {
         address: IpAddr,
         system_id: String,
         why: BindRefusal,
+    },
+    /// It was called with outbind, and has not bound.
+    CallFailed {
+        account: AccountId,
+        retry_in_ms: u64,
     },
     /// Its TLS handshake failed, or a balancer did not say whom it comes from.
     ConnectionRefused {
@@ -255,27 +204,6 @@ pub enum Notice {
     StoreRoom {
         has_room: bool,
     },
-}
-
-impl From<SubmitError> for RefusedReason {
-    fn from(error: SubmitError) -> Self {
-        match error {
-            SubmitError::NoRoute => Self::NoRoute,
-            SubmitError::DestinationNotAllowed | SubmitError::DistributionList => Self::Destination,
-            SubmitError::NoCarrierBound => Self::CarrierDown,
-            SubmitError::OverRate => Self::Throttled,
-            SubmitError::OverQuota => Self::Quota,
-            SubmitError::OverCap => Self::Cap,
-            SubmitError::OptedOut => Self::OptedOut,
-            SubmitError::Expired | SubmitError::ValidityOver => Self::Expired,
-            SubmitError::QueueFull => Self::QueueFull,
-            SubmitError::NoIds | SubmitError::StoreFull => Self::StoreFull,
-            SubmitError::SenderNotAllowed => Self::Sender,
-            SubmitError::ReceiptFromEsme | SubmitError::Malformed(_) => Self::Malformed,
-            SubmitError::WrongBindMode | SubmitError::SubmitsDisabled => Self::NotAllowed,
-            SubmitError::Draining | SubmitError::Withdrawn => Self::Draining,
-        }
-    }
 }
 
 /// Why a session or link ended.

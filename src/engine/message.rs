@@ -259,6 +259,17 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
+    /// Carrier's home to account's: pass this alert_notification, or drop it. Nothing answers it.
+    Alert {
+        account: AccountId,
+        body: Octets,
+    },
+    /// Account's home to carrier's, behind a record: no receipt will come for this part, another told of its whole message. When it
+    /// is lost with the process, the correlation stays until retention.
+    Settled {
+        carrier: CarrierId,
+        id: MessageId,
+    },
     /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
         carrier: CarrierId,
@@ -276,6 +287,10 @@ pub enum ShardMessage {
     },
     /// Any shard to shard 0: a connection bound, or ended. Bounded by the connections it admitted.
     Bound {
+        address: IpAddr,
+    },
+    /// Any shard to shard 0: a connection stands that we dialled for an ESME to bind on. One an account.
+    Called {
         address: IpAddr,
     },
     Ended {
@@ -338,6 +353,7 @@ impl Batch {
             match &mut message {
                 ShardMessage::Submit { body, .. }
                 | ShardMessage::SubmitReturned { body, .. }
+                | ShardMessage::Alert { body, .. }
                 | ShardMessage::Ask { body, .. }
                 | ShardMessage::Answered { body, .. }
                 | ShardMessage::SubmitDone { sent: body, .. }
@@ -350,8 +366,10 @@ impl Batch {
                 | ShardMessage::MaySend { .. }
                 | ShardMessage::Withdraw { .. }
                 | ShardMessage::DeliverDone { .. }
+                | ShardMessage::Settled { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
+                | ShardMessage::Called { .. }
                 | ShardMessage::Ended { .. }
                 | ShardMessage::WrongPassword { .. }
                 | ShardMessage::Banned { .. } => {}

@@ -27,6 +27,7 @@ use super::router::RouteChoice;
 use super::submit::hash_octets;
 use super::time::Instant;
 use crate::config::CarrierId;
+use crate::smpp::message_id::MessageId;
 use crate::smpp::segment;
 use crate::smpp::view::SmView;
 
@@ -35,10 +36,14 @@ use crate::smpp::view::SmView;
 pub struct Part {
     /// Account (by the table it is in), source, destination, mark, reference and total in one.
     key: u64,
-    total: u8,
-    number: u8,
+    pub total: u8,
+    pub number: u8,
     /// Which of the messages that had this key.
     birth: u32,
+    /// What names its message: the id of the first of its parts that was sent. Its own, until that is known.
+    pub message: MessageId,
+    /// Whether a receipt will tell what became of it.
+    pub asks: bool,
     at: CarrierId,
     /// Counted among those at the message's carrier.
     is_counted: bool,
@@ -66,6 +71,7 @@ pub struct Messages {
 #[derive(Clone, Copy, Debug)]
 struct Message {
     birth: u32,
+    name: MessageId,
     carrier: CarrierId,
     /// Part numbers seen and not refused.
     seen: [u64; 4],
@@ -98,7 +104,10 @@ impl Part {
         let addresses = hash_octets(view.source.digits) ^ hash_octets(view.destination.digits).rotate_left(32);
         let key = hash_octets(&(addresses ^ mark.rotate_left(20)).to_le_bytes());
         let (total, number, at) = (segment.total, segment.number, CarrierId(0));
-        Some(Self { key, total, number, birth: 0, at, is_counted: false, has_waited: false })
+        // Of its success and its failure: who asks for one of the two may never have a receipt.
+        let asks = view.registered_delivery & 0b11 == 0b01;
+        let message = MessageId::new(0);
+        Some(Self { key, total, number, birth: 0, message, asks, at, is_counted: false, has_waited: false })
     }
 
     /// What the parts of one message have in common, and other messages of the account hardly ever; never 0.
@@ -116,7 +125,7 @@ impl Default for Messages {
 
 impl Messages {
     const MOST: usize = 1 << 14;
-    const IDLE: Duration = Duration::from_secs(60);
+    pub const IDLE: Duration = Duration::from_secs(60);
 
     #[must_use]
     pub fn len(&self) -> usize {
@@ -143,14 +152,14 @@ impl Messages {
             None => {
                 while self.recent.pop_old(now).is_some() {}
                 self.births = self.births.wrapping_add(1);
-                let (birth, seen) = (self.births, [0; 4]);
-                let message = Message { birth, carrier, seen, accepted: 0, at_carrier: 0, is_held: false };
+                let (birth, name, seen) = (self.births, part.message, [0; 4]);
+                let message = Message { birth, name, carrier, seen, accepted: 0, at_carrier: 0, is_held: false };
                 self.recent.insert(part.key, message, now);
                 let Some(message) = self.recent.touch(&part.key, now) else { return Claim::None };
                 message
             }
         };
-        part.birth = message.birth;
+        (part.birth, part.message) = (message.birth, message.name);
         message.set_seen(part.number, true);
         // Another than the others', when the route does not name theirs any more.
         let moves = message.carrier != carrier;

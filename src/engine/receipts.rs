@@ -8,7 +8,7 @@ use super::carrier::Carrier;
 use super::context::Context;
 use super::correlation::{Correlation, Found};
 use super::early::Early;
-use super::event::{Notice, Record};
+use super::event::Record;
 use super::message::{DeliveryKind, Request, ShardMessage};
 use super::router::significant;
 use super::slab::Key;
@@ -17,7 +17,7 @@ use super::time::Instant;
 use crate::metrics::ReceiptOutcome;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::Frame;
-use crate::smpp::message_id::{CarrierIdFormat, NormalizedId, normalize};
+use crate::smpp::message_id::normalize;
 use crate::smpp::receipt::{self, Receipt};
 use crate::smpp::view::SmView;
 use crate::smpp::{data_sm, edit, pdu};
@@ -322,8 +322,9 @@ impl Carrier {
         self.recycle(early.body);
     }
 
-    fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
+    pub(super) fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
         self.readdressed.remove(entry.id);
+        self.parts_by_id.remove(entry.id);
         self.shown.remove(entry.id);
         cx.out.append(Record::CorrelationGone { carrier: self.id, id: entry.id, place: entry.place() });
     }
@@ -334,7 +335,7 @@ impl Carrier {
         entry: Correlation,
         is_final: bool,
         is_fresh: bool,
-        (body, view, receipt): (&[u8], &SmView<'_>, &Receipt<'_>),
+        told: (&[u8], &SmView<'_>, &Receipt<'_>),
         cx: &mut Context<'_>,
     ) {
         if is_final {
@@ -344,60 +345,15 @@ impl Carrier {
         let parked = if let From::Parked(early) = &from { early.shown } else { None };
         let shown = parked.or_else(|| self.shown.get(entry.id)).unwrap_or(entry.id);
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
-        let account = entry.account;
-        let our_id = shown.text(cx.config.account(account).message_id);
+        let (account, carrier, id, is_behind) = (entry.account, self.id, entry.id, false);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
-        let carrier = self.id;
         // Behind whatever record its correlation still waits for, so that it cannot overtake its answer.
+        let (config, now) = (cx.config, cx.unix_seconds());
         let batch = cx.out.after_records(cx.placement.home_of_account(account));
         let at = batch.bytes.len();
-        let moved = receipt::with_dates_in_utc(body, view, &cx.config.carrier(carrier).profile.receipts);
-        receipt::rewrite(moved.as_deref().unwrap_or(body), view, receipt, our_id.as_bytes(), &mut batch.bytes);
-        self.readdressed.give_back(entry.id, &mut batch.bytes, at);
+        self.write_receipt((&entry, shown), told, config, now, &mut batch.bytes);
         let body = batch.since(at);
-        batch.messages.push(ShardMessage::Deliver {
-            account,
-            carrier,
-            in_hand,
-            kind,
-            is_fresh,
-            is_behind: false,
-            id: entry.id,
-            body,
-        });
-    }
-
-    /// A receipt that would match in another spelling means the carrier's `message_id` setting is likely wrong.
-    fn hint_format(&mut self, receipt: &Receipt<'_>, cx: &mut Context<'_>) {
-        let formats = cx.config.carrier(self.id).message_id;
-        if self.has_hinted || formats.response != CarrierIdFormat::AsIs || self.correlations.is_empty() {
-            return;
-        }
-        let known = |text: String| {
-            let id = NormalizedId::Verbatim(text.as_bytes());
-            self.correlations.find(self.correlations.fingerprint(id), 0) != Found::None
-        };
-        let other_spelling = receipt.ids.iter().flatten().any(|id| {
-            let as_decimal = match normalize(id, CarrierIdFormat::Decimal) {
-                NormalizedId::Number(n) => {
-                    [format!("{n}"), format!("{n:x}"), format!("{n:X}"), format!("{n:08x}"), format!("{n:08X}")]
-                        .into_iter()
-                        .any(known)
-                }
-                NormalizedId::Verbatim(_) => false,
-            };
-            let as_hex = match normalize(id, CarrierIdFormat::Hex) {
-                NormalizedId::Number(n) => {
-                    [format!("{n}"), format!("{n:010}"), format!("{n:x}"), format!("{n:X}")].into_iter().any(known)
-                }
-                NormalizedId::Verbatim(_) => false,
-            };
-            as_decimal || as_hex
-        });
-        if other_spelling {
-            self.has_hinted = true;
-            cx.out.notice(Notice::IdFormatHint { carrier: self.id });
-        }
+        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind, id, body });
     }
 }
 

@@ -13,6 +13,7 @@ use super::time::Instant;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::congestion::add_congestion_state;
 use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu;
 
@@ -41,6 +42,8 @@ pub struct Submit {
     pub course: Course,
     /// The last carrier's refusal, once one has refused it: what the customer is told when no other takes it.
     pub refused: Option<CommandStatus>,
+    /// Its answer waits for nothing but the record of it as a part whose receipt is joined with others'.
+    pub is_joined: bool,
     /// The cap of its account that it is under.
     pub cap: Option<u16>,
     /// The id its customer knows it by, when that is another than its own.
@@ -51,26 +54,38 @@ impl Account {
     /// The carrier's home settled a submit.
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
-        cx.loads.settled(entry.carrier, outcome);
-        if !sent.is_empty() {
-            let (info, carrier) = (entry.info, entry.carrier);
+        let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
+        // One id of a submit_multi stands for several messages, whose states would differ.
+        let sent = if matches!(entry.origin, Origin::Multi { .. }) { &[] } else { sent };
+        if !is_joined {
+            let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
+            cx.loads.settled(carrier, outcome);
             let has_session = self.sessions.get(info.session).is_some();
-            if has_session || info.is_stored() {
+            if !sent.is_empty() && (has_session || info.is_stored()) {
                 self.keep_state(info.id, carrier, sent, cx);
             }
-            if has_session {
+            if is_accepted_part && self.join_part(submit, cx) {
+                return;
+            }
+            if !sent.is_empty() && has_session {
                 // Who has the id may ask for its state, also after a crash.
                 let (account, own) = (self.id, cx.out.own());
                 return cx.out.after_records(own).messages.push(ShardMessage::StateKept { account, submit });
             }
         }
         self.answer_submit(submit, outcome, cx);
+        if !self.joining.is_empty() {
+            self.part_answered(info.id, cx);
+        }
     }
 
     pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
         if let Some(part) = &submit.part {
-            self.messages.settled(part, outcome, cx.now);
+            // Whose session is gone does not know what became of it, and may send it again.
+            let is_lost = self.has_lost_session(&submit);
+            let known = if is_lost && outcome == Outcome::Accepted { Outcome::InDoubt } else { outcome };
+            self.messages.settled(part, known, cx.now);
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
@@ -88,10 +103,10 @@ impl Account {
         }
         match submit.origin {
             Origin::Submit(sequence) => {
-                self.answer_session(&submit.info, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
+                self.answer_session((&submit.info, submit.carrier), (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
             }
             Origin::Data(sequence) => {
-                self.answer_session(&submit.info, (CommandId::DATA_SM_RESP, sequence), outcome, cx);
+                self.answer_session((&submit.info, submit.carrier), (CommandId::DATA_SM_RESP, sequence), outcome, cx);
             }
             Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
             Origin::Stored(_) => {}
@@ -99,15 +114,21 @@ impl Account {
         self.resume_paused(cx);
     }
 
+    /// Whether nobody is there any more to be told.
+    pub(super) fn has_lost_session(&self, submit: &Submit) -> bool {
+        !submit.info.is_stored() && self.sessions.get(submit.info.session).is_none()
+    }
+
     /// Answers a submit_sm or data_sm on its session, if that is still there.
     fn answer_session(
         &mut self,
-        info: &SubmitInfo,
+        (info, carrier): (&SubmitInfo, CarrierId),
         (answer, sequence): (CommandId, SequenceNumber),
         outcome: Outcome,
         cx: &mut Context<'_>,
     ) {
         let status = self.status_of(outcome, cx);
+        let congestion = self.congestion_told(info.session, Some(carrier), cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
@@ -115,7 +136,11 @@ impl Account {
         session.outstanding -= 1;
         let id = info.id.text(cx.config.account(self.id).message_id);
         let out = cx.out.write(session.connection);
+        let at = out.len();
         pdu::write_submit_resp(answer, status, sequence, id.as_bytes(), out);
+        if let Some(congestion) = congestion.filter(|_| status.is_ok()) {
+            add_congestion_state(congestion, at, out);
+        }
         let is_last = session.outstanding == 0 && session.state != SessionState::Open;
         self.count_outcome(outcome);
         if is_last {
@@ -193,8 +218,11 @@ impl Account {
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
-        let part = submit.part.as_mut();
-        let claim = part.map_or(Claim::None, |part| self.messages.send(part, carrier, cx.now));
+        let (part, id) = (submit.part.as_mut(), submit.info.id);
+        let claim = part.map_or(Claim::None, |part| {
+            part.message = id;
+            self.messages.send(part, carrier, cx.now)
+        });
         submit.carrier = carrier;
         cx.loads.sent(carrier);
         let key = self.submits.insert(submit);

@@ -130,6 +130,7 @@ impl Carrier {
                     cx.out.append(record)
                 });
                 let entry = Correlation::new(fingerprint, id, destination, born, account, is_muted);
+                self.parts_by_id.insert(id, fingerprint, cx.config.carrier(self.id));
                 self.correlations.insert(entry.at(place));
             }
             Restored::Early { carrier, key, born, body } => {

@@ -22,10 +22,10 @@ use super::placement::Placement;
 use super::random::Random;
 use super::router::RouteTable;
 use super::slab::{Key, Slab};
-use super::telling::Telling;
 use super::time::Instant;
 use super::timers::Timers;
 use super::unbound::{self, Unbound};
+use super::untold::Telling;
 use super::wall::Wall;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::metrics::{ConnectionRefusal, ShardCounts};
@@ -43,9 +43,15 @@ pub enum Connection {
         carrier: CarrierId,
         link: u16,
     },
+    /// Being dialled for an ESME to bind on.
+    Called {
+        account: AccountId,
+    },
     /// On its way to its account's home; the key is free once the shell has said `Moved`.
     Moving {
         address: IpAddr,
+        /// Whom it was dialled for.
+        called: Option<AccountId>,
     },
 }
 
@@ -182,8 +188,10 @@ impl Shard {
         let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
             account.restore_usage(context!(self, now, out));
+            account.start_joining(context!(self, now, out));
             account.start_states(context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
+            account.call_if_awaited(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
@@ -253,7 +261,7 @@ impl Shard {
                     link.connection() == Some(connection) && !matches!(link.state, LinkState::Closing { .. })
                 })
             }
-            Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
+            Some(Connection::Session { .. } | Connection::Unbound(_) | Connection::Called { .. }) => true,
             Some(Connection::Moving { .. }) | None => false,
         }
     }
@@ -269,6 +277,7 @@ impl Shard {
                     }
                 }
             }
+            Input::Called { connection, address } => self.handle_called(connection, address, now, out),
             Input::Moved { connection } => {
                 self.connections.remove(connection);
             }

@@ -94,6 +94,7 @@ impl Account {
             return Err(SubmitError::QueueFull);
         }
         let stored = self.keep_stored((submit.info.id, submit.shown), body, cx).ok_or(SubmitError::QueueFull)?;
+        self.join_stored(&submit, cx);
         self.storing += 1;
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
@@ -198,6 +199,7 @@ impl Account {
             course,
             carrier: CarrierId(0),
             refused: None,
+            is_joined: false,
             cap: None,
             shown,
         };

@@ -31,6 +31,8 @@ pub struct Unbound {
     pub address: IpAddr,
     way: Way,
     state: State,
+    /// The account for which we dialled; it alone may bind here, to receive.
+    pub called: Option<AccountId>,
     pub armed: Armed,
 }
 
@@ -96,7 +98,7 @@ impl Unbound {
         let give_up_at = cx.now + cx.config.smpp.timers.session_init;
         let state = State::AwaitingBind { give_up_at };
         let way = if is_tls { Way::Handshaking } else { Way::InClear };
-        let mut unbound = Self { address, way, state, armed: Armed::default() };
+        let mut unbound = Self { address, way, state, called: None, armed: Armed::default() };
         cx.timers.arm(Owner::Connection(key), &mut unbound.armed, give_up_at);
         unbound
     }
@@ -185,6 +187,15 @@ impl Unbound {
         }
     }
 
+    /// Who was called binds to receive, and nobody else does there.
+    fn expects(&self, account: AccountId, mode: BindMode) -> Result<AccountId, BindRefusal> {
+        match self.called {
+            Some(called) if called != account => Err(BindRefusal::Address),
+            Some(_) if !mode.may_receive() => Err(BindRefusal::Mode),
+            Some(_) | None => Ok(account),
+        }
+    }
+
     fn handle_bind(&mut self, key: Key, frame: &Frame<'_>, cx: &mut Context<'_>) -> Next {
         let mode = BindMode::from_command(frame.command).unwrap_or(BindMode::Transceiver);
         let system_id = &cx.config.smpp.system_id;
@@ -245,12 +256,13 @@ impl Unbound {
     fn password_right(&mut self, key: Key, tried: &Tried, cx: &mut Context<'_>) -> Next {
         let may_bind = tried.account.ok_or(BindRefusal::Account).and_then(|account| {
             self.check_ways(cx.config.account(account))?;
-            Ok(account)
+            self.expects(account, tried.mode)
         });
         match may_bind {
             Ok(account) => {
                 let &Tried { mode, sequence, interface_version, .. } = tried;
-                let bind = AdmittedBind { account, mode, sequence, interface_version, address: self.address };
+                let (address, was_called) = (self.address, self.called.is_some());
+                let bind = AdmittedBind { account, mode, sequence, interface_version, address, was_called };
                 Next::Move(bind, cx.placement.home_of_account(account))
             }
             Err(why) => {
@@ -314,23 +326,6 @@ impl Unbound {
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
         matches!(self.way, Way::Handshaking)
-    }
-}
-
-/// The only place where a refused bind gets its status. Unknown system_id and wrong password look the same.
-impl From<BindRefusal> for CommandStatus {
-    fn from(why: BindRefusal) -> Self {
-        match why {
-            BindRefusal::Account | BindRefusal::Password => Self::RINVPASWD,
-            BindRefusal::Disabled
-            | BindRefusal::Address
-            | BindRefusal::Tls
-            | BindRefusal::Certificate
-            | BindRefusal::Mode
-            | BindRefusal::TooManyBinds
-            | BindRefusal::Banned => Self::RBINDFAIL,
-            BindRefusal::Unavailable => Self::RSYSERR,
-        }
     }
 }
 

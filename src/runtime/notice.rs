@@ -15,6 +15,10 @@ pub fn log(notice: &Notice, config: &Config) {
         Notice::BindRefused { address, system_id, why } => {
             tracing::warn!(system_id, %address, ?why, "bind refused");
         }
+        Notice::CallFailed { account, retry_in_ms } => {
+            let account = &config.account(*account).name;
+            tracing::warn!(account, retry_in_ms, "something waits and the ESME did not bind when it was called");
+        }
         Notice::ConnectionRefused { address, why } => tracing::warn!(%address, why, "connection refused"),
         Notice::RefusedUntold { count } => {
             tracing::warn!(count, "more binds and connections refused, within a minute, than are told one by one");

@@ -28,7 +28,7 @@ impl Ledger {
             Some((status, _)) if status.is_ok() && self.storing.contains(&submit.account) => {
                 self.audit_stored(tag, submit);
                 if accepted != 0 && submit.wants_receipt && submit.told.is_empty() && !self.unpromised.contains(&tag) {
-                    self.audit_receipts(tag);
+                    self.audit_receipts(tag, submit);
                 }
             }
             Some((status, _)) if status.is_ok() => {
@@ -36,7 +36,7 @@ impl Ledger {
                     self.fail(&format!("A1: T{tag} was answered ESME_ROK and no carrier took it"));
                 }
                 if submit.wants_receipt && !self.unpromised.contains(&tag) {
-                    self.audit_receipts(tag);
+                    self.audit_receipts(tag, submit);
                 }
             }
             Some((status, _)) => {
@@ -48,17 +48,24 @@ impl Ledger {
         }
     }
 
-    fn audit_receipts(&self, tag: u32) {
+    fn audit_receipts(&self, tag: u32, submit: &Submit) {
         let of_submit =
-            |item: &&Item| item.receipt.as_ref().is_some_and(|(other, shape)| *other == tag && shape.state.is_final());
-        let acked: Vec<_> = self.items.values().filter(of_submit).filter(|item| item.acked).collect();
+            |item: &Item| item.receipt.as_ref().is_some_and(|(other, shape)| *other == tag && shape.state.is_final());
+        let acked: Vec<_> = self.items.iter().filter(|(_, item)| item.acked && of_submit(item)).collect();
         if acked.is_empty() {
             return;
         }
-        if !acked.iter().any(|item| item.acked_durable) && !self.outcomes_only {
+        let told: Vec<_> = acked.iter().filter_map(|(number, item)| self.is_told(submit, **number, item)).collect();
+        if !told.is_empty() {
+            if !told.contains(&true) {
+                self.fail(&format!("A4: the receipt of T{tag}, a part, was acknowledged and never delivered"));
+            }
+            return;
+        }
+        if !acked.iter().any(|(_, item)| item.acked_durable) && !self.outcomes_only {
             self.fail(&format!("A4: the receipt of T{tag} was acknowledged before it was durable"));
         }
-        if acked.iter().all(|item| item.reached == 0) {
+        if acked.iter().all(|(_, item)| item.reached == 0) {
             self.fail(&format!("A4: the receipt of T{tag} was acknowledged and never delivered"));
         }
     }

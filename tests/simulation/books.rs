@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Correlation,
     Early,
     Delivery,
-    /// What was submitted this day and month: always kept, for who has a quota.
+    /// What was submitted this day and month, for who has a quota, and states of messages: kept when all is quiet.
     Usage,
     Unrouted,
 }
@@ -47,6 +47,8 @@ pub(crate) struct Kept {
     /// Its removal was durable in an earlier life.
     was_gone: bool,
     pub(crate) item: Option<u32>,
+    /// A receipt of a part, held back or awaited.
+    is_part: bool,
     /// The state of a message, which outlives all that is to be delivered.
     is_state: bool,
 }
@@ -70,12 +72,13 @@ impl Books {
             };
             *live += i64::from(weight);
             let item = body.and_then(|body| item_number(octets.octets(body)));
-            if let (Kind::Delivery, Some(item)) = (key.0, item) {
+            let is_part = matches!(record, Record::Holding { kind: HoldingKind::Parts, .. });
+            if let (Kind::Delivery, Some(item), false) = (key.0, item, is_part) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
             // Recorded anew in another journal, it is what it was.
             let kept = self.entries.entry(key.clone()).or_default();
-            (kept.weight, kept.item) = (weight, item);
+            (kept.weight, kept.item, kept.is_part) = (weight, item, is_part);
             kept.is_state = matches!(record, Record::Holding { kind: HoldingKind::State, .. });
             self.waiting.entry(shard).or_default().push((key, false));
         }
@@ -105,7 +108,7 @@ impl Books {
 
     /// What is wrong with what was found; nothing when all is well.
     pub(crate) fn check(&self, recovered: &Recovered) -> Option<String> {
-        let found: BTreeSet<Key> = live(recovered).map(|(key, _, _)| key).collect();
+        let found: BTreeSet<Key> = live(recovered).map(|(key, ..)| key).collect();
         for (key, kept) in &self.entries {
             let is_found = found.contains(key);
             if kept.is_durable && !kept.is_removed && !is_found {
@@ -121,19 +124,20 @@ impl Books {
     /// What was found is durable, and there is nothing else.
     pub(crate) fn adopt(&mut self, recovered: &Recovered) {
         let before = std::mem::take(self).entries;
-        for (key, weight, item) in live(recovered) {
+        for (key, weight, item, is_part) in live(recovered) {
             let is_state = before.get(&key).is_some_and(|kept| kept.is_state);
-            if let (Kind::Delivery, Some(item)) = (key.0, item) {
+            if let (Kind::Delivery, Some(item), false) = (key.0, item, is_part) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
             if before.get(&key).is_some_and(|kept| kept.is_removal_durable || kept.was_gone) {
                 // It should not be there, and is gone for good for who sees it delivered.
-                let gone = Kept { weight, was_gone: true, item, ..Kept::default() };
+                let gone = Kept { weight, was_gone: true, item, is_part, ..Kept::default() };
                 self.entries.insert(key, gone);
                 continue;
             }
             let is_back = before.get(&key).is_some_and(|kept| kept.is_back || kept.is_removed);
-            self.entries.insert(key, Kept { weight, is_durable: true, is_back, item, is_state, ..Kept::default() });
+            let kept = Kept { weight, is_durable: true, is_back, item, is_part, is_state, ..Kept::default() };
+            self.entries.insert(key, kept);
         }
     }
 
@@ -155,12 +159,19 @@ impl Books {
     /// Receipts and MO that are held here.
     pub(crate) fn held(&self) -> usize {
         let is_held = |(kind, _, _): &Key| !matches!(kind, Kind::Correlation | Kind::Usage);
-        self.entries.iter().filter(|(key, kept)| is_held(key) && !kept.is_removed && !kept.is_state).count()
+        let outlives = |kept: &Kept| kept.is_removed || kept.is_state || kept.is_part;
+        self.entries.iter().filter(|(key, kept)| is_held(key) && !outlives(kept)).count()
+    }
+
+    /// Receipts of parts that are held back.
+    pub(crate) fn held_parts(&self) -> BTreeSet<u32> {
+        let kept = self.entries.values().filter(|kept| kept.is_part && !kept.is_removed);
+        kept.filter_map(|kept| kept.item).collect()
     }
 }
 
-/// Everything found: its key, its weight, and which receipt or MO it is.
-fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>)> {
+/// Everything found: its key, its weight, which receipt or MO it is, and whether that is of a part.
+fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>, bool)> {
     recovered.all().filter_map(|live| {
         let name = |name| recovered.names.name(name).to_owned();
         let (key, item) = match live.entry {
@@ -171,12 +182,13 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>)> 
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => return None,
             Entry::UnroutedGone { .. } => return None,
         };
-        Some((key, live.entry.weight(), item))
+        let is_part = matches!(live.entry, Entry::Holding { kind: HoldingKind::Parts, .. });
+        Some((key, live.entry.weight(), item, is_part))
     })
 }
 
 fn holding(kind: HoldingKind) -> Kind {
-    if kind == HoldingKind::Usage { Kind::Usage } else { Kind::Delivery }
+    if matches!(kind, HoldingKind::Usage | HoldingKind::State) { Kind::Usage } else { Kind::Delivery }
 }
 
 type Body = trunkline::engine::message::Octets;

@@ -2,6 +2,7 @@
 //! Shares are in a thousand.
 
 use trunkline::smpp::pdu::BindMode;
+use trunkline::smpp::receipt::MessageState;
 
 use crate::lies::Lies;
 use crate::operations::AskedHabit;
@@ -78,6 +79,10 @@ pub(crate) struct CarrierHabit {
     /// Receipts for submits that asked for none.
     pub(crate) sends_unrequested: bool,
     pub(crate) receipt_ms: (u64, u64),
+    /// What became of every message, if not drawn.
+    pub(crate) state: Option<MessageState>,
+    /// One receipt for a long message, once all of its parts have come: under the id of the part with this number.
+    pub(crate) one_per_message: Option<u8>,
     /// Sends the receipt before its answer.
     pub(crate) early: u64,
     pub(crate) other_link: u64,
@@ -115,6 +120,8 @@ impl Default for CarrierHabit {
             sends_receipts: true,
             sends_unrequested: false,
             receipt_ms: (50, 100),
+            state: None,
+            one_per_message: None,
             early: 0,
             other_link: 0,
             intermediate: 0,
@@ -150,6 +157,8 @@ impl CarrierHabit {
             sends_receipts: true,
             sends_unrequested: false,
             receipt_ms: rng.pick(&[(0, 0), (0, 100), (100, 5_000), (0, 70_000)]),
+            state: None,
+            one_per_message: None,
             early: often(rng, 400),
             other_link: rng.pick(&[0, 500, 1_000]),
             intermediate: often(rng, 300),
@@ -172,7 +181,7 @@ impl CarrierHabit {
     /// As it was drawn, without what goes wrong.
     pub(crate) fn calmed(&self) -> Self {
         let calm = Self { hex_then_decimal: self.hex_then_decimal, early: self.early, ..Self::default() };
-        Self { other_link: self.other_link, receipt_ms: (0, 100), ..calm }
+        Self { other_link: self.other_link, receipt_ms: (0, 100), one_per_message: self.one_per_message, ..calm }
     }
 }
 
@@ -200,6 +209,8 @@ pub(crate) struct EsmeHabit {
     pub(crate) answers_enquiries: bool,
     /// Submits from several senders, some with a short validity.
     pub(crate) is_varied: bool,
+    /// The interface_version of its bind.
+    pub(crate) version: u8,
     /// Asks for one of its messages with a submit.
     pub(crate) asks: u64,
     /// Some submit_multi and data_sm.
@@ -225,6 +236,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            version: 0x34,
             asks: 0,
             has_multis: false,
         }
@@ -248,6 +260,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            version: 0x34,
             asks: 0,
             has_multis: false,
         }

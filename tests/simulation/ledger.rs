@@ -12,10 +12,11 @@ use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
 
+use crate::joined::JoinedBook;
 use crate::multi::{is_submit, is_submit_resp, outcome};
 use crate::net::WireId;
 use crate::stored::is_less_valid;
-use crate::text::{ReceiptShape, item_number, rewritten, sent_from, submit_tag};
+use crate::text::{ReceiptShape, item_number, rewritten, sent_from, submit_tag, without_tlvs};
 
 #[derive(Debug)]
 pub(crate) struct Submit {
@@ -85,6 +86,8 @@ pub(crate) struct Ledger {
     /// Carriers that are sent a submit again when its link was lost, and the links they lost.
     pub(crate) retrying: BTreeSet<usize>,
     lost_links: BTreeSet<WireId>,
+    /// Messages whose parts are told of together.
+    pub(crate) joined: JoinedBook,
     /// Links to those carriers that ended with their process: nothing but what was stored is known to the next.
     pub(crate) crashed_links: BTreeSet<WireId>,
     /// Accounts whose submits are answered when they are durable.
@@ -333,12 +336,17 @@ impl Ledger {
     }
 
     /// An ESME received a deliver_sm.
-    pub(crate) fn reached(&mut self, account: usize, body: &[u8]) {
+    pub(crate) fn reached(&mut self, account: usize, body: &[u8], has_tlvs: bool) {
         let Some(number) = item_number(body) else { return self.own_receipt_reached(account, body) };
         let Some(item) = self.items.get_mut(&number) else { self.fail("a deliver_sm nobody sent") };
         item.reached += 1;
         if item.account != account {
             self.fail(&format!("A7: #{number} reached account {account}"));
+        }
+        if let Some(tag) = self.items[&number].receipt.as_ref().map(|(tag, _)| *tag)
+            && self.reached_joined(tag, body)
+        {
+            return;
         }
         let item = &self.items[&number];
         let Some((tag, shape)) = &item.receipt else {
@@ -349,7 +357,8 @@ impl Ledger {
         };
         let submit = &self.submits[tag];
         match &submit.answer {
-            Some((status, id)) if status.is_ok() && shape.body(id) == body => {}
+            Some((status, id)) if status.is_ok() && has_tlvs && self.joined.given(account, shape).body(id) == body => {}
+            Some((status, id)) if status.is_ok() && !has_tlvs && without_tlvs(&shape.body(id)) == body => {}
             Some((status, _)) if status.is_ok() => {
                 self.fail(&format!("receipt #{number} of T{tag} is not what its customer knows with another id"));
             }

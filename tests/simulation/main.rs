@@ -13,6 +13,7 @@ mod disk_work;
 mod esme;
 mod habits;
 mod holdings;
+mod joined;
 mod ledger;
 mod lies;
 mod multi;

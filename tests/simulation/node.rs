@@ -60,6 +60,7 @@ pub(crate) enum In {
     StoreRoom(bool),
     Ids(u64, u64),
     Connected(Key),
+    Called(Key, IpAddr),
     Closed(Key),
     Verified(Key, Verdict),
     Accept(WireId, IpAddr),
@@ -140,6 +141,9 @@ impl Sim {
             In::StoreRoom(has_room) => self.handle(at, Input::StoreRoom { has_room }),
             In::Ids(first, end) => self.handle(at, Input::Ids { first, end }),
             In::Connected(key) => self.handle(at, Input::Connected { connection: key }),
+            In::Called(key, address) => {
+                self.handle(at, Input::Called { connection: key, address });
+            }
             In::Closed(key) => self.handle(at, Input::Closed { connection: key }),
             In::Verified(key, verdict) => self.handle(at, Input::Verified { connection: key, verdict }),
             In::Accept(wire, address) => {
@@ -303,6 +307,10 @@ impl Sim {
                     self.nodes[at].sockets.insert(connection.slot, Socket::new(connection, None));
                     let dialled = Event::Dialled { shard: at, key: connection, address: address.to_string() };
                     self.plan_ms((0, 30), dialled);
+                }
+                Action::Call { connection, address, .. } => {
+                    self.nodes[at].sockets.insert(connection.slot, Socket::new(connection, None));
+                    self.plan_ms((0, 30), Event::Called { shard: at, key: connection, address: address.to_string() });
                 }
                 Action::Close { connection } => closes.push(connection),
                 // One whose password had to be compared first.

@@ -3,14 +3,34 @@
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::receipt::MessageState;
+use trunkline::smpp::segment::segment_ref;
 use trunkline::smpp::view::{Address, SmView};
 
+use crate::joined::message_of;
 use crate::ledger::Item;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
 use crate::text::{ReceiptShape, data_sm_body, mo_body};
 
 impl Sim {
+    /// Plans the receipt of a whole message with its last part, if that is this carrier's habit and this is a part.
+    pub(crate) fn plan_whole_receipt(&mut self, carrier: usize, tag: u32, number: u64, latency: u64) -> bool {
+        let Some(under) = self.smscs[carrier].habit.one_per_message else { return false };
+        let submit = &self.ledger.submits[&tag];
+        let Some(message) = message_of(submit.account, &submit.body) else { return false };
+        let part = SmView::submit(&submit.body).ok().and_then(|view| segment_ref(&view));
+        let Some(part) = part else { return false };
+        let parts = self.smscs[carrier].parts.entry(message.clone()).or_default();
+        parts.insert(part.number, (tag, number));
+        if parts.len() == usize::from(part.total) {
+            let parts = self.smscs[carrier].parts.remove(&message).unwrap_or_default();
+            let (tag, number) = parts[&under];
+            let body = self.ledger.submits[&tag].body.clone();
+            self.plan_receipts(carrier, tag, number, latency, &body);
+        }
+        true
+    }
+
     /// Plans the receipts of a submit that will be answered after `latency` nanoseconds.
     pub(crate) fn plan_receipts(&mut self, carrier: usize, tag: u32, number: u64, latency: u64, submit: &[u8]) {
         let habit = self.smscs[carrier].habit.clone();
@@ -31,6 +51,7 @@ impl Sim {
             MessageState::Undeliverable,
             MessageState::Expired,
         ]);
+        let last = habit.state.unwrap_or(last);
         let mut states = vec![last];
         if self.rng.chance(habit.intermediate) {
             states.insert(0, MessageState::Enroute);

@@ -18,6 +18,7 @@ use crate::crash::CrashHabit;
 use crate::disk::Disk;
 use crate::esme::Esme;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
+use crate::joined::JoinedBook;
 use crate::ledger::Ledger;
 use crate::lies::Lie;
 use crate::net::{Peer, Toward, Wire, WireId};
@@ -93,6 +94,12 @@ pub(crate) enum Event {
         key: Key,
         address: String,
     },
+    /// An ESME is called.
+    Called {
+        shard: usize,
+        key: Key,
+        address: String,
+    },
     Arrive {
         shard: usize,
         wire: WireId,
@@ -136,6 +143,7 @@ impl Sim {
         let mut ledger = Ledger::new(seed, config.smpp.timers.response);
         let retries = |at: &usize| config.carriers[*at].in_doubt == InDoubt::Retry;
         ledger.retrying = (0..config.carriers.len()).filter(retries).collect();
+        ledger.joined = JoinedBook::new(&config);
         let is_odd = |at: &usize| matches!(config.carriers[*at].profile.name.as_str(), "odd" | "asking");
         ledger.rewriting = (0..config.carriers.len()).filter(is_odd).collect();
         let forced = config.accounts.iter().enumerate();
@@ -197,6 +205,7 @@ impl Sim {
                     | Event::DiskDone(..)
                     | Event::Refill(_)
                     | Event::Dialled { .. }
+                    | Event::Called { .. }
                     | Event::Arrive { .. }
             )
         });
@@ -296,6 +305,7 @@ impl Sim {
             Event::DiskFills => self.disk_fills(),
             Event::Land(wire, toward) => self.land(wire, toward),
             Event::Dialled { shard, key, address } => self.dialled(shard, key, &address),
+            Event::Called { shard, key, address } => self.called(shard, key, &address),
             Event::Arrive { shard, wire, bind, rest } => self.give(shard, In::Arrive(wire, bind, rest)),
             Event::EsmeConnects(esme) => self.esme_connects(esme),
             Event::EsmeSubmits(esme, wire) => self.esme_submits(esme, wire),

@@ -7,6 +7,7 @@ use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu::{self, BindMode};
 
 use crate::habits::CarrierHabit;
+use crate::joined::Message;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
 use crate::text::submit_tag;
@@ -28,6 +29,8 @@ pub(crate) struct Smsc {
     /// Tags as they came, with the link.
     pub(crate) submits: Vec<(u64, WireId, u32)>,
     pub(crate) received: Vec<(u64, CommandId, CommandStatus)>,
+    /// Tags and ids of the parts of messages that are not whole yet, by number.
+    pub(crate) parts: BTreeMap<Message, BTreeMap<u8, (u32, u64)>>,
     /// What it was asked of its messages.
     pub(crate) asked: Vec<(CommandId, Vec<u8>)>,
 }
@@ -66,6 +69,7 @@ impl Smsc {
             throttles_until: 0,
             undelivered: BTreeSet::new(),
             submits: Vec::new(),
+            parts: BTreeMap::new(),
             received: Vec::new(),
             asked: Vec::new(),
         }
@@ -191,7 +195,8 @@ impl Sim {
                 }
                 None => false,
             };
-            if (wants_receipt || habit.sends_unrequested) && habit.sends_receipts {
+            let is_planned = habit.sends_receipts && self.plan_whole_receipt(carrier, tag, number, latency);
+            if (wants_receipt || habit.sends_unrequested) && habit.sends_receipts && !is_planned {
                 self.plan_receipts(carrier, tag, number, latency, frame.body);
             }
         }

@@ -36,6 +36,11 @@ pub(crate) fn run(seed: u64) {
     // Those of two more keep states, and their customers ask for them.
     let asks = matches!(seed % 8, 1 | 5);
     let config = if asks { with_states(&config) } else { config };
+    let is_called = seed % 4 == 1;
+    let config = if is_called { with_calls(&config) } else { config };
+    // And those of one in eight may hear of long messages as a whole.
+    let is_joined = seed.is_multiple_of(8);
+    let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -53,6 +58,9 @@ pub(crate) fn run(seed: u64) {
     for esme in &mut sim.esmes {
         (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
     }
+    if is_called {
+        listen(&mut sim);
+    }
     if asks {
         sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
         sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());
@@ -63,6 +71,12 @@ pub(crate) fn run(seed: u64) {
     storm(&mut sim, Duration::from_secs(20 + rng.below(60)));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
+    if is_joined {
+        // Messages of which parts are missing are told of without them.
+        sim.run_for(Duration::from_secs(100));
+        sim.run_until_quiet(QUIET);
+        sim.check_joined();
+    }
     sim.ledger.audit();
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
@@ -150,7 +164,8 @@ pub(crate) fn calm(sim: &mut Sim) {
         smsc.habit = smsc.habit.calmed();
     }
     for esme in &mut sim.esmes {
-        esme.habit = EsmeHabit { pipelined: 0, ..EsmeHabit::calm(esme.habit.mode) };
+        let version = esme.habit.version;
+        esme.habit = EsmeHabit { pipelined: 0, version, ..EsmeHabit::calm(esme.habit.mode) };
     }
     for at in 0..sim.esmes.len() {
         sim.esmes[at].stalled_until = 0;
@@ -218,9 +233,32 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
             &[BindMode::Transmitter, BindMode::Transceiver, BindMode::Receiver],
         ]);
         for mode in modes {
-            let habit = EsmeHabit::draw(rng, *mode);
+            // Not drawn, so that a seed is what it was before there were versions.
+            let version = [0x34, 0x33, 0x50][(sim.ledger.seed as usize + sim.esmes.len()) % 3];
+            let habit = EsmeHabit { version, ..EsmeHabit::draw(rng, *mode) };
             sim.esme(&name, habit);
         }
+    }
+}
+
+/// The same with accounts that are called when something waits.
+fn with_calls(config: &str) -> String {
+    let call = |line: &str| match line.strip_prefix("  a").and_then(|rest| rest.split_once(": { password: secret, ")) {
+        Some((at, rest)) => {
+            format!("  a{at}: {{ password: secret, outbind: {{ connect: \"a{at}:2775\", system_id: us }}, {rest}\n")
+        }
+        None => format!("{line}\n"),
+    };
+    config.lines().map(call).collect()
+}
+
+/// An ESME of each account that binds when it is called; the others come and go, so that it is.
+fn listen(sim: &mut Sim) {
+    sim.esmes.iter_mut().for_each(|esme| esme.habit.life_ms = Some((200, 3_000)));
+    for account in 0..sim.config.accounts.len() {
+        let name = sim.config.accounts[account].name.clone();
+        let esme = sim.listening(&name, &format!("{name}:2775"), BindMode::Receiver);
+        sim.esmes[esme].habit.life_ms = Some((500, 20_000));
     }
 }
 
@@ -282,6 +320,21 @@ fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_va
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
+}
+
+/// Some of the accounts hear of long messages as a whole, or have receipts written anew.
+fn joined_config(text: &str, rng: &mut Rng) -> String {
+    let mut joined = String::new();
+    for line in text.lines() {
+        let receipts = rng.pick(&["all", "all", "last", "each"]);
+        let text = rng.pick(&["", ", receipt_text: standard"]);
+        match line.strip_suffix(" }").filter(|_| line.starts_with("  a") && line.contains("password")) {
+            Some(account) => joined.push_str(&format!("{account}, receipts: {receipts}{text} }}")),
+            None => joined.push_str(line),
+        }
+        joined.push('\n');
+    }
+    joined
 }
 
 /// What an account may be limited by besides its rate.

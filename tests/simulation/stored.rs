@@ -9,6 +9,7 @@ use trunkline::smpp::receipt::{self, MessageState};
 use trunkline::smpp::time::SmppTime;
 use trunkline::smpp::view::SmView;
 
+use crate::joined::message_of;
 use crate::ledger::{Ledger, Submit};
 use crate::text::told_tag;
 
@@ -25,6 +26,10 @@ impl Ledger {
     /// An ESME received one.
     pub(crate) fn own_receipt_reached(&mut self, account: usize, body: &[u8]) {
         let (tag, submit) = self.of_own_receipt(body);
+        if submit.account == account && self.reached_joined(tag, body) {
+            return self.own_joined_reached(tag, body);
+        }
+        let (tag, submit) = self.of_own_receipt(body);
         if submit.account != account {
             self.fail(&format!("A7: our receipt of T{tag} reached account {account}"));
         }
@@ -34,6 +39,18 @@ impl Ledger {
             self.fail(&format!("our receipt of T{tag} is not of what its customer was told"));
         }
         if let Some(submit) = self.submits.get_mut(&tag) {
+            submit.told.insert(state.name());
+        }
+    }
+
+    /// It tells of every part of the message.
+    fn own_joined_reached(&mut self, tag: u32, body: &[u8]) {
+        let receipt = SmView::deliver(body).ok().and_then(|view| receipt::read(&view).map(|receipt| receipt.state));
+        let message = |submit: &Submit| message_of(submit.account, &submit.body);
+        let (state, told) = (receipt.unwrap_or(MessageState::Unknown), message(&self.submits[&tag]));
+        for submit in
+            self.submits.values_mut().filter(|submit| message(submit) == told && submit.accepted_by.is_empty())
+        {
             submit.told.insert(state.name());
         }
     }

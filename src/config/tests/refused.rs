@@ -250,6 +250,7 @@ fn a_profile_of_receipts_says_only_what_can_be_meant() {
     for (fields, path) in [
         ("by: guess", "by"),
         ("id_from: [tlv, text]", "id_from"),
+        ("per: carrier", "per"),
         ("final: []", "final"),
         ("final: [DELIVRD, GONE]", "final[1]"),
         ("final: DELIVRD!", "final"),

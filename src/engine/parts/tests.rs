@@ -14,7 +14,8 @@ fn at(seconds: u64) -> Instant {
 }
 
 fn part(key: u64, number: u8) -> Part {
-    Part { key, total: 3, number, birth: 0, at: NORTH, is_counted: false, has_waited: false }
+    let message = MessageId::new(number.into());
+    Part { key, total: 3, number, birth: 0, message, asks: true, at: NORTH, is_counted: false, has_waited: false }
 }
 
 /// Three parts of one message, sent where the first one goes.

@@ -2,7 +2,7 @@
 
 use super::standard::{StandardReceipt, StandardText, date_of, date_read, write_body};
 use super::{MessageState, Receipt, details};
-use crate::smpp::view::{SmView, tag};
+use crate::smpp::view::{SmView, esm_class, tag};
 
 /// When we took the message, and now: for what a carrier's receipt does not say. Unix seconds.
 #[derive(Clone, Copy, Debug)]
@@ -15,14 +15,7 @@ pub struct Times {
 const KEPT_TLVS: [u16; 2] = [tag::NETWORK_ERROR_CODE, tag::USER_MESSAGE_REFERENCE];
 
 /// Appends the body of a receipt that says what `receipt`, read from `view`, says, as the specification shows it and under our id.
-pub fn rebuild(
-    view: &SmView<'_>,
-    receipt: &Receipt<'_>,
-    is_intermediate: bool,
-    our_id: &[u8],
-    times: Times,
-    out: &mut Vec<u8>,
-) {
+pub fn rebuild(view: &SmView<'_>, receipt: &Receipt<'_>, our_id: &[u8], times: Times, out: &mut Vec<u8>) {
     let said = Said::of(view, times);
     let is_delivered = receipt.state == MessageState::Delivered;
     let says = StandardText {
@@ -36,6 +29,7 @@ pub fn rebuild(
         text: said.text,
     };
     let tlvs = kept_tlvs(view);
+    let is_intermediate = view.esm_class & esm_class::TYPE_MASK == esm_class::INTERMEDIATE;
     write_body(
         &StandardReceipt { source: view.source, destination: view.destination, is_intermediate, says, tlvs: &tlvs },
         out,
@@ -173,7 +167,7 @@ mod tests {
 
     fn rebuilt(body: &[u8]) -> Vec<u8> {
         let (view, mut out) = (SmView::deliver(body).unwrap(), b"before".to_vec());
-        rebuild(&view, &read(&view).unwrap(), false, b"ours", TIMES, &mut out);
+        rebuild(&view, &read(&view).unwrap(), b"ours", TIMES, &mut out);
         out.split_off(6)
     }
 

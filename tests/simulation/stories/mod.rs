@@ -2,6 +2,7 @@
 
 mod access;
 mod crashes;
+mod joined;
 mod lies;
 mod limits;
 mod mo;
@@ -15,10 +16,13 @@ mod receipts;
 mod replay;
 mod retries;
 mod rewriting;
+mod security;
 mod sessions;
 mod statuses;
 mod stored;
 mod submits;
+mod versions;
+mod whole;
 
 use std::time::Duration;
 
@@ -90,6 +94,7 @@ impl Sim {
 
     fn end(&mut self) {
         self.run_until_quiet(QUIET);
+        self.ledger.joined.held = self.books.held_parts();
         self.ledger.audit();
     }
 }
