@@ -48,8 +48,9 @@ fn gateway_of(smpp: &str, account: &str, carrier: &str, routes: &str, profiles: 
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut config = format!("shards: 2\nsmpp: {{ {smpp} }}\naccounts:\n");
     for (name, shard) in [("a0", 0), ("a1", 1)] {
-        let password = if account.contains("password:") { "" } else { ", password: secret" };
-        config.push_str(&format!("  {name}: {{ shard: {shard}{password}{account} }}\n"));
+        // One that has a password of its own begins with it.
+        let first = if account.starts_with(", password:") { "enabled: true" } else { "password: secret" };
+        config.push_str(&format!("  {name}: {{ {first}, shard: {shard}{account} }}\n"));
     }
     config.push_str("carriers:\n");
     for name in ["c0", "c1"] {
