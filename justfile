@@ -67,6 +67,10 @@ recovery:
 correlation:
     cargo bench --locked --bench correlation -- large
 
-# A fuzz target (frame, bind, view, receipt) for so many seconds. Needs a nightly compiler and cargo-fuzz.
-fuzz target seconds="60":
-    cd fuzz && cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
+# Every fuzz target for a minute, or those named for so many seconds: `just fuzz 300 frame operations`. Needs a C++ compiler.
+fuzz seconds="60" *targets:
+    fuzz/run {{ seconds }} {{ targets }}
+
+# A customer whose network is gone. Needs root, for a network namespace, else it skips.
+half-open:
+    cargo test --locked --test e2e network_is_gone -- --ignored --nocapture

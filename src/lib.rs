@@ -47,9 +47,10 @@
 //!
 //! What does not happen to every message lies beside that path: binds in `engine/unbound.rs`, links that come and go in
 //! `engine/link.rs`, `link_bind.rs` and `link_end.rs`, what an operator orders them in `engine/orders.rs`, receipts that outrun their
-//! answer in `engine/early.rs`, MO in `engine/mo.rs`. What waits at a carrier is in `engine/queue.rs`, how fast it may leave in
-//! `engine/pace.rs`; parts of long messages are kept together by `engine/parts.rs` and `part_links.rs`, and what a carrier's profile
-//! rewrites is in `engine/outgoing.rs`.
+//! answer in `engine/early.rs`, MO in `engine/mo.rs`, alerts in `engine/alert.rs`, calls to ESMEs that are not there in
+//! `engine/outbind.rs`. What waits at a carrier is in `engine/queue.rs`, how fast it may leave in `engine/pace.rs`; parts of long
+//! messages are kept together by `engine/parts.rs` and `part_links.rs`, and what a carrier's profile rewrites is in
+//! `engine/outgoing.rs`. What a session of which version may be told is in `smpp/version.rs`.
 //!
 //! # What outlives the process
 //!

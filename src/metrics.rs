@@ -199,6 +199,9 @@ family! {
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";
+        deliveries_cut = "trunkline_deliveries_cut_total", "Texts over 254 octets cut for a session of SMPP 3.3.";
+        alerts = "trunkline_alerts_total", "alert_notifications passed to the account.";
+        alerts_dropped = "trunkline_alerts_dropped_total", "alert_notifications dropped because no session of the account could take them.";
         stored_accepted = "trunkline_stored_accepted_total", "Stored submits a carrier took.";
         stored_expired = "trunkline_stored_expired_total", "Stored submits that no carrier took within their validity.";
         stored_rejected = "trunkline_stored_rejected_total", "Stored submits a carrier refused for good.";
@@ -206,6 +209,8 @@ family! {
         stored_in_doubt = "trunkline_stored_in_doubt_total", "Stored submits that were sent, and the outcome was never learnt.";
         operations_passed = "trunkline_operations_passed_total", "query_sm, cancel_sm and replace_sm the carrier was asked.";
         binds = "trunkline_binds_total", "Binds accepted.";
+        outbinds = "trunkline_outbinds_total", "Times the account was called with outbind.";
+        outbinds_bound = "trunkline_outbinds_bound_total", "Times it bound when called.";
         late_answers = "trunkline_delivery_late_answers_total", "Answers to deliveries that came after our timeout.";
     }
     by_status {
@@ -240,6 +245,7 @@ family! {
         mo = "trunkline_carrier_mo_total", "Mobile originated messages the carrier delivered.";
         mo_unrouted = "trunkline_carrier_mo_unrouted_total", "Mobile originated messages no rule sends to an account.";
         mo_expired = "trunkline_carrier_mo_expired_total", "Mobile originated messages no rule sent to an account within the retention.";
+        alerts_unrouted = "trunkline_carrier_alerts_unrouted_total", "alert_notifications of the carrier no rule sends to an account.";
         unknown_states = "trunkline_carrier_unknown_states_total", "Receipts without a state we know; their submits wait for another.";
         correlations_expired = "trunkline_correlations_expired_total", "Submits whose receipt did not come within the retention.";
         link_ups = "trunkline_link_binds_total", "Binds the carrier accepted.";

@@ -23,7 +23,6 @@ const UNBUILT: &[(&str, Needs, &str)] = &[
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
     ("accounts.*.tls", Needs::Value("required"), "TLS is not built yet: no bind can come over it"),
     ("accounts.*.client_certificate", Needs::Any, "TLS is not built yet: no bind can come over it"),
-    ("accounts.*.outbind", Needs::Any, "calling receivers is not built yet"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),

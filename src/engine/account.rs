@@ -16,6 +16,7 @@ use super::joining::Joining;
 use super::limits::Limits;
 use super::message::{ShardId, ShardMessage};
 use super::multi::Multis;
+use super::outbind::Calling;
 use super::parts::Messages;
 use super::relay::Submit;
 use super::replay::Replay;
@@ -29,6 +30,7 @@ use crate::config::{self, AccountId, NumberSet};
 use crate::metrics::{AccountCounts, BindRefusal};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::pdu::{self, BindMode};
+use crate::smpp::version::Version;
 
 #[derive(Debug)]
 pub struct Account {
@@ -50,6 +52,8 @@ pub struct Account {
     pub holdings: Holdings,
     /// Parts whose receipts are told of together.
     pub joining: Joining,
+    /// When it has an address to be called at.
+    pub(super) calling: Option<Box<Calling>>,
     pub states: States,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
@@ -83,6 +87,7 @@ impl Account {
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
             joining: Joining::default(),
+            calling: config.outbind.as_ref().map(|_| Box::default()),
             states: States::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
@@ -113,17 +118,20 @@ impl Account {
             None
         };
         let status = refusal.map_or(CommandStatus::ROK, CommandStatus::from);
-        // sc_interface_version is a TLV, which a peer older than 3.4 does not know (SMPP 3.4, section 3.2.1.3).
-        let version = (bind.interface_version >= 0x34).then_some(0x34);
-        let out = cx.out.write(connection);
-        pdu::write_bind_resp(bind.mode, status, bind.sequence, &cx.config.smpp.system_id, version, out);
+        let (version, system_id) = (Version::of(bind.interface_version), &cx.config.smpp.system_id);
+        let ours = version.sc_interface_version();
+        pdu::write_bind_resp(bind.mode, status, bind.sequence, system_id, ours, cx.out.write(connection));
         if let Some(refusal) = refusal {
+            if bind.was_called {
+                self.call_failed(cx);
+            }
             return Err(refusal);
         }
         let session = self.sessions.insert(Session {
             connection,
             address: bind.address,
             mode: bind.mode,
+            version,
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,
@@ -142,6 +150,7 @@ impl Account {
         self.arm_session(session, cx);
         if bind.mode.may_receive() {
             self.deliveries.replay.customer_came();
+            self.receiver_came(bind.was_called);
         }
         self.pump_deliveries(cx);
         Ok(session)
@@ -170,7 +179,7 @@ impl Account {
     }
 
     /// Submits that were read and not answered yet.
-    fn unanswered(&self) -> usize {
+    pub(super) fn unanswered(&self) -> usize {
         let held = self.limits.as_ref().map_or(0, |limits| limits.held.len());
         self.submits.len() + held - self.backlog.under_way()
     }
@@ -195,6 +204,9 @@ impl Account {
         }
         if !self.sessions.iter().any(|(_, session)| session.mode.may_receive()) {
             self.deliveries.customer_left();
+            if session.mode.may_receive() {
+                self.receivers_left(cx);
+            }
         }
         // Put back newest first, so that the oldest stands at the head.
         for delivery in session.window.drain().into_iter().rev() {

@@ -18,6 +18,7 @@ use super::validity;
 use crate::config::{self, Accept, UnrequestedReceipts};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::segment;
+use crate::smpp::version::Version;
 use crate::smpp::view::SmView;
 
 impl Account {
@@ -38,6 +39,19 @@ impl Account {
             return Err(SubmitError::StoreFull);
         }
         Ok(())
+    }
+
+    /// A message_id for what this session submits: of eight digits when it has room for no more.
+    fn issue_id(&self, at: Key, cx: &mut Context<'_>) -> Option<MessageId> {
+        if self.takes_short_ids(at) { cx.ids.issue_short(cx.out) } else { cx.ids.issue(cx.out) }
+    }
+
+    fn has_ids(&self, at: Key, cx: &Context<'_>) -> bool {
+        if self.takes_short_ids(at) { cx.ids.has_any_short() } else { cx.ids.has_any() }
+    }
+
+    fn takes_short_ids(&self, at: Key) -> bool {
+        self.sessions.get(at).is_some_and(|session| session.version == Version::V33)
     }
 
     /// Takes one message to one destination, as a submit_sm's body, or says why not.
@@ -80,7 +94,7 @@ impl Account {
         if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
             cx.routes.begin_with(&mut choice, carrier);
         }
-        if !cx.ids.has_any() {
+        if !self.has_ids(at, cx) {
             return Err(SubmitError::NoIds);
         }
         let late_at = cx.late_at(deadline);
@@ -88,7 +102,7 @@ impl Account {
             Some(limits) => limits.take(config, destination, segments, late_at, cx)?,
             None => Leave::FREE,
         };
-        let id: MessageId = cx.ids.issue(cx.out).ok_or(SubmitError::NoIds)?;
+        let id = self.issue_id(at, cx).ok_or(SubmitError::NoIds)?;
         let info = SubmitInfo {
             account: self.id,
             submit: Key { slot: 0, generation: 0 },

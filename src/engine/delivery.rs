@@ -5,7 +5,7 @@
 
 use super::account::Account;
 use super::context::Context;
-use super::deliveries::{Deliveries, Kept};
+use super::deliveries::{Deliveries, Delivery, Kept};
 use super::event::{EndReason, HoldingKind, Record};
 use super::joined::Joined;
 use super::message::{DeliveryKind, ShardMessage};
@@ -14,10 +14,11 @@ use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
 use crate::config::{CarrierId, Deliver};
-use crate::smpp::command::{CommandId, CommandStatus};
+use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::data_sm;
 use crate::smpp::frame::{self, Frame};
-use crate::smpp::message_id::MessageId;
+use crate::smpp::message_id::{MessageId, MessageIdFormat};
+use crate::smpp::without_tlvs::{self, Told};
 
 /// A delivery as a carrier's home hands it over.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +114,7 @@ impl Account {
 
     /// Sends what waits to sessions that have room.
     pub fn pump_deliveries(&mut self, cx: &mut Context<'_>) {
+        self.call_if_awaited(cx);
         if !self.blocked.is_empty() {
             let (sessions, out) = (&self.sessions, &cx.out);
             self.blocked.retain(|key| {
@@ -245,7 +247,8 @@ impl Account {
         let has_aging = !self.deliveries.is_empty() || !self.joining.is_empty() || !self.states.is_empty();
         let sweep = if has_aging { self.next_sweep } else { Instant::NEVER };
         let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
-        let at = retry.min(sweep).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
+        let call = self.calling.as_ref().map_or(Instant::NEVER, |calling| calling.due);
+        let at = retry.min(sweep).min(call).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 
@@ -273,14 +276,38 @@ impl Account {
         let Ok(sequence) = session.window.open(key) else { return };
         let Some(delivery) = self.deliveries.get(key) else { return };
         let out = cx.out.write(session.connection);
-        match cx.config.account(self.id).deliver_as {
-            Deliver::DeliverSm => {
-                frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
-                out.extend_from_slice(&delivery.body);
+        let config = cx.config.account(self.id);
+        if !session.version.has_tlvs() {
+            // A data_sm has its text in a TLV.
+            if !write_without_tlvs(delivery, sequence, config.message_id, out) {
+                self.counts.deliveries_cut += 1;
             }
-            Deliver::DataSm => data_sm::write_delivery(&delivery.body, sequence, out),
+        } else if config.deliver_as == Deliver::DataSm {
+            data_sm::write_delivery(&delivery.body, sequence, out);
+        } else {
+            frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, delivery.body.len());
+            out.extend_from_slice(&delivery.body);
         }
         self.counts.deliveries_replayed += u64::from(self.deliveries.sent(at, cx.now));
         session.arm(Some(cx.now), cx);
     }
+}
+
+/// For a session of SMPP 3.3. False when the text had to be cut.
+fn write_without_tlvs(
+    delivery: &Delivery,
+    sequence: SequenceNumber,
+    format: MessageIdFormat,
+    out: &mut Vec<u8>,
+) -> bool {
+    let (id, came) = (delivery.id.text(format), delivery.kept.born);
+    let told = match delivery.kind {
+        DeliveryKind::FinalReceipt | DeliveryKind::IntermediateReceipt => Some(Told { id: id.as_bytes(), came }),
+        DeliveryKind::Mo => None,
+    };
+    let mut body = Vec::new();
+    let is_whole = without_tlvs::write(&delivery.body, told.as_ref(), &mut body);
+    frame::write_header(out, CommandId::DELIVER_SM, CommandStatus::ROK, sequence, body.len());
+    out.extend_from_slice(&body);
+    is_whole
 }

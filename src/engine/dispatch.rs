@@ -1,5 +1,7 @@
 //! Finding who an input is for: a connection's owner, a message's account or carrier, a deadline's owner.
 
+use std::net::IpAddr;
+
 use super::context::Context;
 use super::delivery::Incoming;
 use super::effects::Effects;
@@ -11,7 +13,7 @@ use super::stored::Ask;
 use super::time::Instant;
 use super::timers::Owner;
 use super::unbound::{self, Unbound};
-use crate::config::CarrierId;
+use crate::config::{AccountId, CarrierId};
 use crate::smpp::command::CommandStatus;
 use crate::smpp::frame::Fault;
 
@@ -39,7 +41,26 @@ impl Shard {
             Some(Connection::Unbound(_)) => {
                 self.with_unbound(connection, now, out, |unbound, cx| unbound.handle_fault(connection, fault, cx));
             }
-            Some(Connection::Moving { .. }) | None => {}
+            Some(Connection::Moving { .. } | Connection::Called { .. }) | None => {}
+        }
+    }
+
+    /// A connection dialled for an ESME stands: it waits for a bind as if it had come in.
+    pub(super) fn handle_called(&mut self, connection: Key, address: IpAddr, now: Instant, out: &mut Effects) {
+        let Some(Connection::Called { account }) = self.connections.get(connection) else { return };
+        let Some(account) = &self.accounts[account.index()] else { return };
+        if self.drain != Drain::No {
+            return out.act(Action::Close { connection });
+        }
+        let unbound = account.call_answered(connection, address, context!(self, now, out));
+        if let Some(connection) = self.connections.get_mut(connection) {
+            *connection = Connection::Unbound(unbound);
+        }
+    }
+
+    fn call_failed(&mut self, account: AccountId, now: Instant, out: &mut Effects) {
+        if let Some(account) = &mut self.accounts[account.index()] {
+            account.call_failed(context!(self, now, out));
         }
     }
 
@@ -58,10 +79,17 @@ impl Shard {
             Some(Connection::Unbound(unbound)) => {
                 let (address, was_bound) = (unbound.address, unbound.was_counted_bound());
                 out.tell(ShardId(0), ShardMessage::Ended { address, was_bound });
+                if let Some(account) = unbound.called {
+                    self.call_failed(account, now, out);
+                }
             }
-            Some(Connection::Moving { address }) => {
+            Some(Connection::Moving { address, called }) => {
                 out.tell(ShardId(0), ShardMessage::Ended { address, was_bound: false });
+                if let Some(account) = called {
+                    self.call_failed(account, now, out);
+                }
             }
+            Some(Connection::Called { account }) => self.call_failed(account, now, out),
             None => {}
         }
         out.release(connection);
@@ -83,7 +111,7 @@ impl Shard {
             Some(Connection::Unbound(_)) => {
                 self.with_unbound(connection, now, out, |unbound, cx| unbound.blocked(connection, cx));
             }
-            Some(Connection::Moving { .. }) | None => {}
+            Some(Connection::Moving { .. } | Connection::Called { .. }) | None => {}
         }
     }
 
@@ -96,7 +124,7 @@ impl Shard {
             }
             // It may have been read no further while too much waited for it.
             Some(Connection::Link { .. } | Connection::Unbound(_)) => out.act(Action::Resume { connection }),
-            Some(Connection::Moving { .. }) | None => {}
+            Some(Connection::Moving { .. } | Connection::Called { .. }) | None => {}
         }
     }
 
@@ -149,6 +177,11 @@ impl Shard {
                     account.stored_done(submit, stored, context!(self, now, out));
                 }
             }
+            ShardMessage::StoredFailed { account, id, kept, body } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.stored_failed(id, kept, batch.octets(body), context!(self, now, out));
+                }
+            }
             ShardMessage::AskSend { account, submit, carrier, link, connection, sequence } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     let ask = Ask { submit, carrier, link, connection, sequence };
@@ -176,9 +209,19 @@ impl Shard {
                     carrier.deliver_done(in_hand, is_kept, context!(self, now, out));
                 }
             }
+            ShardMessage::PartFailed { account, id } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.part_failed(id, context!(self, now, out));
+                }
+            }
             ShardMessage::Settled { carrier, id } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.settled(id, context!(self, now, out));
+                }
+            }
+            ShardMessage::Alert { account, body } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.alert(batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::Acknowledge { carrier, request } => {
@@ -187,6 +230,7 @@ impl Shard {
                 }
             }
             ShardMessage::Bound { address } => self.gate.bound(address),
+            ShardMessage::Called { address } => self.gate.called(address),
             ShardMessage::Ended { address, was_bound } => self.gate.ended(address, was_bound),
             ShardMessage::WrongPassword { address, pair } => {
                 let Some(until) = self.bans.wrong_password(address, pair, now) else { return };
@@ -234,7 +278,7 @@ impl Shard {
                     }
                 });
             }
-            Some(Connection::Link { .. } | Connection::Moving { .. }) | None => {}
+            Some(Connection::Link { .. } | Connection::Moving { .. } | Connection::Called { .. }) | None => {}
         }
     }
 

@@ -20,6 +20,8 @@ use crate::smpp::pdu::BindMode;
 pub enum Input<'a> {
     /// A dialled connection stands.
     Connected { connection: Key },
+    /// A connection dialled for an ESME to bind on stands.
+    Called { connection: Key, address: IpAddr },
     /// The connection is no more: closed by the peer or by us, failed, or never came to be. Its key is free afterwards.
     Closed { connection: Key },
     /// The connection was given to its account's home. Its key is free afterwards.
@@ -125,6 +127,8 @@ pub struct AdmittedBind {
     pub sequence: SequenceNumber,
     pub interface_version: u8,
     pub address: IpAddr,
+    /// On a connection we had dialled.
+    pub was_called: bool,
 }
 
 /// What the shell does besides writing octets. None of these happens per message.
@@ -135,6 +139,12 @@ pub enum Action {
         connection: Key,
         carrier: CarrierId,
         link: u16,
+        address: Arc<str>,
+    },
+    /// Dial an ESME, then say `Called` or `Closed`.
+    Call {
+        connection: Key,
+        account: AccountId,
         address: Arc<str>,
     },
     /// Write what is left, close, then say `Closed`.
@@ -178,6 +188,11 @@ pub enum Notice {
         address: IpAddr,
         system_id: String,
         why: BindRefusal,
+    },
+    /// It was called with outbind, and has not bound.
+    CallFailed {
+        account: AccountId,
+        retry_in_ms: u64,
     },
     LinkBound {
         carrier: CarrierId,

@@ -1,9 +1,11 @@
 //! What the customer is told when a stored submit never got out: a receipt of our own, kept and delivered as any other.
 
 use super::account::Account;
-use super::carrier::Carrier;
 use super::context::Context;
+use super::deliveries::Kept;
+use super::event::{HoldingKind, Record};
 use super::holdings::Holding;
+use super::message::{DeliveryKind, ShardMessage};
 use super::state_record::SentAs;
 use super::stored_record::StoredSubmit;
 use crate::config::AccountId;
@@ -44,8 +46,7 @@ impl Failure {
 }
 
 impl Account {
-    /// It is not sent any more: forgotten, and its customer told when a receipt was asked for. One batch has both, so that the
-    /// receipt is durable only together with the end.
+    /// It is not sent any more: forgotten, and its customer told when a receipt was asked for. One batch has both records.
     pub(super) fn fail_stored(&mut self, key: u64, why: Failure, cx: &mut Context<'_>) {
         // What may have been accepted once is not said to have failed.
         let is_doubtful = self.backlog.get(key).is_some_and(|entry| entry.course.is_doubtful);
@@ -64,8 +65,27 @@ impl Account {
         let id = stored.shown.unwrap_or(holding.id);
         let told = Told { id, submitted: holding.born, done: cx.unix_seconds(), why };
         let Some(body) = told.body(stored.body, self.id, cx) else { return };
-        let is_fresh = Carrier::is_fresh(holding.born, cx);
-        self.fail_part(holding.id, why.state(), body, is_fresh, cx);
+        if self.is_joined(holding.id, cx) {
+            return self.fail_part(holding.id, why.state(), &body, cx);
+        }
+        let (account, id, kind) = (self.id, holding.id, DeliveryKind::FinalReceipt);
+        let (key, born) = (cx.issue_key(), cx.unix_seconds());
+        let octets = cx.out.record_bytes.add(&body);
+        let holding = HoldingKind::Delivery(kind);
+        let place = cx.out.append(Record::Holding { account, id, key, kind: holding, born, body: octets });
+        let own = cx.out.own();
+        let batch = cx.out.after_records(own);
+        let body = batch.add(&body);
+        let kept = Kept { key, born, place };
+        batch.messages.push(ShardMessage::StoredFailed { account, id, kept, body });
+    }
+
+    /// The end of a stored submit is durable, and so is the receipt that tells of it. Told before, a crash could have it end otherwise.
+    pub fn stored_failed(&mut self, id: MessageId, kept: Kept, body: &[u8], cx: &mut Context<'_>) {
+        let pushed = self.deliveries.push(DeliveryKind::FinalReceipt, id, body, Some(cx.turn), kept);
+        if let Some(superseded) = pushed.superseded {
+            self.forget(superseded, cx);
+        }
         self.arm(cx);
         self.pump_deliveries(cx);
     }

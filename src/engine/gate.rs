@@ -43,6 +43,13 @@ impl Gate {
         Ok(())
     }
 
+    /// Counts in a connection that we dialled for an ESME to bind on.
+    pub fn called(&mut self, address: IpAddr) {
+        *self.unbound_by_address.entry(address).or_default() += 1;
+        self.connections += 1;
+        self.unbound += 1;
+    }
+
     pub fn bound(&mut self, address: IpAddr) {
         self.unbound = self.unbound.saturating_sub(1);
         if let Some(count) = self.unbound_by_address.get_mut(&address) {

@@ -95,6 +95,12 @@ impl Limits {
         if config.over_rate == OverRate::Delay && fits { Ok(true) } else { Err(SubmitError::OverRate) }
     }
 
+    /// How much of the burst is used up, in hundredths.
+    #[must_use]
+    pub fn rate_used(&self, now: Instant) -> u8 {
+        if self.held.is_empty() { self.throttle.as_ref().map_or(0, |throttle| throttle.used(now)) } else { 100 }
+    }
+
     /// When to look at what is held, or to keep what was used.
     #[must_use]
     pub fn next(&self) -> Instant {

@@ -247,7 +247,7 @@ impl Carrier {
             }
             // A carrier is never cut off for what it says: counting is enough.
             command if command.is_response() => {}
-            CommandId::ALERT_NOTIFICATION => {}
+            CommandId::ALERT_NOTIFICATION => self.handle_alert(frame, cx),
             _ => {
                 cx.counts.protocol_errors += 1;
                 let out = cx.out.write(connection);

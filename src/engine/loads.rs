@@ -26,6 +26,8 @@ struct Counted {
     outstanding: u32,
     /// What it can be expected to have out: its windows, or what its rate lets out in a second when that is less.
     capacity: u32,
+    /// What may wait there besides: as much as its queue holds and its rate sends in time.
+    room: u32,
     /// It had no link, and has answered nothing since: having nothing out does not make it the least loaded.
     away_until: Instant,
 }
@@ -39,7 +41,10 @@ impl Loads {
         let counted = |carrier: &crate::config::Carrier| {
             let windows = u32::from(carrier.links.get()) * u32::from(carrier.window.get());
             let capacity = carrier.rate.map_or(windows, |rate| windows.min(rate.per_second.get()));
-            Counted { outstanding: 0, capacity, away_until: Instant::ZERO }
+            let in_time = |rate: crate::config::Rate| u64::from(rate.per_second.get()) * carrier.queue_wait.as_secs();
+            let in_time = carrier.rate.map_or(u64::MAX, in_time);
+            let room = u64::from(carrier.queue).min(in_time).try_into().unwrap_or(u32::MAX);
+            Counted { outstanding: 0, capacity, room, away_until: Instant::ZERO }
         };
         Self { carriers: config.carriers.iter().map(counted).collect() }
     }
@@ -70,6 +75,12 @@ impl Loads {
         }
     }
 
+    /// How congested a carrier is by what this shard has out there.
+    #[must_use]
+    pub fn congestion(&self, carrier: CarrierId) -> u8 {
+        self.carriers.get(carrier.index()).map_or(0, Counted::congestion)
+    }
+
     #[must_use]
     pub fn of(&self, carrier: CarrierId, now: Instant) -> Load {
         let nothing = Load { is_away: true, share: 0 };
@@ -81,6 +92,15 @@ impl Loads {
 }
 
 impl Counted {
+    /// In hundredths: at 80 it has what it can have out, at 100 no more can wait.
+    fn congestion(&self) -> u8 {
+        const FULL: u64 = 80;
+        let (outstanding, capacity) = (u64::from(self.outstanding), u64::from(self.capacity.max(1)));
+        let waiting = outstanding.saturating_sub(capacity);
+        let within = outstanding.min(capacity) * FULL / capacity;
+        (within + waiting * (100 - FULL) / u64::from(self.room.max(1))).min(100) as u8
+    }
+
     fn give_back(&mut self) {
         debug_assert!(self.outstanding > 0, "more came back than was sent");
         self.outstanding = self.outstanding.saturating_sub(1);

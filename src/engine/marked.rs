@@ -4,7 +4,7 @@
 use super::carrier::{Carrier, Pending};
 use super::context::Context;
 use super::link::LinkState;
-use super::message::{ReturnReason, ShardMessage};
+use super::message::{ReturnReason, ShardMessage, SubmitInfo};
 use super::sending::must_not_leave;
 use super::slab::Key;
 use super::timers::Owner;
@@ -23,6 +23,17 @@ impl Pending {
 }
 
 impl Carrier {
+    /// Whether the queue has room for a submit. What is stored waits at home just as well: half is left to what has to be answered
+    /// soon, save that no account keeps another from its share.
+    pub(super) fn has_room(&self, info: &SubmitInfo, queue: usize) -> bool {
+        let waiting = self.queue.len();
+        if !info.is_stored() {
+            return waiting < queue;
+        }
+        let (half, most) = ((queue / 2).max(1), (queue - queue / 4).max(1));
+        waiting < half || waiting < most && self.queue.share_taken(info.account) < half as u64
+    }
+
     /// Asks its account's home for a submit that would be written now.
     pub(super) fn ask_to_send(&mut self, at: usize, mut pending: Pending, cx: &mut Context<'_>) {
         let LinkState::Bound(bound) = &mut self.links[at].state else { return };

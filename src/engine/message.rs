@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::bans::Pair;
+use super::deliveries::Kept;
 use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
@@ -59,9 +60,8 @@ pub struct SubmitInfo {
 }
 
 impl SubmitInfo {
-    pub const NOBODY: Key = Key { slot: u32::MAX, generation: u32::MAX };
     /// The session of a stored submit: none waits for it.
-    pub const STORED: Key = Self::NOBODY;
+    pub const STORED: Key = Key { slot: u32::MAX, generation: u32::MAX };
 
     /// Whether its account keeps it until its fate is known, and is asked before it is written.
     #[must_use]
@@ -211,6 +211,13 @@ pub enum ShardMessage {
         submit: Key,
         stored: u64,
     },
+    /// Account's home to itself, behind the records: a stored submit ended here, and this receipt tells of it.
+    StoredFailed {
+        account: AccountId,
+        id: MessageId,
+        kept: Kept,
+        body: Octets,
+    },
     /// Carrier's home to account's: a stored submit is to be written. Bounded by the windows; an answer that never comes is
     /// waited for no longer than the submit's deadline.
     AskSend {
@@ -252,11 +259,21 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
+    /// Account's home to itself, behind a record: the failure of a stored part is durable.
+    PartFailed {
+        account: AccountId,
+        id: MessageId,
+    },
     /// Account's home to carrier's, behind a record: no receipt will come for this part, another told of its whole message. When it
     /// is lost with the process, the correlation stays until retention.
     Settled {
         carrier: CarrierId,
         id: MessageId,
+    },
+    /// Carrier's home to account's: pass this alert_notification, or drop it. Nothing answers it.
+    Alert {
+        account: AccountId,
+        body: Octets,
     },
     /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
@@ -275,6 +292,10 @@ pub enum ShardMessage {
     },
     /// Any shard to shard 0: a connection bound, or ended. Bounded by the connections it admitted.
     Bound {
+        address: IpAddr,
+    },
+    /// Any shard to shard 0: a connection stands that we dialled for an ESME to bind on. One an account.
+    Called {
         address: IpAddr,
     },
     Ended {
@@ -337,9 +358,11 @@ impl Batch {
             match &mut message {
                 ShardMessage::Submit { body, .. }
                 | ShardMessage::SubmitReturned { body, .. }
+                | ShardMessage::Alert { body, .. }
                 | ShardMessage::Ask { body, .. }
                 | ShardMessage::Answered { body, .. }
                 | ShardMessage::SubmitDone { sent: body, .. }
+                | ShardMessage::StoredFailed { body, .. }
                 | ShardMessage::Deliver { body, .. } => body.at += moved,
                 ShardMessage::StateKept { .. }
                 | ShardMessage::Shown { .. }
@@ -348,9 +371,11 @@ impl Batch {
                 | ShardMessage::MaySend { .. }
                 | ShardMessage::Withdraw { .. }
                 | ShardMessage::DeliverDone { .. }
+                | ShardMessage::PartFailed { .. }
                 | ShardMessage::Settled { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
+                | ShardMessage::Called { .. }
                 | ShardMessage::Ended { .. }
                 | ShardMessage::WrongPassword { .. }
                 | ShardMessage::Banned { .. } => {}

@@ -76,9 +76,6 @@ pub(super) fn part_by_word(view: &SmView<'_>, config: &Config) -> Option<Segment
 
 /// The account of the first rule that matches.
 fn account_of(carrier: CarrierId, view: &SmView<'_>, config: &Config) -> Option<AccountId> {
-    let allows = |patterns: &Option<Vec<Pattern>>, address: &[u8]| {
-        patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))
-    };
     // Read when a rule first asks for it.
     let mut word: Option<Option<String>> = None;
     let mut has_word = |keywords: &Vec<Keyword>| {
@@ -86,12 +83,20 @@ fn account_of(carrier: CarrierId, view: &SmView<'_>, config: &Config) -> Option<
         word.as_ref().is_some_and(|word| keywords.iter().any(|keyword| keyword.matches(word)))
     };
     let matches = |route: &&MoRoute| {
-        route.carrier.is_none_or(|of| of == carrier)
-            && allows(&route.destination, view.destination.digits)
-            && allows(&route.source, view.source.digits)
+        covers(route, carrier, view.source.digits, view.destination.digits)
             && route.keyword.as_ref().is_none_or(&mut has_word)
     };
     config.mo.iter().find(matches).map(|route| route.to)
+}
+
+/// Whether a rule is meant for what comes from there; its keyword is looked at elsewhere.
+pub(super) fn covers(route: &MoRoute, carrier: CarrierId, source: &[u8], destination: &[u8]) -> bool {
+    let allows = |patterns: &Option<Vec<Pattern>>, address: &[u8]| {
+        patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))
+    };
+    route.carrier.is_none_or(|of| of == carrier)
+        && allows(&route.destination, destination)
+        && allows(&route.source, source)
 }
 
 /// To which account the first parts of long messages went, for the parts behind them.

@@ -5,6 +5,7 @@
 
 pub mod account;
 mod admission;
+mod alert;
 mod answers;
 pub mod audit;
 pub mod backlog;
@@ -12,6 +13,7 @@ pub mod backoff;
 pub mod bans;
 pub mod caps;
 pub mod carrier;
+mod congestion;
 pub mod context;
 pub mod correlation;
 pub mod deliveries;
@@ -40,6 +42,7 @@ pub mod mo;
 pub mod multi;
 mod operations;
 pub mod orders;
+pub mod outbind;
 pub mod outgoing;
 pub mod pace;
 pub mod part_links;
@@ -67,6 +70,8 @@ pub mod shard;
 pub mod shown;
 pub mod slab;
 pub mod state_record;
+#[cfg(test)]
+mod state_table;
 pub mod states;
 pub mod stored;
 pub mod stored_record;

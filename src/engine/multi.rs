@@ -8,6 +8,7 @@
 use ahash::AHashMap;
 
 use super::account::Account;
+use super::audit::Audited;
 use super::context::Context;
 use super::event::SubmitError;
 use super::message::{Outcome, ShardMessage, SubmitInfo};
@@ -65,6 +66,7 @@ impl Account {
         self.may_submit(at, cx)?;
         let view = MultiView::read(frame.body).map_err(SubmitError::Malformed)?;
         if view.esm_class() & (esm_class::RECEIPT | esm_class::INTERMEDIATE) != 0 {
+            self.audit(Audited::ReceiptBits, Some(at), b"", cx);
             return Err(SubmitError::ReceiptFromEsme);
         }
         let shown = cx.ids.issue(cx.out).ok_or(SubmitError::NoIds)?;

@@ -178,7 +178,7 @@ impl Account {
         }
         let refused = Reply::Refused(refusal(command));
         let Some(known) = self.state(id) else { return refused };
-        if !self.is_about(operation, known.sent.source, known.sent.destination, cx) {
+        if !is_about(operation, known.sent.source, known.sent.destination) {
             return refused;
         }
         let is_final = known.progress.finished > 0;
@@ -210,7 +210,7 @@ impl Account {
         cx: &mut Context<'_>,
     ) -> Result<Reply, CommandStatus> {
         let view = SmView::submit(body)?;
-        let is_about = self.is_about(operation, view.source, view.destination, cx);
+        let is_about = is_about(operation, view.source, view.destination);
         let waits = is_about && matches!(self.find_stored(id), Found::WaitsHere(_));
         match operation {
             Operation::Query(_) if is_about => {
@@ -241,7 +241,7 @@ impl Account {
         let matches = |body: &[u8]| {
             SmView::submit(body).is_ok_and(|view| {
                 let is_service = cancel.service_type.is_empty() || cancel.service_type == view.service_type;
-                is_service && self.is_about(&operation, view.source, view.destination, cx)
+                is_service && is_about(&operation, view.source, view.destination)
             })
         };
         let stored = self.holdings.of_kind(HoldingKind::Stored);
@@ -260,23 +260,6 @@ impl Account {
         Some((StoredSubmit::read(&holding.body)?.body, holding.born))
     }
 
-    /// Whether the addresses it gives are those of the message. TON and NPI are not compared: stacks fill them in at will.
-    fn is_about(
-        &self,
-        operation: &Operation<'_>,
-        source: Address<'_>,
-        destination: Address<'_>,
-        cx: &Context<'_>,
-    ) -> bool {
-        let config = cx.config.account(self.id);
-        let same = |asked: Address<'_>, sent: Address<'_>| significant(asked.digits) == significant(sent.digits);
-        // A sender of ours is not what the customer wrote.
-        let is_ours =
-            config.force_sender.is_some() || config.default_sender.is_some() && operation.source().digits.is_empty();
-        let goes_there = operation.destination().is_none_or(|asked| same(asked, destination));
-        (is_ours || same(operation.source(), source)) && goes_there
-    }
-
     fn query_body(&self, id: MessageId, progress: Progress, cx: &Context<'_>) -> Vec<u8> {
         let ours = id.text(cx.config.account(self.id).message_id);
         let date = absolute(progress.finished.into());
@@ -291,6 +274,13 @@ impl Account {
         answer.write(&mut body);
         body
     }
+}
+
+/// Whether the addresses it gives are those of the message. TON and NPI are not compared: stacks fill them in at will.
+fn is_about(operation: &Operation<'_>, source: Address<'_>, destination: Address<'_>) -> bool {
+    let same = |asked: Address<'_>, sent: Address<'_>| significant(asked.digits) == significant(sent.digits);
+    let goes_there = operation.destination().is_none_or(|asked| same(asked, destination));
+    same(operation.source(), source) && goes_there
 }
 
 fn result_of(command: CommandId, status: CommandStatus) -> OperationResult {

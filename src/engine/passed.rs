@@ -55,9 +55,9 @@ impl Carrier {
 
     /// Asks the carrier; `body` has its own id and addresses already.
     pub fn ask(&mut self, request: Request, body: &[u8], cx: &mut Context<'_>) {
-        let links = self.links.iter_mut().filter(|link| link.may_submit()).filter_map(|link| match &mut link.state {
-            LinkState::Bound(bound) if bound.asked.len() < Self::MOST_OUTSTANDING => Some(bound),
-            _ => None,
+        let links = self.links.iter_mut().filter(|link| link.may_submit()).filter_map(|link| {
+            let LinkState::Bound(bound) = &mut link.state else { return None };
+            (bound.asked.len() < Self::MOST_OUTSTANDING).then_some(bound)
         });
         let free = links.min_by_key(|bound| bound.asked.len()).filter(|_| !cx.is_draining);
         let Some(bound) = free.filter(|_| self.asks.take(1, cx.now).is_ok()) else {

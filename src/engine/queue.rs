@@ -83,6 +83,13 @@ impl SubmitQueue {
         self.segments - self.in_turn + self.in_turn.min(turns)
     }
 
+    /// What would wait if every account that waits had as much in turn as this.
+    #[must_use]
+    pub fn share_taken(&self, account: AccountId) -> u64 {
+        let own = self.accounts.get(&account).map_or(0, |queue| queue.segments);
+        own * (self.ring.len() as u64 + u64::from(own == 0))
+    }
+
     pub fn push(&mut self, pending: Pending) {
         self.count_in(&pending);
         self.add(pending, VecDeque::push_back);

@@ -30,7 +30,9 @@ impl Shard {
                 self.receive_link(*carrier, usize::from(*link), connection, octets, now, out)
             }
             Some(Connection::Unbound(_)) => self.receive_unbound(connection, octets, now, out),
-            Some(Connection::Moving { .. }) | None => Ok(Received { taken: 0, is_paused: true }),
+            Some(Connection::Moving { .. } | Connection::Called { .. }) | None => {
+                Ok(Received { taken: 0, is_paused: true })
+            }
         };
         received.unwrap_or_else(|fault| {
             self.handle_fault(connection, fault, now, out);
@@ -107,7 +109,8 @@ impl Shard {
             let next = self.with_unbound(connection, now, out, |it, cx| it.handle_frame(connection, &frame, cx));
             if let Some(Next::Move(bind, to)) = next {
                 if let Some(moving) = self.connections.get_mut(connection) {
-                    *moving = Connection::Moving { address: bind.address };
+                    let called = bind.was_called.then_some(bind.account);
+                    *moving = Connection::Moving { address: bind.address, called };
                 }
                 out.act(Action::Move { connection, to, bind });
             }

@@ -8,7 +8,7 @@ use super::carrier::Carrier;
 use super::context::Context;
 use super::correlation::{Correlation, Found};
 use super::early::Early;
-use super::event::{Notice, Record};
+use super::event::Record;
 use super::message::{DeliveryKind, Request, ShardMessage};
 use super::router::significant;
 use super::slab::Key;
@@ -345,7 +345,7 @@ impl Carrier {
         let parked = if let From::Parked(early) = &from { early.shown } else { None };
         let shown = parked.or_else(|| self.shown.get(entry.id)).unwrap_or(entry.id);
         let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
-        let (account, carrier) = (entry.account, self.id);
+        let (account, carrier, id, is_behind) = (entry.account, self.id, entry.id, false);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
         // Behind whatever record its correlation still waits for, so that it cannot overtake its answer.
         let (config, now) = (cx.config, cx.unix_seconds());
@@ -353,16 +353,7 @@ impl Carrier {
         let at = batch.bytes.len();
         self.write_receipt((&entry, shown), told, config, now, &mut batch.bytes);
         let body = batch.since(at);
-        batch.messages.push(ShardMessage::Deliver {
-            account,
-            carrier,
-            in_hand,
-            kind,
-            is_fresh,
-            is_behind: false,
-            id: entry.id,
-            body,
-        });
+        batch.messages.push(ShardMessage::Deliver { account, carrier, in_hand, kind, is_fresh, is_behind, id, body });
     }
 }
 

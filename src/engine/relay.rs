@@ -13,6 +13,7 @@ use super::time::Instant;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::congestion::add_congestion_state;
 use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu;
 
@@ -100,10 +101,10 @@ impl Account {
         }
         match submit.origin {
             Origin::Submit(sequence) => {
-                self.answer_session(&submit.info, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
+                self.answer_session((&submit.info, submit.carrier), (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
             }
             Origin::Data(sequence) => {
-                self.answer_session(&submit.info, (CommandId::DATA_SM_RESP, sequence), outcome, cx);
+                self.answer_session((&submit.info, submit.carrier), (CommandId::DATA_SM_RESP, sequence), outcome, cx);
             }
             Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
             Origin::Stored(_) => {}
@@ -119,12 +120,13 @@ impl Account {
     /// Answers a submit_sm or data_sm on its session, if that is still there.
     fn answer_session(
         &mut self,
-        info: &SubmitInfo,
+        (info, carrier): (&SubmitInfo, CarrierId),
         (answer, sequence): (CommandId, SequenceNumber),
         outcome: Outcome,
         cx: &mut Context<'_>,
     ) {
         let status = self.status_of(outcome, cx);
+        let congestion = self.congestion_told(info.session, carrier, cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
@@ -132,7 +134,11 @@ impl Account {
         session.outstanding -= 1;
         let id = info.id.text(cx.config.account(self.id).message_id);
         let out = cx.out.write(session.connection);
+        let at = out.len();
         pdu::write_submit_resp(answer, status, sequence, id.as_bytes(), out);
+        if let Some(congestion) = congestion.filter(|_| status.is_ok()) {
+            add_congestion_state(congestion, at, out);
+        }
         let is_last = session.outstanding == 0 && session.state != SessionState::Open;
         self.count_outcome(outcome);
         if is_last {

@@ -58,11 +58,9 @@ impl Carrier {
             let pending = self.pending(info, claim, course, (body, outgoing), cx);
             return self.forward(link, pending, cx);
         }
-        // What is stored waits at home just as well: half of the queue is left to what has to be answered.
-        let room = if info.is_stored() { (config.queue / 2).max(1) } else { config.queue } as usize;
         let fits = match claim {
             Claim::None => {
-                self.queue.len() < room
+                self.has_room(&info, config.queue as usize)
                     && sender_wait <= config.queue_wait
                     && self.pace.fits(self.queue.ahead_of(info.account), segments, config.queue_wait)
             }

@@ -14,12 +14,14 @@ use super::window::Window;
 use crate::config::Timers as Intervals;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::pdu::{self, BindMode};
+use crate::smpp::version::Version;
 
 #[derive(Debug)]
 pub struct Session {
     pub connection: Key,
     pub address: IpAddr,
     pub mode: BindMode,
+    pub version: Version,
     /// deliver_sm sent and not yet acknowledged, by the delivery's key.
     pub window: Window<Key>,
     /// deliver_sm unanswered in time, whose answer may still come.

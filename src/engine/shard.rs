@@ -42,9 +42,15 @@ pub enum Connection {
         carrier: CarrierId,
         link: u16,
     },
+    /// Being dialled for an ESME to bind on.
+    Called {
+        account: AccountId,
+    },
     /// On its way to its account's home; the key is free once the shell has said `Moved`.
     Moving {
         address: IpAddr,
+        /// Whom it was dialled for.
+        called: Option<AccountId>,
     },
 }
 
@@ -181,6 +187,7 @@ impl Shard {
             account.start_joining(context!(self, now, out));
             account.start_states(context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
+            account.call_if_awaited(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.join_restored(context!(self, now, out));
@@ -252,7 +259,7 @@ impl Shard {
                     link.connection() == Some(connection) && !matches!(link.state, LinkState::Closing { .. })
                 })
             }
-            Some(Connection::Session { .. } | Connection::Unbound(_)) => true,
+            Some(Connection::Session { .. } | Connection::Unbound(_) | Connection::Called { .. }) => true,
             Some(Connection::Moving { .. }) | None => false,
         }
     }
@@ -268,6 +275,7 @@ impl Shard {
                     }
                 }
             }
+            Input::Called { connection, address } => self.handle_called(connection, address, now, out),
             Input::Moved { connection } => {
                 self.connections.remove(connection);
             }

@@ -177,7 +177,7 @@ impl Account {
         let deadline = cx.now + cx.config.smpp.timers.response;
         let info = SubmitInfo {
             account: self.id,
-            submit: SubmitInfo::NOBODY,
+            submit: Key { slot: 0, generation: 0 },
             session: SubmitInfo::STORED,
             id: entry.id,
             deadline,
@@ -273,6 +273,7 @@ impl Account {
         {
             self.holdings.forget(mark, cx);
         }
+        let lane = self.backlog.get(key).map(|entry| entry.lane);
         match reason {
             ReturnReason::NotBound | ReturnReason::QueueFull => self.backlog.put_back(key, course, cx.now),
             ReturnReason::Refused(_) if course.is_doubtful => self.backlog.put_off(key, course, cx.now),
@@ -280,6 +281,9 @@ impl Account {
                 self.fail_stored(key, Failure::Rejected(status), cx);
             }
             ReturnReason::Refused(_) => self.backlog.put_off(key, course, cx.now),
+        }
+        if let Some(lane) = lane {
+            self.offer_lane(lane, cx);
         }
         self.arm(cx);
     }

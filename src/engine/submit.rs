@@ -24,7 +24,20 @@ impl Account {
         }
         session.liveness.heard(cx.now);
         match frame.command {
-            CommandId::SUBMIT_SM | CommandId::DATA_SM => self.handle_submit(at, frame, cx),
+            CommandId::SUBMIT_SM => self.handle_submit(at, frame, cx),
+            CommandId::SUBMIT_MULTI
+            | CommandId::DATA_SM
+            | CommandId::QUERY_SM
+            | CommandId::CANCEL_SM
+            | CommandId::REPLACE_SM
+                if !session.mode.may_submit() =>
+            {
+                let out = cx.out.write(session.connection);
+                let resp = frame.command.response();
+                pdu::write_control(resp, CommandStatus::RINVBNDSTS, frame.sequence, out);
+                self.spend_error(at, cx);
+            }
+            CommandId::DATA_SM => self.handle_submit(at, frame, cx),
             CommandId::SUBMIT_MULTI => self.handle_multi(at, frame, cx),
             CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => self.handle_deliver_resp(at, frame, cx),
             CommandId::ENQUIRE_LINK => {
@@ -33,6 +46,11 @@ impl Account {
                 self.count_enquire_link(at, cx);
             }
             CommandId::ENQUIRE_LINK_RESP | CommandId::GENERIC_NACK => self.handle_control_resp(at, frame, cx),
+            CommandId::UNBIND if matches!(session.state, SessionState::Unbinding { .. }) => {
+                let (out, resp) = (cx.out.write(session.connection), CommandId::UNBIND_RESP);
+                pdu::write_control(resp, CommandStatus::RINVBNDSTS, frame.sequence, out);
+                self.spend_error(at, cx);
+            }
             CommandId::UNBIND => {
                 // Both may say goodbye at once; the ESME's is answered then too.
                 session.state = SessionState::Unbinding { sequence: frame.sequence };

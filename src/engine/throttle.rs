@@ -76,6 +76,12 @@ impl Throttle {
         self.owed(now) <= 0
     }
 
+    /// How much of the burst is used up, in hundredths: who sends at the rate keeps it where it is.
+    #[must_use]
+    pub fn used(&self, now: Instant) -> u8 {
+        (self.owed(now).clamp(0, self.most) * 100 / self.most) as u8
+    }
+
     /// Another rate from now on. What was taken in advance is still owed: slowing down frees nothing.
     pub fn set_rate(&mut self, per_second: f64, now: Instant) {
         self.owed = self.owed(now);

@@ -25,6 +25,8 @@ use crate::smpp::pdu::{self, Bind, BindMode};
 pub struct Unbound {
     pub address: IpAddr,
     state: State,
+    /// The account for which we dialled; it alone may bind here, to receive.
+    pub called: Option<AccountId>,
     pub armed: Armed,
 }
 
@@ -59,7 +61,8 @@ impl Unbound {
     #[must_use]
     pub fn new(address: IpAddr, key: Key, cx: &mut Context<'_>) -> Self {
         let give_up_at = cx.now + cx.config.smpp.timers.session_init;
-        let mut unbound = Self { address, state: State::AwaitingBind { give_up_at }, armed: Armed::default() };
+        let mut unbound =
+            Self { address, state: State::AwaitingBind { give_up_at }, called: None, armed: Armed::default() };
         cx.timers.arm(Owner::Connection(key), &mut unbound.armed, give_up_at);
         unbound
     }
@@ -142,6 +145,15 @@ impl Unbound {
         }
     }
 
+    /// Who was called binds to receive, and nobody else does there.
+    fn expects(&self, account: AccountId, mode: BindMode) -> Result<AccountId, BindRefusal> {
+        match self.called {
+            Some(called) if called != account => Err(BindRefusal::Address),
+            Some(_) if !mode.may_receive() => Err(BindRefusal::Mode),
+            Some(_) | None => Ok(account),
+        }
+    }
+
     fn handle_bind(&mut self, key: Key, frame: &Frame<'_>, cx: &mut Context<'_>) -> Next {
         let mode = BindMode::from_command(frame.command).unwrap_or(BindMode::Transceiver);
         let system_id = &cx.config.smpp.system_id;
@@ -158,7 +170,7 @@ impl Unbound {
         let pair = (!is_exempt).then(|| cx.bans.pair(self.address, &bind.system_id));
         let checked = match pair {
             Some(pair) if cx.bans.is_banned(pair, cx.now) => Err(BindRefusal::Banned),
-            Some(_) | None => check(&bind, self.address, cx),
+            Some(_) | None => check(&bind, self.address, cx).and_then(|account| self.expects(account, mode)),
         };
         let why = match checked {
             Ok(account) => {
@@ -168,6 +180,7 @@ impl Unbound {
                     sequence: frame.sequence,
                     interface_version: bind.interface_version,
                     address: self.address,
+                    was_called: self.called.is_some(),
                 };
                 return Next::Move(bind, cx.placement.home_of_account(account));
             }

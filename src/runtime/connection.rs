@@ -32,6 +32,8 @@ use crate::runtime::{clock, sys};
 const FLUSH_BEFORE_CLOSE: Duration = Duration::from_secs(5);
 /// How long the peer may still send after we said goodbye; closing with octets unread would destroy our last ones.
 const LINGER: Duration = Duration::from_secs(1);
+/// Room for what is not handled yet that a connection keeps for the next time; an idle bind is not to hold what a long PDU once took.
+const UNREAD_KEPT: usize = 4 << 10;
 /// Reads before a peer that sends without a pause leaves the shard to others, and to the turn that writes.
 const READS_IN_A_ROW: u32 = 4;
 
@@ -250,9 +252,12 @@ impl Connection {
             }
             let was_full = kept + count == buffer.len();
             let handled = self.handle_octets(shard, &buffer[..kept + count], count);
-            let mut unread = self.unread.borrow_mut();
+            let (mut unread, rest) = (self.unread.borrow_mut(), &buffer[handled..kept + count]);
             unread.clear();
-            unread.extend_from_slice(&buffer[handled..kept + count]);
+            if rest.len() <= UNREAD_KEPT && unread.capacity() > UNREAD_KEPT {
+                *unread = BytesMut::new();
+            }
+            unread.extend_from_slice(rest);
             if was_full {
                 break;
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_lite::future;
 
-use crate::config::CarrierId;
+use crate::config::{AccountId, CarrierId};
 use crate::engine::event::Input;
 use crate::engine::slab::Key;
 use crate::runtime::clock;
@@ -46,6 +46,28 @@ impl ShardLoop {
             }
             Err(error) => {
                 tracing::warn!(carrier = config.name, link, %error, "dial failed");
+                self.handle(Input::Closed { connection: key });
+            }
+        }
+    }
+}
+
+impl ShardLoop {
+    /// Dials an ESME that is to bind there, and tells the engine how it ended.
+    pub(super) async fn call(self: Rc<Self>, key: Key, account: AccountId, address: Arc<str>) {
+        let name = &self.shared.config.account(account).name;
+        let dialled = socket::connect(&self.resolver, &address, None, DIAL_TIMEOUT).await;
+        let peer = dialled.and_then(|stream| match stream.peer_addr() {
+            Ok(peer) => Ok((stream, peer.ip().to_canonical())),
+            Err(error) => Err(SocketError::new("stay connected to", &address, error.into())),
+        });
+        match peer {
+            Ok((stream, address)) => {
+                self.handle(Input::Called { connection: key, address });
+                self.run(key, Transport::Plain(stream), BytesMut::new());
+            }
+            Err(error) => {
+                tracing::warn!(account = name, %error, "call failed");
                 self.handle(Input::Closed { connection: key });
             }
         }

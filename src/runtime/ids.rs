@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::engine::id_source::IdSource;
 use crate::runtime::{clock, files, sys};
 
-/// Numbers given out at once: minutes of the fastest shard, and 2^53 hold millions of blocks.
-const BLOCK: u64 = 1 << 26;
+/// Numbers given out at once.
+const BLOCK: u64 = IdSource::BLOCK;
 /// Numbers there are (`IdCipher`).
 const NUMBERS: u64 = 1 << 53;
 /// A process that just ended may hold the lock a little longer.

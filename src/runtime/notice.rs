@@ -15,6 +15,10 @@ pub fn log(notice: &Notice, config: &Config) {
         Notice::BindRefused { address, system_id, why } => {
             tracing::warn!(system_id, %address, ?why, "bind refused");
         }
+        Notice::CallFailed { account, retry_in_ms } => {
+            let account = &config.account(*account).name;
+            tracing::warn!(account, retry_in_ms, "something waits and the ESME did not bind when it was called");
+        }
         Notice::LinkBound { carrier: id, link } => tracing::info!(carrier = carrier(id), link, "link bound"),
         Notice::LinkDown { carrier: id, link, why, in_doubt, retry_in_ms } => {
             tracing::warn!(carrier = carrier(id), link, ?why, in_doubt, retry_in_ms, "link down");

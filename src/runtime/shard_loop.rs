@@ -238,6 +238,9 @@ impl ShardLoop {
                 let dial = Dial { connection, carrier, link, address };
                 glommio::spawn_local(Rc::clone(self).dial(dial)).detach();
             }
+            Action::Call { connection, account, address } => {
+                glommio::spawn_local(Rc::clone(self).call(connection, account, address)).detach();
+            }
             Action::Close { connection } => {
                 // One that is still being dialled is closed by `dial`, which finds it unwanted.
                 if let Some(open) = self.connection(connection) {

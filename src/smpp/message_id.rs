@@ -21,6 +21,9 @@ pub enum CarrierIdFormat {
 }
 
 /// Ours: 63 bits, so that peers that read it into a signed integer read the same number.
+///
+/// One below 2^32 is a *short id*, given to sessions of SMPP 3.3 alone, whose message_id has room for eight digits. It is written
+/// as eight hex digits whatever the account's format: the decimal digits would not fit. No other id is ever so small.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct MessageId(u64);
 
@@ -28,6 +31,9 @@ impl MessageId {
     const MASK: u64 = u64::MAX >> 1;
     /// Bits below the node's.
     const PERMUTED_BITS: u32 = 53;
+    /// The first that is no short id.
+    const FIRST_LONG: u64 = 1 << 32;
+    const SHORT_DIGITS: usize = 8;
 
     /// The low 63 bits of `bits`.
     #[must_use]
@@ -47,9 +53,21 @@ impl MessageId {
         self.0
     }
 
+    /// A short id. It has no room for the node.
+    #[must_use]
+    pub const fn short(permuted: u32) -> Self {
+        Self(permuted as u64)
+    }
+
+    #[must_use]
+    pub const fn is_short(self) -> bool {
+        self.0 < Self::FIRST_LONG
+    }
+
     #[must_use]
     pub fn text(self, format: MessageIdFormat) -> MessageIdText {
         match format {
+            _ if self.is_short() => MessageIdText::short(self.0 as u32),
             MessageIdFormat::Hex => MessageIdText::hex(self.0),
             MessageIdFormat::Decimal => MessageIdText::decimal(self.0),
         }
@@ -61,7 +79,11 @@ impl MessageId {
     pub fn parse(text: &[u8], format: MessageIdFormat) -> Option<Self> {
         let number = match format {
             MessageIdFormat::Hex => hex_number(text)?,
-            MessageIdFormat::Decimal => decimal_number(text)?,
+            // No other id of ours is written in so few digits.
+            MessageIdFormat::Decimal if without_zeros(text).len() <= Self::SHORT_DIGITS => hex_number(text)?,
+            MessageIdFormat::Decimal => {
+                decimal_number(text).filter(|number| *number >= u128::from(Self::FIRST_LONG))?
+            }
         };
         u64::try_from(number).ok().filter(|bits| *bits <= Self::MASK).map(Self)
     }
@@ -85,6 +107,12 @@ impl MessageIdText {
         digits[..8].copy_from_slice(&hex_digits((bits >> 32) as u32));
         digits[8..16].copy_from_slice(&hex_digits(bits as u32));
         Self { digits, len: 16 }
+    }
+
+    fn short(bits: u32) -> Self {
+        let mut digits = [0; 20];
+        digits[..8].copy_from_slice(&hex_digits(bits));
+        Self { digits, len: 8 }
     }
 
     fn decimal(bits: u64) -> Self {
@@ -148,6 +176,13 @@ pub fn normalize(id: &[u8], format: CarrierIdFormat) -> NormalizedId<'_> {
     number.map_or(NormalizedId::Verbatim(id), NormalizedId::Number)
 }
 
+fn without_zeros(mut digits: &[u8]) -> &[u8] {
+    while let [b'0', rest @ ..] = digits {
+        digits = rest;
+    }
+    digits
+}
+
 fn trim(mut id: &[u8]) -> &[u8] {
     while let [b' ', rest @ ..] | [rest @ .., b' '] = id {
         id = rest;
@@ -204,9 +239,30 @@ mod tests {
         let id = MessageId::new(0x0123_4567_89AB_CDEF);
         assert_eq!(id.text(MessageIdFormat::Hex).to_string(), "0123456789abcdef");
         assert_eq!(id.text(MessageIdFormat::Decimal).to_string(), "81985529216486895");
-        assert_eq!(MessageId::new(0).text(MessageIdFormat::Hex).as_bytes(), b"0000000000000000");
-        assert_eq!(MessageId::new(0).text(MessageIdFormat::Decimal).as_bytes(), b"0");
+        assert_eq!(MessageId::new(1 << 32).text(MessageIdFormat::Hex).as_bytes(), b"0000000100000000");
+        assert_eq!(MessageId::new(1 << 32).text(MessageIdFormat::Decimal).as_bytes(), b"4294967296");
         assert_eq!(MessageId::new(u64::MAX).text(MessageIdFormat::Decimal).to_string(), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn a_short_id_is_eight_hex_digits_whatever_the_format() {
+        for format in [MessageIdFormat::Hex, MessageIdFormat::Decimal] {
+            for (number, text) in
+                [(0, "00000000"), (0x12, "00000012"), (0x0890_1234, "08901234"), (u32::MAX, "ffffffff")]
+            {
+                let id = MessageId::short(number);
+                assert!(id.is_short());
+                assert_eq!(id.text(format).to_string(), text);
+                assert_eq!(MessageId::parse(text.as_bytes(), format), Some(id));
+            }
+            // As a column of numbers keeps it.
+            assert_eq!(MessageId::parse(b"12", format), Some(MessageId::short(0x12)));
+            assert_eq!(MessageId::parse(b"000000000012", format), Some(MessageId::short(0x12)));
+        }
+        for text in ["123456789", "4294967295", "00004294967295"] {
+            assert_eq!(MessageId::parse(text.as_bytes(), MessageIdFormat::Decimal), None, "{text} was never issued");
+        }
+        assert_eq!(MessageId::parse(b"4294967296", MessageIdFormat::Decimal), Some(MessageId::new(1 << 32)));
     }
 
     #[test]
@@ -221,7 +277,7 @@ mod tests {
         for text in ["", "0x12", " 12", "8000000000000000", "00000000-0000", "ffffffffffffffffffffffffffffffffff"] {
             assert_eq!(MessageId::parse(text.as_bytes(), MessageIdFormat::Hex), None, "{text}");
         }
-        for text in ["", "-1", "9223372036854775808", "1f"] {
+        for text in ["", "-1", "9223372036854775808", "1f1f1f1f1f"] {
             assert_eq!(MessageId::parse(text.as_bytes(), MessageIdFormat::Decimal), None, "{text}");
         }
     }
@@ -262,8 +318,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_is_read_back_from_its_text(bits: u64) {
+        fn a_short_id_is_read_back_from_its_text(number: u32) {
+            for format in [MessageIdFormat::Hex, MessageIdFormat::Decimal] {
+                let text = MessageId::short(number).text(format);
+                prop_assert_eq!(text.to_string(), format!("{number:08x}"));
+                prop_assert_eq!(MessageId::parse(text.as_bytes(), format), Some(MessageId::short(number)));
+            }
+        }
+
+        #[test]
+        fn an_id_is_read_back_from_its_text(bits in (1u64 << 32)..) {
             let id = MessageId::new(bits);
+            prop_assume!(!id.is_short());
             for format in [MessageIdFormat::Hex, MessageIdFormat::Decimal] {
                 prop_assert_eq!(MessageId::parse(id.text(format).as_bytes(), format), Some(id));
             }

@@ -1,5 +1,6 @@
 //! SMPP 3.4 on the wire: framing, borrowed fields, receipts, message ids, segments. Pure: bytes in, values out.
 
+pub mod alert;
 pub mod command;
 pub mod congestion;
 mod cursor;
@@ -15,4 +16,6 @@ pub mod pdu;
 pub mod receipt;
 pub mod segment;
 pub mod time;
+pub mod version;
 pub mod view;
+pub mod without_tlvs;

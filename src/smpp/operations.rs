@@ -225,7 +225,7 @@ mod tests {
 
     const QUERY: &[u8] = b"00ff\0\x01\x01447700\0";
     const CANCEL: &[u8] = b"CMT\x0000ff\0\x05\0ACME\0\x01\x0149170\0";
-    const REPLACE: &[u8] = b"00ff\0\x05\0ACME\0\0000000000030000R\0\x01\0\x05hello";
+    const REPLACE: &[u8] = b"00ff\0\x05\0ACME\0\x00000000000030000R\0\x01\0\x05hello";
 
     fn read(command: CommandId, body: &[u8]) -> Result<Operation<'_>, CommandStatus> {
         Operation::read(command, body)
@@ -242,7 +242,7 @@ mod tests {
         };
         assert_eq!(rewritten(CommandId::QUERY_SM, QUERY), b"4711\0\x01\x0112345\0");
         assert_eq!(rewritten(CommandId::CANCEL_SM, CANCEL), b"\x004711\0\x01\x0112345\0\x01\x01+49\0");
-        let replace = b"4711\0\x01\x0112345\0\0000000000030000R\0\x01\0\x05hello";
+        let replace = b"4711\0\x01\x0112345\0\x00000000000030000R\0\x01\0\x05hello";
         assert_eq!(rewritten(CommandId::REPLACE_SM, REPLACE), replace);
     }
 
@@ -286,13 +286,13 @@ mod tests {
 
     #[test]
     fn a_replaced_submit_has_the_new_text_and_keeps_what_was_not_said() {
-        let body = b"CMT\0\x05\0ACME\0\x01\x0149170\0\x40\0\x02\0000001000000000R\0\x01\0\x08\x07\x02hi\x14\0\0\x01x";
+        let body = b"CMT\0\x05\0ACME\0\x01\x0149170\0\x40\0\x02\x00000001000000000R\0\x01\0\x08\x07\x02hi\x14\0\0\x01x";
         let view = SmView::submit(body).unwrap();
         let Ok(Operation::Replace(replace)) = read(CommandId::REPLACE_SM, b"1\0\0\0\0\0\0\0\0\x05hello") else {
             panic!("no replace_sm")
         };
         let expected =
-            b"CMT\0\x05\0ACME\0\x01\x0149170\0\x40\0\x02\0000001000000000R\0\0\0\x08\0\x05hello\x14\0\0\x01x";
+            b"CMT\0\x05\0ACME\0\x01\x0149170\0\x40\0\x02\x00000001000000000R\0\0\0\x08\0\x05hello\x14\0\0\x01x";
         assert_eq!(replaced(&view, &replace), expected);
         let long = vec![b'x'; 300];
         let payload = replaced(&view, &Replace { text: &long, validity: b"000000000030000R", ..replace });

@@ -61,6 +61,14 @@ fn bind_pdu(bind: &Bind) -> Option<Pdu> {
     })
 }
 
+/// Appends an outbind (SMPP 3.4, section 4.1.7.1).
+pub fn write_outbind(system_id: &[u8], password: &[u8], sequence: SequenceNumber, out: &mut Vec<u8>) {
+    let len = system_id.len() + password.len() + 2;
+    write_header(out, CommandId::OUTBIND, CommandStatus::ROK, sequence, len);
+    push_c_string(system_id, out);
+    push_c_string(password, out);
+}
+
 /// Appends the answer to a bind; a refusal has no body.
 pub fn write_bind_resp(
     mode: BindMode,

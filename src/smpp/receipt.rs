@@ -82,6 +82,13 @@ pub fn with_dates_in_utc(body: &[u8], view: &SmView<'_>, habits: &Habits) -> Opt
     Some(moved)
 }
 
+/// Whether a text says by itself of which message it tells and what became of that.
+#[must_use]
+pub fn says_all(text: &[u8]) -> bool {
+    let scanned = scan::scan(text, &Habits::DEFAULT);
+    scanned.id.is_some() && scanned.state.is_some()
+}
+
 /// Appends `body`, from which `view` and `receipt` were read, to `out` with our id instead of the carrier's: in the
 /// text's `id:` field and in `receipted_message_id`. Every other octet stays as it came, except that a text grown
 /// over what its length can say loses its end, where the `text:` field is.

@@ -6,7 +6,7 @@ use crate::peer::{Pdu, ROK, body, plain, with_receipt};
 use crate::world::World;
 
 /// Bodies and the status each is answered with.
-fn malformed() -> Vec<(&'static str, Vec<u8>, u32)> {
+pub fn malformed() -> Vec<(&'static str, Vec<u8>, u32)> {
     let sound = |tlvs: &[u8]| [plain("hi"), tlvs.to_vec()].concat();
     let fields = |service: &[u8], source: &[u8], destination: &[u8], times: &[u8], rest: &[u8]| {
         [service, b"\x01\x01", source, b"\x01\x01", destination, b"\0\0\0", times, rest].concat()

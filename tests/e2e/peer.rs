@@ -127,6 +127,13 @@ impl Peer {
         self.expect(mode.command().response())
     }
 
+    /// Binds with this interface_version; the answer's body.
+    pub fn bind_as(&mut self, version: u8, mode: BindMode, system_id: &str, password: &str) -> Vec<u8> {
+        self.next += 1;
+        self.send(&bind_octets_as(version, mode, system_id, password, self.next));
+        self.expect_answer(mode.command().response(), ROK, self.next).body
+    }
+
     /// Submits and waits for the answer.
     pub fn submit(&mut self, body: &[u8]) -> Pdu {
         let sequence = self.request(CommandId::SUBMIT_SM, body);
@@ -176,12 +183,16 @@ impl Peer {
 }
 
 pub fn bind_octets(mode: BindMode, system_id: &str, password: &str, sequence: u32) -> Vec<u8> {
+    bind_octets_as(0x34, mode, system_id, password, sequence)
+}
+
+pub fn bind_octets_as(version: u8, mode: BindMode, system_id: &str, password: &str, sequence: u32) -> Vec<u8> {
     let bind = Bind {
         mode,
         system_id: system_id.as_bytes().to_vec(),
         password: password.as_bytes().to_vec(),
         system_type: Vec::new(),
-        interface_version: 0x34,
+        interface_version: version,
         address_ton: 0,
         address_npi: 0,
         address_range: Vec::new(),

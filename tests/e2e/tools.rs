@@ -53,6 +53,15 @@ fn is_whole(smsc_flags: &[&str], north: &str, load_flags: &[&str]) {
 }
 
 #[test]
+fn every_version_is_brought_its_receipts_whether_they_speak_in_text_or_in_tlvs() {
+    for version in ["3.3", "5.0"] {
+        for told in ["text", "tlv"] {
+            is_whole(&["--receipt-id-in", told], "", &["--version", version]);
+        }
+    }
+}
+
+#[test]
 fn the_parts_of_a_long_message_come_on_one_connection() {
     for concat in ["udh8", "udh16", "sar"] {
         let flags = ["--parts", "3", "--concat", concat];

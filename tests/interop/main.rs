@@ -1,5 +1,5 @@
-//! With software that was not written here: PyPI's smpplib and npm's smpp as customers, npm's smpp as the carrier, Kannel as a
-//! customer, and Wireshark's dissector reading what goes over the wire.
+//! With software that was not written here: PyPI's smpplib and aiosmpplib, npm's smpp and Perl's Net::SMPP as customers, npm's smpp as the
+//! carrier, Kannel as a customer, and Wireshark's dissector reading what goes over the wire.
 //!
 //! `just interop` runs these. What is missing on the machine, or cannot be had, is skipped and said.
 #![allow(
@@ -10,6 +10,7 @@
     reason = "tests are an edge, a helper that fails fails its test, and only a part of the end-to-end harness is used"
 )]
 
+mod journeys;
 mod kannel;
 mod libraries;
 mod peers;
@@ -21,3 +22,5 @@ mod carrier;
 mod gateway;
 #[path = "../e2e/peer.rs"]
 mod peer;
+#[path = "../e2e/processes.rs"]
+mod processes;

@@ -12,8 +12,18 @@ pub fn script(name: &str) -> PathBuf {
 /// A command that runs a Python script with smpplib, or why there is none.
 pub fn python() -> Result<Command, String> {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let library = READY.get_or_init(|| {
-        let target = directory("python");
+    with_package("smpplib", &READY)
+}
+
+/// The same with aiosmpplib.
+pub fn python_async() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    with_package("aiosmpplib", &READY)
+}
+
+fn with_package(name: &str, ready: &OnceLock<Result<PathBuf, String>>) -> Result<Command, String> {
+    let library = ready.get_or_init(|| {
+        let target = directory(if name == "smpplib" { "python" } else { name });
         let args = [
             "-m",
             "pip",
@@ -26,11 +36,26 @@ pub fn python() -> Result<Command, String> {
             "1",
             "--target",
         ];
-        install(&target.join("smpplib"), Command::new("python3").args(args).arg(&target).arg("smpplib"))?;
+        install(&target.join(name), Command::new("python3").args(args).arg(&target).arg(name))?;
         Ok(target)
     });
     let mut command = Command::new("python3");
     command.env("PYTHONPATH", library.clone()?);
+    Ok(command)
+}
+
+/// A command that runs a Perl script with Net::SMPP, which is one file of a Debian package, or why there is none.
+pub fn perl() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let library = READY.get_or_init(|| {
+        let target = directory("perl");
+        let unpacked = target.join("usr/share/perl5");
+        let fetch = "apt-get download --quiet libnet-smpp-perl && dpkg -x libnet-smpp-perl_*.deb .";
+        install(&unpacked.join("Net/SMPP.pm"), Command::new("sh").args(["-c", fetch]).current_dir(&target))?;
+        Ok(unpacked)
+    });
+    let mut command = Command::new("perl");
+    command.env("PERL5LIB", library.clone()?);
     Ok(command)
 }
 

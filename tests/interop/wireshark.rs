@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use trunkline::smpp::command::CommandId;
 use trunkline::smpp::pdu::BindMode;
+use trunkline::smpp::view::tag;
 
 use crate::carrier::Carrier;
 use crate::gateway::Gateway;
-use crate::peer::{ROK, bind_octets, body, plain, with_receipt};
+use crate::peer::{Pdu, Peer, ROK, bind_octets, body, plain, with_receipt};
 use crate::peers::{has, skipped};
 
 const MESSAGES: usize = 100;
@@ -110,6 +111,82 @@ routes: [{{ when: {{ destination: "49*" }}, to: north }}]
         assert!(count(command) > 0, "{name}");
     }
     assert!(count("0x80000000") > 0, "generic_nack");
+}
+
+#[test]
+#[ignore = "needs tshark: just interop"]
+fn wireshark_reads_what_each_version_is_told() {
+    if let Err(why) = has("tshark").and_then(|()| has("dumpcap")) {
+        return skipped(&why);
+    }
+    let (carrier, esme) = (Carrier::listen(), Carrier::listen());
+    let gateway = Gateway::start(&format!(
+        r#"
+accounts:
+  acme: {{ password: secret, shard: 1, outbind: {{ connect: "{}", system_id: us, password: ours }} }}
+carriers: {{ north: {{ connect: "{}", system_id: us, password: secret, links: 1, shard: 0 }} }}
+routes: [{{ to: north }}]
+mo: {{ to: acme }}
+"#,
+        esme.address(),
+        carrier.address()
+    ));
+    let ports = [gateway.smpp.port(), carrier.address().port(), esme.address().port()];
+    let file = gateway.directory.0.join("capture.pcapng");
+    let Some(mut capturing) = capture(&ports, &file) else { return skipped("capturing is not permitted") };
+    let mut link = carrier.accept();
+    link.expect_quiet();
+    let (tlv, state) = ([&b"0001"[..], b"\0"].concat(), [2]);
+    for (at, version) in [0x33, 0x34, 0x50].into_iter().enumerate() {
+        let mut acme = gateway.connect();
+        acme.bind_as(version, BindMode::Transceiver, "acme", "secret");
+        acme.request(CommandId::SUBMIT_SM, &with_receipt("hi"));
+        let submit = link.expect(CommandId::SUBMIT_SM);
+        link.answer(&submit, ROK, &tlv);
+        assert_eq!(acme.expect(CommandId::SUBMIT_SM_RESP).status, ROK);
+        let tlvs: [(u16, &[u8]); 2] = [(tag::RECEIPTED_MESSAGE_ID, &tlv), (tag::MESSAGE_STATE, &state)];
+        let receipt = body("4915100000001", "1000", b"", |message| (message.esm_class, message.tlvs) = (4, &tlvs));
+        if version == 0x50 {
+            // It goes, and is called for its receipt.
+            link.send_pdu(&Pdu::new(
+                CommandId::ALERT_NOTIFICATION,
+                ROK,
+                70,
+                b"\x01\x0149151\0\x03\x001000\0\x04\x22\0\x01\0",
+            ));
+            acme.expect(CommandId::ALERT_NOTIFICATION);
+        }
+        if version != 0x50 {
+            link.send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 80 + at as u32, &receipt));
+            acme.receive();
+            link.expect(CommandId::DELIVER_SM_RESP);
+        }
+        acme.request(CommandId::UNBIND, b"");
+        acme.expect(CommandId::UNBIND_RESP);
+        acme.expect_close();
+        if version == 0x50 {
+            link.send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 90, &receipt));
+            let mut called = Peer::over(esme.listener.accept().unwrap().0);
+            called.expect(CommandId::OUTBIND);
+            called.bind_as(0x50, BindMode::Receiver, "acme", "secret");
+            called.receive();
+            called.expect_quiet();
+        }
+    }
+    std::thread::park_timeout(Duration::from_millis(500));
+    let id = capturing.id().to_string();
+    assert!(Command::new("kill").args(["-2", &id]).status().unwrap().success());
+    assert!(capturing.wait().unwrap().success());
+    let malformed = dissect(&file, &ports, "_ws.malformed", &[]);
+    assert!(malformed.is_empty(), "{malformed:#?}");
+    let field = |filter: &str, field: &str| dissect(&file, &ports, filter, &[field]).join(" ");
+    let to_esmes = format!("tcp.srcport == {}", ports[0]);
+    assert_eq!(field(&format!("{to_esmes} && smpp.SC_interface_version"), "smpp.SC_interface_version"), "52 80");
+    assert_eq!(field("smpp.congestion_state", "tcp.srcport"), ports[0].to_string());
+    assert_eq!(field("smpp.command_id == 0x102", "tcp.srcport"), format!("{} {}", ports[1], ports[0]));
+    assert_eq!(field("smpp.command_id == 0x0b", "smpp.system_id"), "us");
+    let ids = field(&format!("{to_esmes} && smpp.command_id == 0x80000004"), "smpp.message_id");
+    assert_eq!(ids.split(' ').map(str::len).collect::<Vec<_>>(), [8, 16, 16]);
 }
 
 /// A little of everything this build says.

@@ -24,7 +24,7 @@ const WINDOW: u64 = 50;
 fn a_spike_of_stored_submits_leaves_at_the_carriers_rate_across_a_kill() {
     let count = setting("STORED_SPIKE", 2_000);
     let directory = Directory::new("stored");
-    let (_carrier, north) =
+    let (mut carrier, north) =
         start_carrier(&directory.0, "north", &format!("--rate {RATE} --burst 100 --receipts 0..1s"));
     let [smpp, admin] = free_addresses().unwrap();
     let file = directory.0.join("trunkline.yaml");
@@ -47,6 +47,8 @@ fn a_spike_of_stored_submits_leaves_at_the_carriers_rate_across_a_kill() {
     let _gateway = start();
     assert_eq!(customer.wait(PATIENCE * 4), 0, "{}", customer.log());
     let took = began.elapsed();
+    carrier.ask_to_end();
+    assert_eq!(carrier.wait(PATIENCE), 0, "{}", carrier.log());
 
     let (accepted, receipts) = books(&directory.0.join("north.ledger"), &ledger);
     let twice = accepted.values().filter(|times| **times > 1).count();
@@ -68,7 +70,7 @@ fn a_spike_of_stored_submits_leaves_at_the_carriers_rate_across_a_kill() {
 fn start_load(directory: &Path, smpp: SocketAddr, ledger: &Path, count: u64) -> Process {
     let (connect, ledger, count) = (smpp.to_string(), ledger.display().to_string(), count.to_string());
     let fixed = ["load", "--connect", &connect, "--ledger", &ledger, "--count", &count, "--reconnect"];
-    let flags = "--account acme:pw --binds 4 --window 250 --dlr --dlr-timeout 30s";
+    let flags = "--account acme:pw --binds 4 --window 250 --dlr --dlr-timeout 6s --allow-errors";
     let flags: Vec<&str> = fixed.into_iter().chain(flags.split_whitespace()).collect();
     Process::start(directory, "customer", &flags)
 }

@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Correlation,
     Early,
     Delivery,
-    /// What was submitted this day and month: always kept, for who has a quota.
+    /// What was submitted this day and month, for who has a quota, and states of messages: kept when all is quiet.
     Usage,
     Unrouted,
 }
@@ -188,7 +188,7 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>, b
 }
 
 fn holding(kind: HoldingKind) -> Kind {
-    if kind == HoldingKind::Usage { Kind::Usage } else { Kind::Delivery }
+    if matches!(kind, HoldingKind::Usage | HoldingKind::State) { Kind::Usage } else { Kind::Delivery }
 }
 
 type Body = trunkline::engine::message::Octets;

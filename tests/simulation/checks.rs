@@ -141,7 +141,7 @@ impl Sim {
                 return Some("a commit, or inputs".to_owned());
             }
             for account in node.shard.accounts() {
-                if !account.deliveries.is_empty() || !account.submits.is_empty() {
+                if !account.deliveries.is_empty() || !account.submits.is_empty() || account.counts.held_back > 0 {
                     let (deliveries, submits) = (account.deliveries.len(), account.submits.len());
                     return Some(format!("account {}: {deliveries} deliveries, {submits} submits", account.id.0));
                 }
@@ -183,8 +183,8 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
 fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
-    // What is stored is offered to carriers when it was settled already.
-    let open = account.submits.len() - account.backlog.under_way();
+    // Those under way and those held back; what is stored is offered to carriers when it was settled already.
+    let open = counts.outstanding as usize;
     if counts.submits != settled + open as u64 {
         let submits = counts.submits;
         return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));

@@ -194,7 +194,6 @@ impl Sim {
 impl Ledger {
     /// What was not durable is known to nobody.
     fn crashed(&mut self) {
-        self.has_crashed = true;
         self.waiting.clear();
         self.committing.clear();
     }

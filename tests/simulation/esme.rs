@@ -26,12 +26,16 @@ pub(crate) struct Esme {
     is_unbinding: bool,
     /// Connects and never says anything.
     pub(crate) is_mute: bool,
+    /// Where it can be called.
+    pub(crate) listens_at: Option<String>,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
     pub(crate) outstanding: BTreeMap<u32, u32>,
     pub(crate) stalled_until: u64,
     /// What it received: answers by tag, deliver_sm bodies, and everything else.
     pub(crate) answers: BTreeMap<u32, (CommandStatus, Vec<u8>)>,
+    /// What stood behind the ids of its answers, by tag.
+    pub(crate) optional: BTreeMap<u32, Vec<u8>>,
     pub(crate) deliveries: Vec<Vec<u8>>,
     /// What it asked of its messages, by sequence_number, and the answers.
     pub(crate) asked: BTreeMap<u32, Option<Answer>>,
@@ -51,10 +55,12 @@ impl Esme {
             is_bound: false,
             is_unbinding: false,
             is_mute: false,
+            listens_at: None,
             next_sequence: SequenceNumber::FIRST,
             outstanding: BTreeMap::new(),
             stalled_until: 0,
             answers: BTreeMap::new(),
+            optional: BTreeMap::new(),
             deliveries: Vec::new(),
             asked: BTreeMap::new(),
             received: Vec::new(),
@@ -110,7 +116,7 @@ impl Sim {
             system_id: esme.name.clone().into_bytes(),
             password: esme.password.clone().into_bytes(),
             system_type: Vec::new(),
-            interface_version: 0x34,
+            interface_version: esme.habit.version,
             address_ton: 0,
             address_npi: 0,
             address_range: Vec::new(),
@@ -281,7 +287,10 @@ impl Sim {
         match frame.command {
             command if is_submit_resp(command) => {
                 esme.outstanding.remove(&frame.sequence.0);
+                let id = pdu::submit_sm_resp_id(frame.body);
+                let optional = frame.body.get(id.len() + 1..).unwrap_or_default().to_vec();
                 for (tag, status, id) in self.ledger.answered(wire, frame) {
+                    self.esmes[at].optional.insert(tag, optional.clone());
                     self.esmes[at].answers.insert(tag, (status, id));
                 }
             }
@@ -296,6 +305,7 @@ impl Sim {
             CommandId::ENQUIRE_LINK if esme.habit.answers_enquiries => {
                 self.answer_esme(at, CommandId::ENQUIRE_LINK_RESP, frame.sequence);
             }
+            CommandId::OUTBIND => self.esme_binds(at),
             CommandId::UNBIND => self.answer_esme(at, CommandId::UNBIND_RESP, frame.sequence),
             CommandId::UNBIND_RESP => {
                 if !self.esmes[at].outstanding.is_empty() {
@@ -317,7 +327,8 @@ impl Sim {
     }
 
     fn esme_delivered(&mut self, at: usize, wire: WireId, frame: &Frame<'_>) {
-        self.ledger.reached(self.esmes[at].account, frame.body);
+        let has_tlvs = self.esmes[at].habit.version > 0x33;
+        self.ledger.reached(self.esmes[at].account, frame.body, has_tlvs);
         self.esmes[at].deliveries.push(frame.body.to_vec());
         let habit = self.esmes[at].habit.clone();
         if self.rng.chance(habit.silent) {

@@ -209,6 +209,8 @@ pub(crate) struct EsmeHabit {
     pub(crate) answers_enquiries: bool,
     /// Submits from several senders, some with a short validity.
     pub(crate) is_varied: bool,
+    /// The interface_version of its bind.
+    pub(crate) version: u8,
     /// Asks for one of its messages with a submit.
     pub(crate) asks: u64,
     /// Some submit_multi and data_sm.
@@ -234,6 +236,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            version: 0x34,
             asks: 0,
             has_multis: false,
         }
@@ -257,6 +260,7 @@ impl EsmeHabit {
             reconnects: true,
             answers_enquiries: true,
             is_varied: false,
+            version: 0x34,
             asks: 0,
             has_multis: false,
         }

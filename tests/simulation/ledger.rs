@@ -16,7 +16,7 @@ use crate::joined::JoinedBook;
 use crate::multi::{is_submit, is_submit_resp, outcome};
 use crate::net::WireId;
 use crate::stored::is_less_valid;
-use crate::text::{ReceiptShape, item_number, rewritten, sent_from, submit_tag};
+use crate::text::{ReceiptShape, item_number, rewritten, sent_from, submit_tag, without_tlvs};
 
 #[derive(Debug)]
 pub(crate) struct Submit {
@@ -92,7 +92,6 @@ pub(crate) struct Ledger {
     pub(crate) crashed_links: BTreeSet<WireId>,
     /// Accounts whose submits are answered when they are durable.
     pub(crate) storing: BTreeSet<usize>,
-    pub(crate) has_crashed: bool,
     /// Carriers whose profile is `odd`.
     pub(crate) rewriting: BTreeSet<usize>,
     /// Senders that accounts are made to send from.
@@ -337,7 +336,7 @@ impl Ledger {
     }
 
     /// An ESME received a deliver_sm.
-    pub(crate) fn reached(&mut self, account: usize, body: &[u8]) {
+    pub(crate) fn reached(&mut self, account: usize, body: &[u8], has_tlvs: bool) {
         let Some(number) = item_number(body) else { return self.own_receipt_reached(account, body) };
         let Some(item) = self.items.get_mut(&number) else { self.fail("a deliver_sm nobody sent") };
         item.reached += 1;
@@ -356,9 +355,10 @@ impl Ledger {
             }
             return;
         };
-        let submit = &self.submits[tag];
+        let (submit, shape) = (&self.submits[tag], self.joined.given(account, shape));
         match &submit.answer {
-            Some((status, id)) if status.is_ok() && self.joined.given(account, shape).body(id) == body => {}
+            Some((status, id)) if status.is_ok() && has_tlvs && shape.body(id) == body => {}
+            Some((status, id)) if status.is_ok() && !has_tlvs && without_tlvs(&shape.body(id)) == body => {}
             Some((status, _)) if status.is_ok() => {
                 self.fail(&format!("receipt #{number} of T{tag} is not what its customer knows with another id"));
             }

@@ -60,6 +60,7 @@ pub(crate) enum In {
     StoreRoom(bool),
     Ids(u64, u64),
     Connected(Key),
+    Called(Key, IpAddr),
     Closed(Key),
     Accept(WireId, IpAddr),
     Arrive(WireId, AdmittedBind, Vec<u8>),
@@ -139,6 +140,9 @@ impl Sim {
             In::StoreRoom(has_room) => self.handle(at, Input::StoreRoom { has_room }),
             In::Ids(first, end) => self.handle(at, Input::Ids { first, end }),
             In::Connected(key) => self.handle(at, Input::Connected { connection: key }),
+            In::Called(key, address) => {
+                self.handle(at, Input::Called { connection: key, address });
+            }
             In::Closed(key) => self.handle(at, Input::Closed { connection: key }),
             In::Accept(wire, address) => {
                 let node = &mut self.nodes[at];
@@ -293,6 +297,10 @@ impl Sim {
                     self.nodes[at].sockets.insert(connection.slot, Socket::new(connection, None));
                     let dialled = Event::Dialled { shard: at, key: connection, address: address.to_string() };
                     self.plan_ms((0, 30), dialled);
+                }
+                Action::Call { connection, address, .. } => {
+                    self.nodes[at].sockets.insert(connection.slot, Socket::new(connection, None));
+                    self.plan_ms((0, 30), Event::Called { shard: at, key: connection, address: address.to_string() });
                 }
                 Action::Close { connection } => closes.push(connection),
                 Action::Move { connection, .. } => self.fail(&format!("{connection:?} moved without a bind")),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use trunkline::engine::effects::Effects;
 use trunkline::engine::event::Input;
+use trunkline::engine::id_source::IdSource;
 use trunkline::engine::message::ShardId;
 use trunkline::engine::random::Random;
 use trunkline::engine::shard::{Seeds, Shard};
@@ -231,8 +232,8 @@ impl Sim {
     }
 
     pub(crate) fn reserve_ids(&mut self) -> (u64, u64) {
-        let first = self.next_ids;
-        self.next_ids += IDS;
+        let first = self.next_ids * IdSource::BLOCK;
+        self.next_ids += 1;
         (first, first + IDS)
     }
 }

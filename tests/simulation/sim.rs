@@ -94,6 +94,12 @@ pub(crate) enum Event {
         key: Key,
         address: String,
     },
+    /// An ESME is called.
+    Called {
+        shard: usize,
+        key: Key,
+        address: String,
+    },
     Arrive {
         shard: usize,
         wire: WireId,
@@ -199,6 +205,7 @@ impl Sim {
                     | Event::DiskDone(..)
                     | Event::Refill(_)
                     | Event::Dialled { .. }
+                    | Event::Called { .. }
                     | Event::Arrive { .. }
             )
         });
@@ -298,6 +305,7 @@ impl Sim {
             Event::DiskFills => self.disk_fills(),
             Event::Land(wire, toward) => self.land(wire, toward),
             Event::Dialled { shard, key, address } => self.dialled(shard, key, &address),
+            Event::Called { shard, key, address } => self.called(shard, key, &address),
             Event::Arrive { shard, wire, bind, rest } => self.give(shard, In::Arrive(wire, bind, rest)),
             Event::EsmeConnects(esme) => self.esme_connects(esme),
             Event::EsmeSubmits(esme, wire) => self.esme_submits(esme, wire),

@@ -39,6 +39,8 @@ pub(crate) fn run(seed: u64) {
     // And those of one in eight may hear of long messages as a whole.
     let is_joined = seed % 8 == 0;
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
+    let is_called = seed % 4 == 1;
+    let config = if is_called { with_calls(&config) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -55,6 +57,9 @@ pub(crate) fn run(seed: u64) {
     draw_esmes(&mut sim, &mut rng);
     for esme in &mut sim.esmes {
         (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
+    }
+    if is_called {
+        listen(&mut sim);
     }
     if asks {
         sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
@@ -159,7 +164,8 @@ pub(crate) fn calm(sim: &mut Sim) {
         smsc.habit = smsc.habit.calmed();
     }
     for esme in &mut sim.esmes {
-        esme.habit = EsmeHabit { pipelined: 0, ..EsmeHabit::calm(esme.habit.mode) };
+        let version = esme.habit.version;
+        esme.habit = EsmeHabit { pipelined: 0, version, ..EsmeHabit::calm(esme.habit.mode) };
     }
     for at in 0..sim.esmes.len() {
         sim.esmes[at].stalled_until = 0;
@@ -227,9 +233,32 @@ fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {
             &[BindMode::Transmitter, BindMode::Transceiver, BindMode::Receiver],
         ]);
         for mode in modes {
-            let habit = EsmeHabit::draw(rng, *mode);
+            // Not drawn, so that a seed is what it was before there were versions.
+            let version = [0x34, 0x33, 0x50][(sim.ledger.seed as usize + sim.esmes.len()) % 3];
+            let habit = EsmeHabit { version, ..EsmeHabit::draw(rng, *mode) };
             sim.esme(&name, habit);
         }
+    }
+}
+
+/// The same with accounts that are called when something waits.
+fn with_calls(config: &str) -> String {
+    let call = |line: &str| match line.strip_prefix("  a").and_then(|rest| rest.split_once(": { password: secret, ")) {
+        Some((at, rest)) => {
+            format!("  a{at}: {{ password: secret, outbind: {{ connect: \"a{at}:2775\", system_id: us }}, {rest}\n")
+        }
+        None => format!("{line}\n"),
+    };
+    config.lines().map(call).collect()
+}
+
+/// An ESME of each account that binds when it is called; the others come and go, so that it is.
+fn listen(sim: &mut Sim) {
+    sim.esmes.iter_mut().for_each(|esme| esme.habit.life_ms = Some((200, 3_000)));
+    for account in 0..sim.config.accounts.len() {
+        let name = sim.config.accounts[account].name.clone();
+        let esme = sim.listening(&name, &format!("{name}:2775"), BindMode::Receiver);
+        sim.esmes[esme].habit.life_ms = Some((500, 20_000));
     }
 }
 

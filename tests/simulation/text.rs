@@ -210,6 +210,12 @@ pub(crate) fn mo_body(number: u32, destination: &str) -> Vec<u8> {
     deliver_body(&ShortMessage::new(source, destination, text.as_bytes()))
 }
 
+/// What a session of SMPP 3.3 sees of a deliver_sm whose text is in its own field.
+pub(crate) fn without_tlvs(deliver: &[u8]) -> &[u8] {
+    let view = SmView::deliver(deliver).unwrap_or_else(|status| panic!("{status}: {deliver:?}"));
+    &deliver[..deliver.len() - view.optional.len()]
+}
+
 /// The data_sm that says what a deliver_sm says: the text is a payload there.
 pub(crate) fn data_sm_body(deliver: &[u8]) -> Vec<u8> {
     let view = SmView::deliver(deliver).unwrap_or_else(|status| panic!("{status}: {deliver:?}"));

@@ -47,6 +47,9 @@ pub struct LoadArgs {
     /// receiver, which takes receipts until --dlr-timeout passes without any
     #[arg(long, default_value = "transceiver")]
     pub mode: Mode,
+    /// The version of SMPP its binds speak
+    #[arg(long, default_value = "3.4")]
+    pub version: Version,
     /// submit_sm outstanding per connection
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub window: u32,
@@ -118,6 +121,16 @@ pub enum Mode {
     Split,
     Transmitter,
     Receiver,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Version {
+    #[value(name = "3.3")]
+    V33 = 0x33,
+    #[value(name = "3.4")]
+    V34 = 0x34,
+    #[value(name = "5.0")]
+    V50 = 0x50,
 }
 
 /// What fits into a submit_sm behind the header of a part.

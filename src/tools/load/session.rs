@@ -151,8 +151,9 @@ impl Session {
 
     fn write_bind(&self) {
         let account = &self.shared.accounts[usize::from(self.seat.account.0)];
-        // system_type empty, interface version 3.4, no address range.
-        let body = [account.system_id.as_bytes(), &[0], account.password.as_bytes(), &[0, 0, 0x34, 0, 0, 0]].concat();
+        // No system_type, no address range.
+        let rest = [0, 0, self.shared.args.version as u8, 0, 0, 0];
+        let body = [account.system_id.as_bytes(), &[0], account.password.as_bytes(), &rest].concat();
         let mut out = self.lane.outbox.bytes.borrow_mut();
         write_header(&mut out, self.seat.role.bind_command(), CommandStatus::ROK, SequenceNumber::FIRST, body.len());
         out.extend_from_slice(&body);

@@ -10,6 +10,7 @@ use super::parts::Parts;
 use super::peer::{GroupId, Kind, Parcel, Peer, PeerKey, Peers};
 use super::rate::Rates;
 use super::receipt::{Date, Receipt, State};
+use super::remembered::Remembered;
 use super::wheel::Wheel;
 use super::{ReceiptLink, Receipts, SmscArgs, SmscReport};
 use crate::smpp::command::{CommandStatus, SequenceNumber};
@@ -48,6 +49,7 @@ pub(super) struct Carrier {
     pub(super) began_ns: u64,
     pub(super) mo: Source,
     pub(super) strays: Source,
+    pub(super) remembered: Remembered,
     due: Vec<Job>,
     next_id: u64,
     bucket: Bucket,
@@ -72,6 +74,7 @@ impl Carrier {
             began_ns: now,
             mo: Source::default(),
             strays: Source::default(),
+            remembered: Remembered::default(),
             due: Vec::new(),
             next_id: args.id_start,
             bucket: Bucket::new(&args, now),
@@ -116,6 +119,7 @@ impl Carrier {
         self.next_id += 1;
         let owed = self.receipt_wanted(&view);
         self.entries.accepted(peer.key, &view, (self.args.id_format, number), owed);
+        self.remember(number, frame.body, owed);
         let Some(state) = owed else {
             return self.answer(peer, frame.sequence, Said::Accepted(number), answer_at, now);
         };
@@ -296,6 +300,7 @@ impl Carrier {
         receipt.write(&accepted.view, &mut pdu);
         let mut parcel = Parcel::new(kind, pdu);
         parcel.note = self.entries.note(&accepted.view, &self.id_text, state);
+        parcel.of = (kind == Kind::Final).then_some((accepted.number, state));
         parcel
     }
 
@@ -307,7 +312,19 @@ impl Carrier {
         }
     }
 
+    /// The final receipt of what was cancelled, in the place of the other that is due later.
+    pub(super) fn send_deleted(&mut self, peer: &Peer, number: u64, submit: &[u8], now: u64) {
+        let Ok(view) = SmView::submit(submit) else { return };
+        let parcel = self.receipt(Kind::Final, &Accepted { view, number, state: State::Deleted }, State::Deleted);
+        self.deliver(peer.key, peer.group, parcel, now);
+    }
+
     fn deliver(&mut self, origin: PeerKey, group: GroupId, mut parcel: Parcel, now: u64) {
+        if let Some((number, state)) = parcel.of
+            && !self.may_finish(number, state)
+        {
+            return self.recycle(parcel.pdu);
+        }
         let same = self.args.receipt_link == ReceiptLink::Same;
         let Some(target) = self.peers.receiver(group, origin, same) else {
             if let Some((to, answer)) = parcel.then.take() {

@@ -10,6 +10,7 @@ mod parts;
 mod peer;
 mod rate;
 mod receipt;
+mod remembered;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -113,6 +114,9 @@ pub struct SmscArgs {
     /// The congestion_state that answers carry: 0..100
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub congestion: Option<u8>,
+    /// Messages remembered, the newest, to be asked of with query_sm, cancel_sm and replace_sm; others are refused
+    #[arg(long, default_value_t = 0)]
+    pub remember: usize,
     /// deliver_sm (receipts and MO) outstanding per connection
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub delivery_window: u32,
@@ -219,6 +223,8 @@ pub struct SmscReport {
     /// Connections it closed of its own accord.
     pub closes: u64,
     pub stray_receipts_sent: u64,
+    /// query_sm, cancel_sm and replace_sm.
+    pub asked: u64,
     pub stray_receipts_answered: StatusCounts,
     pub rate: RateReport,
     pub long: PartsReport,
@@ -250,6 +256,7 @@ impl SmscReport {
         table.row_unless_zero("nacked", self.nacked);
         table.row_unless_zero("garbage sent", self.garbage_sent);
         table.row_unless_zero("connections closed", self.closes);
+        table.row_unless_zero("asked of messages", self.asked);
         table.row_unless_zero("stray receipts", self.stray_receipts_sent);
         table.statuses("stray receipts answered", &self.stray_receipts_answered);
         self.rate.rows(&mut table);

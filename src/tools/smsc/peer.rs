@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::entries::Note;
+use super::receipt::State;
 use crate::smpp::command::SequenceNumber;
 use crate::tools::ring::Ring;
 use crate::tools::wire::Outbox;
@@ -35,6 +36,8 @@ pub(super) struct Parcel {
     pub(super) pdu: Vec<u8>,
     pub(super) then: Option<(PeerKey, Vec<u8>)>,
     pub(super) sent_before: bool,
+    /// Of a final receipt: its message, and the state.
+    pub(super) of: Option<(u64, State)>,
     /// Of a receipt, when there is a ledger.
     pub(super) note: Option<Rc<Note>>,
 }
@@ -42,7 +45,7 @@ pub(super) struct Parcel {
 impl Parcel {
     #[must_use]
     pub(super) fn new(kind: Kind, pdu: Vec<u8>) -> Self {
-        Self { kind, pdu, then: None, sent_before: false, note: None }
+        Self { kind, pdu, then: None, sent_before: false, of: None, note: None }
     }
 }
 

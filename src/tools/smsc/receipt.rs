@@ -38,7 +38,7 @@ impl State {
         STATES[self as usize].1
     }
 
-    fn number(self) -> u8 {
+    pub(super) fn number(self) -> u8 {
         STATES[self as usize].2
     }
 }
@@ -191,7 +191,7 @@ pub(super) fn finish(at: usize, out: &mut [u8]) {
 
 /// The minute as receipts write it: `YYMMDDhhmm`, in UTC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Date([u8; 10]);
+pub(super) struct Date(pub(super) [u8; 10]);
 
 impl Date {
     #[must_use]

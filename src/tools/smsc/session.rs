@@ -104,6 +104,15 @@ impl Session {
             CommandId::BIND_TRANSMITTER | CommandId::BIND_RECEIVER | CommandId::BIND_TRANSCEIVER => {
                 return self.bind(frame, carrier, now);
             }
+            CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => {
+                if let Some(peer) = self.peer.as_ref().filter(|peer| peer.submits) {
+                    let (status, body) = carrier.asked(peer, frame, now);
+                    self.reply(frame, status, &[&body]);
+                } else {
+                    carrier.counts.protocol_errors += 1;
+                    self.reply(frame, CommandStatus::RINVBNDSTS, &[]);
+                }
+            }
             CommandId::ENQUIRE_LINK => {
                 carrier.counts.enquire_links += 1;
                 self.reply(frame, CommandStatus::ROK, &[]);

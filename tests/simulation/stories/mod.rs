@@ -10,14 +10,17 @@ mod operations;
 mod orders;
 mod pacing;
 mod parts;
+mod rates;
 mod receipts;
 mod replay;
 mod retries;
 mod rewriting;
+mod security;
 mod sessions;
 mod statuses;
 mod stored;
 mod submits;
+mod versions;
 mod whole;
 
 use std::time::Duration;

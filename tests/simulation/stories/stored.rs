@@ -92,6 +92,27 @@ fn a_spike_of_one_account_costs_another_that_relays_nothing() {
 }
 
 #[test]
+fn accounts_that_store_share_a_carrier_fairly_whoever_came_first() {
+    for queue in [4, 60] {
+        let text = gateway_text(STORE, STORE, &format!(", rate: 50, burst: 1, queue: {queue}, window: 5, links: 1"));
+        let mut sim = opened(&text);
+        let (first, second) = (sim.bound("a0", BindMode::Transceiver), sim.bound("a1", BindMode::Transceiver));
+        for _ in 0..5 {
+            sim.submit_many(first, 100);
+            sim.run_for(Duration::from_millis(200));
+        }
+        sim.submit_many(second, 100);
+        let before = sim.seen_by(0).len();
+        sim.run_for(Duration::from_secs(4));
+        let seen = &sim.seen_by(0)[before..];
+        let of_second = seen.iter().filter(|tag| sim.ledger.submits[tag].account == 1).count();
+        assert!(of_second * 10 >= seen.len() * 3, "queue {queue}: {of_second} of {} are the second's", seen.len());
+        assert!(seen.len() > 180, "queue {queue}: {} at 50 a second", seen.len());
+        sim.end_stored();
+    }
+}
+
+#[test]
 fn what_is_accepted_while_no_carrier_is_up_outlives_crashes_and_is_sent_in_order() {
     let mut sim = gateway(STORE, "", ONE);
     sim.carrier_goes(0);
