@@ -108,7 +108,7 @@ fn read(path: &Path) -> Result<Parsed, Failure> {
     };
     let parsed = config::parse(&text, &surroundings);
     let parsed = parsed.map_err(|problems| lines(problems.iter().map(ToString::to_string).collect()))?;
-    tls::clients(&parsed.config).map_err(lines)?;
+    tls::open(&parsed.config).map_err(lines)?;
     Ok(parsed)
 }
 

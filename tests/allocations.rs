@@ -249,7 +249,7 @@ impl Stage {
         };
         pdu::write_bind(&bind, SequenceNumber(1), &mut self.reply);
         let (shard, out) = &mut self.nodes[0];
-        let dealt = shard.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), now, out);
+        let dealt = shard.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), false, now, out);
         self.send_reply((0, dealt));
         let moved = self.actions.drain(..).find_map(|action| {
             let Action::Move { bind, to, .. } = action else { return None };

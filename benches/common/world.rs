@@ -159,7 +159,7 @@ impl World {
     fn connect_session(&mut self) {
         let (shard, out) = &mut self.shards[0];
         shard.admit(ADDRESS, self.now).expect("four connections are within every limit");
-        let dealt = shard.accept(ADDRESS, self.now, out);
+        let dealt = shard.accept(ADDRESS, false, self.now, out);
         shard.receive(dealt, &peer::bind(), self.now, out);
         let moved = out.actions.drain(..).find_map(|action| {
             let Action::Move { to, bind, .. } = action else { return None };

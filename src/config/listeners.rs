@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::{Fields, Reading, Value};
+use super::reader::{Fields, Reading, Value, shown_key};
 use super::scalars::{duration, flag, listen_address, printable, size, whole};
 use super::{Admin, Config, Http, Limits, Network, Smpp, Timers, TlsListener};
 
@@ -25,11 +25,17 @@ pub(super) fn read_smpp(smpp: &mut Fields<'_>) -> Smpp {
         let message = "is not longer than enquire_link, so idle sessions end before they are asked";
         smpp.reading.warn(smpp.path_of("inactivity"), message);
     }
+    let proxy_protocol = smpp.parse_or("proxy_protocol", false, flag);
+    let proxy_from = smpp.parse_list("proxy_from", Network::parse);
+    if proxy_from.is_some() && !proxy_protocol {
+        smpp.reading.warn(smpp.path_of("proxy_from"), "has no effect without `proxy_protocol: true`");
+    }
     let max_pdu = smpp.parse_or("max_pdu", 64 << 10, size(1 << 10..=1 << 20));
     Smpp {
         listen,
         tls,
-        proxy_protocol: smpp.parse_or("proxy_protocol", false, flag),
+        proxy_protocol,
+        proxy_from,
         system_id: smpp.parse_or("system_id", "trunkline".to_owned(), printable(1..=15)),
         timers,
         max_pdu: usize::try_from(max_pdu).unwrap_or(usize::MAX),
@@ -80,6 +86,25 @@ pub(super) fn check(config: &Config, reading: &Reading<'_>) {
     for (i, (path, address)) in listeners.iter().enumerate() {
         if let Some((other, taken)) = listeners[..i].iter().find(|(_, other)| collide(*other, *address)) {
             reading.problem(*path, format!("{address} cannot be listened on: {other} has {taken}"));
+        }
+    }
+}
+
+/// What accounts ask of TLS must be possible over one of the listeners.
+pub(super) fn check_accounts(config: &Config, reading: &Reading<'_>) {
+    let tls = config.smpp.tls.as_ref();
+    for account in &config.accounts {
+        let path = |key| format!("accounts.{}.{key}", shown_key(&account.name));
+        if account.client_certificate.as_ref().is_some_and(|names| !names.is_empty())
+            && tls.is_none_or(|tls| tls.client_ca.is_none())
+        {
+            reading.problem(
+                path("client_certificate"),
+                "needs `smpp.tls` with a `client_ca`: no certificate is asked for",
+            );
+        }
+        if account.tls_required && tls.is_none() {
+            reading.warn(path("tls"), "is required, and there is no `smpp.tls` to bind over");
         }
     }
 }

@@ -109,6 +109,13 @@ impl Config {
     pub fn carrier(&self, id: CarrierId) -> &Carrier {
         &self.carriers[id.index()]
     }
+
+    /// Whether any password is there as a hash only.
+    #[must_use]
+    pub fn has_hashes(&self) -> bool {
+        let mut passwords = self.accounts.iter().flat_map(|account| &account.passwords);
+        passwords.any(|password| matches!(password, Password::Argon2id(_)))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +140,8 @@ pub struct Smpp {
     pub listen: Vec<SocketAddr>,
     pub tls: Option<TlsListener>,
     pub proxy_protocol: bool,
+    /// Whose PROXY headers are believed; `None` is whoever connects.
+    pub proxy_from: Option<Vec<Network>>,
     pub system_id: String,
     pub timers: Timers,
     /// Longest PDU of a bound session or link, in octets.

@@ -5,6 +5,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Params, Version};
+
 use super::raw::Node;
 use super::reader::{Fields, Value, shown};
 
@@ -123,11 +126,13 @@ impl Value<'_> {
     fn password(&self) -> Option<Password> {
         if matches!(self.node, Node::Map(map) if map.iter().any(|(key, _)| key == "argon2id")) {
             let hash = self.fields(|fields| fields.secret("argon2id"))??;
-            if is_argon2id(hash.expose()) {
-                return Some(Password::Argon2id(hash));
-            }
-            self.problem("must be a PHC string: $argon2id$v=19$m=...,t=...,p=...$salt$hash");
-            return None;
+            return match check_argon2id(hash.expose()) {
+                Ok(()) => Some(Password::Argon2id(hash)),
+                Err(message) => {
+                    self.problem(message);
+                    None
+                }
+            };
         }
         self.nonempty_secret().map(Password::Plain)
     }
@@ -172,13 +177,26 @@ impl Fields<'_> {
     }
 }
 
+/// Memory of one comparison, in KiB.
+const MOST_MEMORY: u32 = 1 << 20;
+/// Memory times passes, which is what the time goes by: some seconds of a core.
+const MOST_WORK: u64 = 4 << 20;
+
 /// `$argon2id$v=19$m=65536,t=3,p=4$salt$hash`
-fn is_argon2id(phc: &[u8]) -> bool {
-    let parts: Vec<&[u8]> = phc.split(|octet| *octet == b'$').collect();
-    match parts.as_slice() {
-        [b"", b"argon2id", version, parameters, salt, hash] => {
-            version.starts_with(b"v=") && parameters.starts_with(b"m=") && !salt.is_empty() && !hash.is_empty()
-        }
-        _ => false,
+fn check_argon2id(phc: &[u8]) -> Result<(), String> {
+    const EXPECTED: &str = "must be a PHC string: $argon2id$v=19$m=...,t=...,p=...$salt$hash";
+    let text = std::str::from_utf8(phc).map_err(|_| EXPECTED.to_owned())?;
+    let hash = PasswordHash::new(text).map_err(|_| EXPECTED.to_owned())?;
+    let params = Params::try_from(&hash).map_err(|_| EXPECTED.to_owned())?;
+    let has_all = hash.salt.is_some() && hash.hash.is_some() && hash.version == Some(Version::V0x13.into());
+    if hash.algorithm.as_str() != Algorithm::Argon2id.as_str() || !has_all {
+        return Err(EXPECTED.to_owned());
     }
+    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+    if params.m_cost() > MOST_MEMORY || work > MOST_WORK {
+        return Err(format!(
+            "takes too long, or too much memory, at a bind: m is at most {MOST_MEMORY} (KiB), and m times t {MOST_WORK}"
+        ));
+    }
+    Ok(())
 }

@@ -204,7 +204,7 @@ fn short_forms_of_a_carrier_mean_the_long_ones() {
 fn the_other_sections_are_read() {
     let config = config(
         "node: 1023\nshards: 2\ndrain: 0s\nstore: { path: data, durability: process, retention: 1h, segment: 16MiB }\n\
-         smpp: { listen: [], tls: { certificate: cert.pem, key: /k.pem, client_ca: ca.pem }, proxy_protocol: true,\n  \
+         smpp: { listen: [], tls: { certificate: cert.pem, key: /k.pem, client_ca: ca.pem }, proxy_protocol: true, proxy_from: 10.0.0.0/8,\n  \
          system_id: tl, session_init: 1s, enquire_link: 2s, inactivity: 3s, response: 4s, max_pdu: 1KiB }\n\
          limits: { connections: 1, unbound: 2, unbound_per_address: 3, ban_exempt: [] }\n\
          http: { tls: { listen: \"[::1]:8443\", certificate: c, key: k } }\nadmin: { listen: \"0.0.0.0:1\", token: t }\n\
@@ -214,6 +214,7 @@ fn the_other_sections_are_read() {
     assert_eq!(config.store.path, PathBuf::from("/etc/trunkline/data"));
     assert_eq!((config.store.durability, config.store.segment), (Durability::Process, Some(16 << 20)));
     assert!(config.smpp.listen.is_empty() && config.smpp.proxy_protocol);
+    assert_eq!(config.smpp.proxy_from.unwrap().len(), 1);
     let tls = config.smpp.tls.unwrap();
     assert_eq!(tls.listen, ["0.0.0.0:3550".parse().unwrap()]);
     assert_eq!((tls.certificate, tls.key), ("/etc/trunkline/cert.pem".into(), "/k.pem".into()));

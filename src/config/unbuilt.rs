@@ -14,21 +14,14 @@ enum Needs {
 
 /// Where (`*` is any key or any element), when, and what is missing.
 const UNBUILT: &[(&str, Needs, &str)] = &[
-    ("smpp.tls", Needs::Any, "TLS is not built yet: these addresses are not listened on"),
-    ("smpp.proxy_protocol", Needs::Value("true"), "the PROXY protocol is not built yet"),
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
-    ("accounts.*.password.argon2id", Needs::Any, ARGON2ID),
-    ("accounts.*.password.*.argon2id", Needs::Any, ARGON2ID),
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
-    ("accounts.*.tls", Needs::Value("required"), "TLS is not built yet: no bind can come over it"),
-    ("accounts.*.client_certificate", Needs::Any, "TLS is not built yet: no bind can come over it"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
     ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
 ];
 
-const ARGON2ID: &str = "argon2id passwords are not built yet: this one opens no bind";
 const CALLBACKS: &str = "HTTP callbacks are not built yet";
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {

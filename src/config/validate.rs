@@ -54,6 +54,7 @@ fn read(tree: &Node, reading: &Reading<'_>) -> Option<Config> {
     let config = root.fields(read_top)?;
     check_waits(&config, reading);
     listeners::check(&config, reading);
+    listeners::check_accounts(&config, reading);
     routes::warn_of_idle(&config, reading);
     Some(config)
 }

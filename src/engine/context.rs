@@ -9,6 +9,7 @@ use super::random::Random;
 use super::router::RouteTable;
 use super::shard::Connection;
 use super::slab::Slab;
+use super::telling::Telling;
 use super::time::Instant;
 use super::timers::Timers;
 use super::wall::Wall;
@@ -34,6 +35,8 @@ pub struct Context<'a> {
     pub timers: &'a mut Timers,
     pub counts: &'a mut ShardCounts,
     pub bans: &'a Bans,
+    /// Of binds that were refused.
+    pub refusals: &'a mut Telling,
     pub connections: &'a mut Slab<Connection>,
     pub out: &'a mut Effects,
 }

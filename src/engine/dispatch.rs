@@ -78,6 +78,7 @@ impl Shard {
             }
             Some(Connection::Unbound(unbound)) => {
                 let (address, was_bound) = (unbound.address, unbound.was_counted_bound());
+                self.counts.handshakes_failed += u64::from(unbound.is_handshaking());
                 out.tell(ShardId(0), ShardMessage::Ended { address, was_bound });
                 if let Some(account) = unbound.called {
                     self.call_failed(account, now, out);

@@ -9,7 +9,7 @@ use super::message::{Batch, DeliveryKind, Octets, ShardId};
 use super::orders::Order;
 pub use super::place::Place;
 use super::slab::Key;
-use crate::config::{AccountId, CarrierId, NumberSet};
+use crate::config::{AccountId, CarrierId, NumberSet, Secret};
 use crate::metrics::{BindRefusal, RefusedReason};
 use crate::smpp::command::{CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
@@ -26,6 +26,12 @@ pub enum Input<'a> {
     Closed { connection: Key },
     /// The connection was given to its account's home. Its key is free afterwards.
     Moved { connection: Key },
+    /// A peer's TLS handshake is done; the DNS names in the certificate it showed, if it was asked for one.
+    Secured { connection: Key, names: Vec<String> },
+    /// A peer's TLS handshake cannot be done; `Closed` follows.
+    HandshakeFailed { connection: Key, why: String },
+    /// What came of `Action::Verify`.
+    Verified { connection: Key, verdict: Verdict },
     /// What a peer shard sent.
     Batch { from: ShardId, batch: &'a Batch },
     /// Every record up to this number is durable.
@@ -131,6 +137,15 @@ pub struct AdmittedBind {
     pub was_called: bool,
 }
 
+/// What became of a password that was compared with hashes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    Right,
+    Wrong,
+    /// It could not be compared now: too many wait for it.
+    Unavailable,
+}
+
 /// What the shell does besides writing octets. None of these happens per message.
 #[derive(Debug)]
 pub enum Action {
@@ -157,6 +172,13 @@ pub enum Action {
         connection: Key,
         to: ShardId,
         bind: AdmittedBind,
+    },
+    /// Compare this password with the account's hashes, elsewhere, for that takes long; then say `Verified`. Whether there is such
+    /// an account, and whether it has hashes, must not show in the time that takes.
+    Verify {
+        connection: Key,
+        account: Option<AccountId>,
+        password: Secret,
     },
     /// Read this connection again.
     Resume {
@@ -193,6 +215,15 @@ pub enum Notice {
     CallFailed {
         account: AccountId,
         retry_in_ms: u64,
+    },
+    /// Its TLS handshake failed, or a balancer did not say whom it comes from.
+    ConnectionRefused {
+        address: IpAddr,
+        why: String,
+    },
+    /// So many more binds and connections were refused lately than were told.
+    RefusedUntold {
+        count: u64,
     },
     LinkBound {
         carrier: CarrierId,
@@ -239,22 +270,6 @@ pub enum Notice {
     StoreRoom {
         has_room: bool,
     },
-}
-
-/// The only place where a refused bind gets its status. Unknown system_id and wrong password look the same.
-impl From<BindRefusal> for CommandStatus {
-    fn from(why: BindRefusal) -> Self {
-        match why {
-            BindRefusal::Account | BindRefusal::Password => Self::RINVPASWD,
-            BindRefusal::Disabled
-            | BindRefusal::Address
-            | BindRefusal::Tls
-            | BindRefusal::Mode
-            | BindRefusal::TooManyBinds
-            | BindRefusal::Banned => Self::RBINDFAIL,
-            BindRefusal::Unavailable => Self::RSYSERR,
-        }
-    }
 }
 
 impl From<SubmitError> for RefusedReason {

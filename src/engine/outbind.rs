@@ -82,7 +82,7 @@ impl Account {
             let out = cx.out.write(connection);
             pdu::write_outbind(outbind.system_id.as_bytes(), password, SequenceNumber::FIRST, out);
         }
-        let mut unbound = Unbound::new(address, connection, cx);
+        let mut unbound = Unbound::new(address, false, connection, cx);
         unbound.called = Some(self.id);
         unbound
     }

@@ -3,13 +3,16 @@
 //! Who that is, is looked up once per read and not once per PDU. An account whose window is full takes no more; what is left
 //! stays with the shell until `Action::Resume`.
 
+use std::net::IpAddr;
+
 use super::effects::Effects;
-use super::event::Action;
+use super::event::{Action, Notice, Verdict};
 use super::shard::{Connection, Shard, context};
 use super::slab::Key;
 use super::time::Instant;
 use super::unbound::{Next, Unbound};
 use crate::config::{AccountId, CarrierId};
+use crate::metrics::ConnectionRefusal;
 use crate::smpp::frame::{Fault, Frame};
 
 /// How much of the octets was used. What is left is part of a PDU, or waits for the connection to be resumed.
@@ -107,15 +110,51 @@ impl Shard {
             taken += frame.len();
             self.counts.pdus_in += 1;
             let next = self.with_unbound(connection, now, out, |it, cx| it.handle_frame(connection, &frame, cx));
-            if let Some(Next::Move(bind, to)) = next {
-                if let Some(moving) = self.connections.get_mut(connection) {
-                    let called = bind.was_called.then_some(bind.account);
-                    *moving = Connection::Moving { address: bind.address, called };
-                }
-                out.act(Action::Move { connection, to, bind });
-            }
+            self.follow(connection, next, out);
         }
         Ok(Received { taken, is_paused: false })
+    }
+
+    /// Shard 0 accepted a connection behind a balancer that does not say whom it comes from: it is closed without a word.
+    pub fn refuse_header(&mut self, address: IpAddr, why: String, now: Instant, out: &mut Effects) {
+        self.counts.count_connection_refused(ConnectionRefusal::ProxyHeader);
+        if self.refusals.may_tell(now) {
+            out.notice(Notice::ConnectionRefused { address, why });
+        }
+    }
+
+    pub(super) fn handle_secured(&mut self, connection: Key, names: Vec<String>) {
+        if let Some(Connection::Unbound(unbound)) = self.connections.get_mut(connection) {
+            unbound.secured(names);
+        }
+    }
+
+    pub(super) fn handle_failed_handshake(&mut self, connection: Key, why: &str, now: Instant, out: &mut Effects) {
+        if let Some(Connection::Unbound(unbound)) = self.connections.get(connection)
+            && self.refusals.may_tell(now)
+        {
+            let why = format!("TLS handshake failed: {why}");
+            out.notice(Notice::ConnectionRefused { address: unbound.address, why });
+        }
+    }
+
+    /// The password of a bind was compared with its account's hashes.
+    pub(super) fn handle_verified(&mut self, connection: Key, verdict: Verdict, now: Instant, out: &mut Effects) {
+        if !matches!(self.connections.get(connection), Some(Connection::Unbound(_))) {
+            return;
+        }
+        let next = self.with_unbound(connection, now, out, |it, cx| it.verified(connection, verdict, cx));
+        self.follow(connection, next, out);
+    }
+
+    fn follow(&mut self, connection: Key, next: Option<Next>, out: &mut Effects) {
+        if let Some(Next::Move(bind, to)) = next {
+            if let Some(moving) = self.connections.get_mut(connection) {
+                let called = bind.was_called.then_some(bind.account);
+                *moving = Connection::Moving { address: bind.address, called };
+            }
+            out.act(Action::Move { connection, to, bind });
+        }
     }
 }
 

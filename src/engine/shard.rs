@@ -22,9 +22,10 @@ use super::placement::Placement;
 use super::random::Random;
 use super::router::RouteTable;
 use super::slab::{Key, Slab};
+use super::telling::Telling;
 use super::time::Instant;
 use super::timers::Timers;
-use super::unbound::Unbound;
+use super::unbound::{self, Unbound};
 use super::wall::Wall;
 use crate::config::{AccountId, CarrierId, Config};
 use crate::metrics::{ConnectionRefusal, ShardCounts};
@@ -82,6 +83,7 @@ pub struct Shard {
     pub(super) gate: Gate,
     /// Only shard 0 counts; each knows the banned pairs.
     pub(super) bans: Bans,
+    pub(super) refusals: Telling,
     pub(super) timers: Timers,
     pub(super) random: Random,
     pub(super) ids: IdSource,
@@ -128,6 +130,7 @@ macro_rules! context {
             timers: &mut $shard.timers,
             counts: &mut $shard.counts,
             bans: &$shard.bans,
+            refusals: &mut $shard.refusals,
             connections: &mut $shard.connections,
             out: $out,
         }
@@ -166,6 +169,7 @@ impl Shard {
             carriers,
             gate: Gate::default(),
             bans: Bans::new(seeds.id_key),
+            refusals: Telling::default(),
             timers: Timers::default(),
             random,
             turn: 0,
@@ -211,10 +215,10 @@ impl Shard {
     }
 
     /// A connection dealt to this shard.
-    pub fn accept(&mut self, address: IpAddr, now: Instant, out: &mut Effects) -> Key {
+    pub fn accept(&mut self, address: IpAddr, is_tls: bool, now: Instant, out: &mut Effects) -> Key {
         let key = self.connections.insert(Connection::Link { carrier: CarrierId(0), link: 0 });
         out.open(key);
-        let unbound = Unbound::new(address, key, context!(self, now, out));
+        let unbound = Unbound::new(address, is_tls, key, context!(self, now, out));
         if let Some(connection) = self.connections.get_mut(key) {
             *connection = Connection::Unbound(unbound);
         }
@@ -235,11 +239,9 @@ impl Shard {
                 }
             }
             Err(why) => {
-                self.counts.count_bind_refused(why);
-                let system_id = self.config.account(bind.account).name.clone();
-                out.notice(Notice::BindRefused { address: bind.address, system_id, why });
                 let cx = context!(self, now, out);
-                let mut unbound = Unbound::new(bind.address, key, cx);
+                unbound::tell_refused(bind.address, cx.config.account(bind.account).name.as_bytes(), why, cx);
+                let mut unbound = Unbound::new(bind.address, false, key, cx);
                 unbound.refuse_at_home(key, cx);
                 if let Some(connection) = self.connections.get_mut(key) {
                     *connection = Connection::Unbound(unbound);
@@ -279,6 +281,9 @@ impl Shard {
             Input::Moved { connection } => {
                 self.connections.remove(connection);
             }
+            Input::Secured { connection, names } => self.handle_secured(connection, names),
+            Input::HandshakeFailed { connection, why } => self.handle_failed_handshake(connection, &why, now, out),
+            Input::Verified { connection, verdict } => self.handle_verified(connection, verdict, now, out),
             Input::Closed { connection } => self.handle_closed(connection, now, out),
             Input::Blocked { connection } => self.handle_blocked(connection, now, out),
             Input::Unblocked { connection } => self.handle_unblocked(connection, now, out),
@@ -288,6 +293,9 @@ impl Shard {
                 if self.wall.set(unix_seconds, now) {
                     self.counts.clock_jumps += 1;
                     out.notice(Notice::ClockJumped);
+                }
+                if let Some(count) = self.refusals.take_untold(now) {
+                    out.notice(Notice::RefusedUntold { count });
                 }
             }
             Input::StoreRoom { has_room } => {

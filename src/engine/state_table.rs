@@ -112,7 +112,7 @@ impl Stage {
         shard.handle(Input::Connected { connection: link }, NOW, &mut out);
         let mut stage = Self { shard, out, connection: link, is_closed: false, is_moved: false };
         stage.says(CommandId::BIND_TRANSCEIVER_RESP, SequenceNumber::FIRST, b"smsc\0");
-        stage.connection = stage.shard.accept(ADDRESS, NOW, &mut stage.out);
+        stage.connection = stage.shard.accept(ADDRESS, false, NOW, &mut stage.out);
         stage
     }
 
@@ -177,6 +177,7 @@ impl Stage {
                 }
                 Action::Connect { .. }
                 | Action::Call { .. }
+                | Action::Verify { .. }
                 | Action::Resume { .. }
                 | Action::ReserveIds
                 | Action::CarriersDrained

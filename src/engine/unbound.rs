@@ -2,20 +2,25 @@
 //!
 //! Its one PDU of worth is a bind: the secret is checked here, on the shard the connection was dealt to, and the
 //! connection then moves to its account's home. A wrong password is answered late, and the same whatever was wrong.
+//!
+//! Where the configuration has hashes, every password that is not a plain one goes where they are compared (`Action::Verify`), also
+//! one for an account without hashes or for none at all: how long that takes, and that it is refused when too many wait, must not
+//! tell which names there are.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use subtle::{Choice, ConstantTimeEq};
 
+use super::bans::Pair;
 use super::context::Context;
-use super::event::{Action, AdmittedBind, Notice};
+use super::event::{Action, AdmittedBind, Notice, Verdict};
 use super::message::{ShardId, ShardMessage};
 use super::session::Session;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
-use crate::config::{Account, AccountId, Config, Password};
+use crate::config::{Account, AccountId, Config, Password, Secret};
 use crate::metrics::BindRefusal;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::{Fault, Frame};
@@ -24,10 +29,22 @@ use crate::smpp::pdu::{self, Bind, BindMode};
 #[derive(Debug)]
 pub struct Unbound {
     pub address: IpAddr,
+    way: Way,
     state: State,
     /// The account for which we dialled; it alone may bind here, to receive.
     pub called: Option<AccountId>,
     pub armed: Armed,
+}
+
+/// How it came.
+#[derive(Debug)]
+enum Way {
+    InClear,
+    Handshaking,
+    /// Over TLS; the DNS names in the certificate it showed.
+    Secured {
+        names: Vec<String>,
+    },
 }
 
 #[derive(Debug)]
@@ -35,6 +52,8 @@ enum State {
     AwaitingBind {
         give_up_at: Instant,
     },
+    /// Its password is being compared with hashes; nothing more of it is looked at meanwhile.
+    Verifying(Box<Tried>),
     /// The password was wrong: the answer waits, so that guessing is slow.
     Refused {
         answer_at: Instant,
@@ -44,6 +63,22 @@ enum State {
     Closing,
     /// Its account's home refused the bind it had been moved for.
     RefusedAtHome,
+}
+
+/// A bind whose password is not known to be right.
+#[derive(Debug)]
+struct Tried {
+    account: Option<AccountId>,
+    system_id: Vec<u8>,
+    mode: BindMode,
+    sequence: SequenceNumber,
+    interface_version: u8,
+    /// What wrong passwords are counted under; `None` where they are not.
+    pair: Option<Pair>,
+    /// When it is answered if the password is wrong.
+    answer_at: Instant,
+    /// A comparison that takes longer is not waited for.
+    give_up_at: Instant,
 }
 
 /// What became of the connection.
@@ -59,10 +94,11 @@ impl Unbound {
     pub const MAX_PDU: usize = 512;
 
     #[must_use]
-    pub fn new(address: IpAddr, key: Key, cx: &mut Context<'_>) -> Self {
+    pub fn new(address: IpAddr, is_tls: bool, key: Key, cx: &mut Context<'_>) -> Self {
         let give_up_at = cx.now + cx.config.smpp.timers.session_init;
-        let mut unbound =
-            Self { address, state: State::AwaitingBind { give_up_at }, called: None, armed: Armed::default() };
+        let state = State::AwaitingBind { give_up_at };
+        let way = if is_tls { Way::Handshaking } else { Way::InClear };
+        let mut unbound = Self { address, way, state, called: None, armed: Armed::default() };
         cx.timers.arm(Owner::Connection(key), &mut unbound.armed, give_up_at);
         unbound
     }
@@ -112,8 +148,14 @@ impl Unbound {
                 pdu::write_bind_resp(mode, status, sequence, &cx.config.smpp.system_id, None, out);
                 self.close(key, cx);
             }
+            State::Verifying(ref tried) if tried.give_up_at <= cx.now => {
+                self.verified(key, Verdict::Unavailable, cx);
+            }
             State::AwaitingBind { give_up_at: at } | State::Refused { answer_at: at, .. } => {
                 cx.timers.arm(Owner::Connection(key), &mut self.armed, at);
+            }
+            State::Verifying(ref tried) => {
+                cx.timers.arm(Owner::Connection(key), &mut self.armed, tried.give_up_at);
             }
             State::Closing | State::RefusedAtHome => {}
         }
@@ -168,39 +210,148 @@ impl Unbound {
         };
         let is_exempt = cx.config.limits.ban_exempt.iter().any(|network| network.contains(self.address));
         let pair = (!is_exempt).then(|| cx.bans.pair(self.address, &bind.system_id));
-        let checked = match pair {
-            Some(pair) if cx.bans.is_banned(pair, cx.now) => Err(BindRefusal::Banned),
-            Some(_) | None => check(&bind, self.address, cx).and_then(|account| self.expects(account, mode)),
-        };
-        let why = match checked {
-            Ok(account) => {
-                let bind = AdmittedBind {
-                    account,
-                    mode,
-                    sequence: frame.sequence,
-                    interface_version: bind.interface_version,
-                    address: self.address,
-                    was_called: self.called.is_some(),
-                };
-                return Next::Move(bind, cx.placement.home_of_account(account));
-            }
-            Err(why) => why,
-        };
-        cx.counts.count_bind_refused(why);
-        let tried = String::from_utf8_lossy(&bind.system_id).into_owned();
-        cx.out.notice(Notice::BindRefused { address: self.address, system_id: tried, why });
-        if matches!(why, BindRefusal::Account | BindRefusal::Password) {
-            if let Some(pair) = pair {
-                cx.out.tell(ShardId(0), ShardMessage::WrongPassword { address: self.address, pair });
-            }
-            let answer_at = cx.now + Duration::from_millis(500 + cx.random.draw() % 500);
-            self.state = State::Refused { answer_at, mode, sequence: frame.sequence };
-            cx.timers.arm(Owner::Connection(key), &mut self.armed, answer_at);
+        let (account, is_right) = look_up(&bind, cx.config);
+        let tried = Box::new(Tried {
+            account,
+            system_id: bind.system_id,
+            mode,
+            sequence: frame.sequence,
+            interface_version: bind.interface_version,
+            pair,
+            answer_at: cx.now + Duration::from_millis(500 + cx.random.draw() % 500),
+            give_up_at: cx.now + cx.config.smpp.timers.response,
+        });
+        if cx.is_draining {
+            self.refuse(key, &tried, BindRefusal::Unavailable, cx);
+        } else if pair.is_some_and(|pair| cx.bans.is_banned(pair, cx.now)) {
+            self.refuse(key, &tried, BindRefusal::Banned, cx);
+        } else if is_right {
+            return self.password_right(key, &tried, cx);
+        } else if cx.config.has_hashes() {
+            cx.timers.arm(Owner::Connection(key), &mut self.armed, tried.give_up_at);
+            self.state = State::Verifying(tried);
+            cx.out.act(Action::Verify { connection: key, account, password: Secret::new(bind.password) });
         } else {
-            pdu::write_bind_resp(mode, why.into(), frame.sequence, system_id, None, cx.out.write(key));
-            self.close(key, cx);
+            self.password_wrong(key, &tried, cx);
         }
         Next::Stay
+    }
+
+    /// The password that was being compared turned out so.
+    pub fn verified(&mut self, key: Key, verdict: Verdict, cx: &mut Context<'_>) -> Next {
+        if !matches!(self.state, State::Verifying(_)) {
+            return Next::Stay;
+        }
+        let State::Verifying(tried) = std::mem::replace(&mut self.state, State::Closing) else { return Next::Stay };
+        match verdict {
+            // What ends meanwhile takes nobody in.
+            _ if cx.is_draining => self.refuse(key, &tried, BindRefusal::Unavailable, cx),
+            Verdict::Right => return self.password_right(key, &tried, cx),
+            Verdict::Wrong => self.password_wrong(key, &tried, cx),
+            Verdict::Unavailable => self.refuse(key, &tried, BindRefusal::Unavailable, cx),
+        }
+        Next::Stay
+    }
+
+    fn password_right(&mut self, key: Key, tried: &Tried, cx: &mut Context<'_>) -> Next {
+        let may_bind = tried.account.ok_or(BindRefusal::Account).and_then(|account| {
+            self.check_ways(cx.config.account(account))?;
+            self.expects(account, tried.mode)
+        });
+        match may_bind {
+            Ok(account) => {
+                let &Tried { mode, sequence, interface_version, .. } = tried;
+                let (address, was_called) = (self.address, self.called.is_some());
+                let bind = AdmittedBind { account, mode, sequence, interface_version, address, was_called };
+                Next::Move(bind, cx.placement.home_of_account(account))
+            }
+            Err(why) => {
+                self.refuse(key, tried, why, cx);
+                Next::Stay
+            }
+        }
+    }
+
+    /// Answered late, and then closed.
+    fn password_wrong(&mut self, key: Key, tried: &Tried, cx: &mut Context<'_>) {
+        let why = if tried.account.is_some() { BindRefusal::Password } else { BindRefusal::Account };
+        tell_refused(self.address, &tried.system_id, why, cx);
+        if let Some(pair) = tried.pair {
+            cx.out.tell(ShardId(0), ShardMessage::WrongPassword { address: self.address, pair });
+        }
+        let answer_at = tried.answer_at.max(cx.now);
+        self.state = State::Refused { answer_at, mode: tried.mode, sequence: tried.sequence };
+        cx.timers.arm(Owner::Connection(key), &mut self.armed, answer_at);
+    }
+
+    fn refuse(&mut self, key: Key, tried: &Tried, why: BindRefusal, cx: &mut Context<'_>) {
+        tell_refused(self.address, &tried.system_id, why, cx);
+        let system_id = &cx.config.smpp.system_id;
+        pdu::write_bind_resp(tried.mode, why.into(), tried.sequence, system_id, None, cx.out.write(key));
+        self.state = State::Closing;
+        cx.out.act(Action::Close { connection: key });
+    }
+
+    /// Whether the account may be used in the way this connection came.
+    fn check_ways(&self, account: &Account) -> Result<(), BindRefusal> {
+        let is_allowed_from = match &account.allow_from {
+            None => true,
+            Some(networks) => networks.iter().any(|network| network.contains(self.address)),
+        };
+        // A certificate's `*.example` is a name like others here: it stands for no name below it.
+        let is_certified = |names: &[String]| match &self.way {
+            Way::Secured { names: shown } => {
+                names.iter().any(|name| shown.iter().any(|shown| shown.eq_ignore_ascii_case(name)))
+            }
+            Way::InClear | Way::Handshaking => false,
+        };
+        if !account.enabled {
+            Err(BindRefusal::Disabled)
+        } else if !is_allowed_from {
+            Err(BindRefusal::Address)
+        } else if account.tls_required && !matches!(self.way, Way::Secured { .. }) {
+            Err(BindRefusal::Tls)
+        } else if !account.client_certificate.as_deref().is_none_or(is_certified) {
+            Err(BindRefusal::Certificate)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub fn secured(&mut self, names: Vec<String>) {
+        self.way = Way::Secured { names };
+    }
+
+    /// Whether it ends before both sides agreed on TLS.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        matches!(self.way, Way::Handshaking)
+    }
+}
+
+/// The only place where a refused bind gets its status. Unknown system_id and wrong password look the same.
+impl From<BindRefusal> for CommandStatus {
+    fn from(why: BindRefusal) -> Self {
+        match why {
+            BindRefusal::Account | BindRefusal::Password => Self::RINVPASWD,
+            BindRefusal::Disabled
+            | BindRefusal::Address
+            | BindRefusal::Tls
+            | BindRefusal::Certificate
+            | BindRefusal::Mode
+            | BindRefusal::TooManyBinds
+            | BindRefusal::Banned => Self::RBINDFAIL,
+            BindRefusal::Unavailable => Self::RSYSERR,
+        }
+    }
+}
+
+/// Counts a bind that was refused, and has it told unless too many were lately.
+pub fn tell_refused(address: IpAddr, system_id: &[u8], why: BindRefusal, cx: &mut Context<'_>) {
+    cx.counts.count_bind_refused(why);
+    if cx.refusals.may_tell(cx.now) {
+        let system_id = String::from_utf8_lossy(system_id).into_owned();
+        cx.out.notice(Notice::BindRefused { address, system_id, why });
     }
 }
 
@@ -229,32 +380,13 @@ fn is_known_request(command: CommandId) -> bool {
     )
 }
 
-fn check(bind: &Bind, address: IpAddr, cx: &Context<'_>) -> Result<AccountId, BindRefusal> {
-    if cx.is_draining {
-        return Err(BindRefusal::Unavailable);
-    }
-    let found = find(cx.config, &bind.system_id);
-    // An unknown name costs the same comparison as a wrong password.
-    let is_right = found.is_some_and(|(_, account)| verify(account, &bind.password))
-        || (found.is_none() && bool::from(bind.password.ct_ne(&bind.password)));
-    let Some((id, account)) = found else { return Err(BindRefusal::Account) };
-    if !is_right {
-        let only_hashes = account.passwords.iter().all(|password| matches!(password, Password::Argon2id(_)));
-        return Err(if only_hashes { BindRefusal::Unavailable } else { BindRefusal::Password });
-    }
-    let is_allowed_from = match &account.allow_from {
-        None => true,
-        Some(networks) => networks.iter().any(|network| network.contains(address)),
+/// The account of that name, and whether the password is one of its plain ones.
+fn look_up(bind: &Bind, config: &Config) -> (Option<AccountId>, bool) {
+    let Some((id, account)) = find(config, &bind.system_id) else {
+        // An unknown name costs the same comparison as a wrong password.
+        return (None, bind.password.ct_ne(&bind.password).into());
     };
-    if !account.enabled {
-        Err(BindRefusal::Disabled)
-    } else if !is_allowed_from {
-        Err(BindRefusal::Address)
-    } else if account.tls_required {
-        Err(BindRefusal::Tls)
-    } else {
-        Ok(id)
-    }
+    (Some(id), is_plain_password(account, &bind.password))
 }
 
 fn find<'a>(config: &'a Config, system_id: &[u8]) -> Option<(AccountId, &'a Account)> {
@@ -262,8 +394,8 @@ fn find<'a>(config: &'a Config, system_id: &[u8]) -> Option<(AccountId, &'a Acco
     Some((AccountId(u32::try_from(at).ok()?), &config.accounts[at]))
 }
 
-/// Compares with every password in constant time, so that timing says neither which nor how far it matched.
-fn verify(account: &Account, password: &[u8]) -> bool {
+/// Compares with every plain password in constant time, so that timing says neither which nor how far it matched.
+fn is_plain_password(account: &Account, password: &[u8]) -> bool {
     let mut is_right = Choice::from(0);
     for known in &account.passwords {
         if let Password::Plain(secret) = known {

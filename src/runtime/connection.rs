@@ -24,7 +24,8 @@ use crate::engine::event::Input;
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
 use crate::runtime::shard_loop::ShardLoop;
-use crate::runtime::transport::Transport;
+use crate::runtime::tls_listener;
+use crate::runtime::transport::{Tls, Transport};
 use crate::runtime::wakeup::Wakeup;
 use crate::runtime::{clock, sys};
 
@@ -110,13 +111,14 @@ impl Connection {
         }
     }
 
-    /// Takes the connection out of this shard: a descriptor of its socket and what was read and not handled.
-    pub fn take_away(&self) -> io::Result<(OwnedFd, BytesMut)> {
-        let socket = sys::own(self.transport.borrow().tcp())?;
+    /// Takes the connection out of this shard: a descriptor of its socket, its TLS, and what was read and not handled.
+    pub fn take_away(&self) -> io::Result<(OwnedFd, Option<Box<Tls>>, BytesMut)> {
+        let mut transport = self.transport.borrow_mut();
+        let socket = sys::own(transport.tcp())?;
         self.stage.set(Stage::Gone);
         self.reader.wake();
         self.writer.wake();
-        Ok((socket, std::mem::take(&mut *self.unread.borrow_mut())))
+        Ok((socket, transport.take_tls(), std::mem::take(&mut *self.unread.borrow_mut())))
     }
 
     /// Writes what waits, as far as the kernel takes it; `Pending` when it takes no more.
@@ -230,7 +232,7 @@ impl Connection {
             let mut buffer = shard.read_buffer();
             let kept = self.unread.borrow().len();
             buffer[..kept].copy_from_slice(&self.unread.borrow());
-            let polled = self.transport.borrow_mut().poll_read(cx, &mut buffer[kept..]);
+            let polled = self.poll_transport(shard, cx, &mut buffer[kept..]);
             if self.transport.borrow().wants_flush() {
                 // TLS has something of its own to say: the turn, or the writer that waits already, writes it.
                 shard.in_engine(|engine, _| {
@@ -265,6 +267,23 @@ impl Connection {
         // More is waiting, or may be; let the other connections have their turn first.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Reads, and tells the engine when that brought a TLS handshake to its end.
+    fn poll_transport(&self, shard: &ShardLoop, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut transport = self.transport.borrow_mut();
+        if !transport.is_handshaking() {
+            return transport.poll_read(cx, into);
+        }
+        let polled = transport.poll_read(cx, into);
+        if !transport.is_handshaking() {
+            let names = transport.peer_certificate().map(tls_listener::names_of).unwrap_or_default();
+            shard.handle(Input::Secured { connection: self.key, names });
+        } else if let Poll::Ready(result) = &polled {
+            let why = result.as_ref().map_or_else(ToString::to_string, |_| "closed by the peer".to_owned());
+            shard.handle(Input::HandshakeFailed { connection: self.key, why });
+        }
+        polled
     }
 
     /// Handles PDUs kept from before. False when the connection's state changed meanwhile.

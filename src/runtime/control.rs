@@ -9,7 +9,9 @@ use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::opt_out::OptOuts;
+use crate::runtime::passwords::Passwords;
 use crate::runtime::tls::TlsClient;
+use crate::runtime::tls_listener::TlsServer;
 
 pub struct Shared {
     pub config: Arc<Config>,
@@ -17,6 +19,10 @@ pub struct Shared {
     pub ids: Arc<IdStore>,
     /// By carrier.
     pub tls: Vec<Option<TlsClient>>,
+    /// What ESMEs that come over TLS are shown.
+    pub tls_server: Option<TlsServer>,
+    /// Where passwords are compared with hashes; `None` where there are none.
+    pub passwords: Option<Arc<Passwords>>,
     pub control: Control,
     pub mailboxes: Arc<Mailboxes>,
     pub opt_outs: OptOuts,

@@ -64,7 +64,7 @@ impl ShardLoop {
         match peer {
             Ok((stream, address)) => {
                 self.handle(Input::Called { connection: key, address });
-                self.run(key, Transport::Plain(stream), BytesMut::new());
+                self.run(key, Transport::new(stream, None), BytesMut::new());
             }
             Err(error) => {
                 tracing::warn!(account = name, %error, "call failed");
@@ -82,10 +82,8 @@ async fn connect(
 ) -> Result<Transport, SocketError> {
     let started = clock::monotonic_ns();
     let tcp = socket::connect(resolver, address, source, DIAL_TIMEOUT).await?;
-    let Some(client) = tls else { return Ok(Transport::Plain(tcp)) };
+    let Some(client) = tls else { return Ok(Transport::new(tcp, None)) };
     let left = DIAL_TIMEOUT.saturating_sub(Duration::from_nanos(clock::monotonic_ns() - started));
-    match future::or(client.handshake(address, tcp), socket::give_up(left)).await {
-        Ok(stream) => Ok(Transport::Tls(Box::new(stream))),
-        Err(error) => Err(SocketError::new("agree on TLS with", address, error)),
-    }
+    let agreed = future::or(client.handshake(address, tcp), socket::give_up(left)).await;
+    agreed.map_err(|error| SocketError::new("agree on TLS with", address, error))
 }

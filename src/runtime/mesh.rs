@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use bytes::BytesMut;
@@ -14,6 +14,7 @@ use glommio::{GlommioError, ResourceType};
 
 use crate::engine::event::AdmittedBind;
 use crate::engine::message::{Batch, ShardId};
+use crate::runtime::transport::Tls;
 
 /// Batches that may lie in one channel.
 const CAPACITY: usize = 1024;
@@ -26,15 +27,24 @@ pub enum MeshMessage {
     /// What one engine says to another.
     Batch(Batch),
     /// A connection that shard 0 accepted and dealt to this shard.
-    Accepted { socket: OwnedFd, address: SocketAddr },
+    Accepted(Accepted),
     /// A connection whose bind was checked, on its way to its account's home.
     Bound(Box<MovedConnection>),
 }
 
-/// A connection between two shards: its socket, what was read and not handled, what was not yet written.
+/// A connection that was counted in: its socket, whom it comes from, and whether it is to agree on TLS first.
+#[derive(Debug)]
+pub struct Accepted {
+    pub socket: OwnedFd,
+    pub address: IpAddr,
+    pub is_tls: bool,
+}
+
+/// A connection between two shards: its socket and TLS, what was read and not handled, what was not yet written.
 #[derive(Debug)]
 pub struct MovedConnection {
     pub socket: OwnedFd,
+    pub tls: Option<Box<Tls>>,
     pub unread: BytesMut,
     pub unwritten: BytesMut,
     pub bind: AdmittedBind,

@@ -19,6 +19,10 @@ pub fn log(notice: &Notice, config: &Config) {
             let account = &config.account(*account).name;
             tracing::warn!(account, retry_in_ms, "something waits and the ESME did not bind when it was called");
         }
+        Notice::ConnectionRefused { address, why } => tracing::warn!(%address, why, "connection refused"),
+        Notice::RefusedUntold { count } => {
+            tracing::warn!(count, "more binds and connections refused, within a minute, than are told one by one");
+        }
         Notice::LinkBound { carrier: id, link } => tracing::info!(carrier = carrier(id), link, "link bound"),
         Notice::LinkDown { carrier: id, link, why, in_doubt, retry_in_ms } => {
             tracing::warn!(carrier = carrier(id), link, ?why, in_doubt, retry_in_ms, "link down");

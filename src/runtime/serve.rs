@@ -19,11 +19,12 @@ use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
-use crate::runtime::listener::Dealer;
+use crate::runtime::listener::{Dealer, Listener};
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mesh::{self, Ends};
 use crate::runtime::opening::{self, Opened};
 use crate::runtime::opt_out::{self, OptOuts};
+use crate::runtime::passwords::Passwords;
 use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
@@ -67,22 +68,26 @@ impl Failure {
 
 /// Serves until a signal ends it and everything is drained.
 pub fn serve(config: Config) -> Result<(), Failure> {
-    let tls = tls::clients(&config).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
+    let tls = tls::open(&config).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
     sys::preflight(shards as u32 + 1).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
-    let listeners = config.smpp.listen.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
+    let listeners = listen_smpp(&config)?;
     let admin_listener = listen(config.admin.listen)?;
 
     let health = Arc::new(Health::new(shards as u16));
     let (end, ended) = mpsc::channel();
+    let config = Arc::new(config);
+    let passwords = Passwords::start(&config).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let shared = Arc::new(Shared {
-        config: Arc::new(config),
+        config,
         health: Arc::clone(&health),
         ids: Arc::new(ids),
-        tls,
+        tls: tls.clients,
+        tls_server: tls.server,
+        passwords,
         control: Control::new(shards, end),
         mailboxes: Arc::new(Mailboxes::new(shards)),
         opt_outs: OptOuts::new(shards),
@@ -101,6 +106,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         accounts = shared.config.accounts.len(),
         carriers = shared.config.carriers.len(),
         listen = ?shared.config.smpp.listen,
+        tls = ?shared.config.smpp.tls.as_ref().map_or(&[][..], |tls| &tls.listen),
         admin = %shared.config.admin.listen,
         durability = durability(&shared.config),
         "ready"
@@ -116,6 +122,14 @@ fn durability(config: &Config) -> &'static str {
         Durability::Fsync => "fsync",
         Durability::Process => "process",
     }
+}
+
+/// In clear, then over TLS.
+fn listen_smpp(config: &Config) -> Result<Vec<Listener>, Failure> {
+    let in_clear = config.smpp.listen.iter().map(|address| (*address, false));
+    let over_tls = config.smpp.tls.iter().flat_map(|tls| tls.listen.iter().map(|address| (*address, true)));
+    let listen = |(address, is_tls)| Ok(Listener { socket: listen(address)?, is_tls });
+    in_clear.chain(over_tls).map(listen).collect()
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -152,7 +166,7 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
     }
 }
 
-fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Vec<TcpListener>) -> Result<(), Failure> {
+fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Vec<Listener>) -> Result<(), Failure> {
     let placement = Placement::new(&shared.config, shards);
     opt_out::watch(shared, &placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let pulse = Pulse::start(shards, UPKEEP).map_err(|error| Failure::new(EXIT_FAULT, format!("no pulse: {error}")))?;
@@ -244,7 +258,7 @@ struct Start {
     opened: Opened,
     shards: usize,
     ends: Ends,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     shared: Arc<Shared>,
     started: mpsc::Sender<()>,
     pulse: Arc<Pulse>,

@@ -6,7 +6,6 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,9 +26,10 @@ use crate::runtime::control::Shared;
 use crate::runtime::dialer::Dial;
 use crate::runtime::disk::Disk;
 use crate::runtime::engine::Engine;
-use crate::runtime::mesh::{Mesh, MeshMessage, MovedConnection};
+use crate::runtime::mesh::{Accepted, Mesh, MeshMessage, MovedConnection};
 use crate::runtime::resolve::Resolver;
-use crate::runtime::transport::Transport;
+use crate::runtime::tls_listener::TlsServer;
+use crate::runtime::transport::{Tls, Transport};
 use crate::runtime::wakeup::Wakeup;
 use crate::runtime::{clock, notice, socket, sys};
 
@@ -131,9 +131,17 @@ impl ShardLoop {
     }
 
     /// Takes a connection that was dealt to this shard.
-    pub fn accept(self: &Rc<Self>, socket: OwnedFd, address: SocketAddr) {
-        let key = self.in_engine(|engine, now| engine.shard.accept(address.ip().to_canonical(), now, &mut engine.out));
-        self.open(key, socket, BytesMut::new());
+    pub fn accept(self: &Rc<Self>, accepted: Accepted) {
+        let Accepted { socket, address, is_tls } = accepted;
+        let key = self.in_engine(|engine, now| engine.shard.accept(address, is_tls, now, &mut engine.out));
+        let tls = self.shared.tls_server.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose();
+        match tls {
+            Ok(tls) => self.open(key, socket, tls, BytesMut::new()),
+            Err(error) => {
+                tracing::error!(%error, "cannot begin TLS");
+                self.handle(Input::Closed { connection: key });
+            }
+        }
     }
 
     /// Closes connections whose PDU has been incomplete for too long.
@@ -248,6 +256,7 @@ impl ShardLoop {
                 }
             }
             Action::Move { connection, to, bind } => self.move_away(connection, to, bind),
+            Action::Verify { connection, account, password } => self.verify(connection, account, &password),
             Action::Resume { connection } => {
                 if let Some(open) = self.connection(connection) {
                     open.resume();
@@ -272,11 +281,11 @@ impl ShardLoop {
     fn move_away(self: &Rc<Self>, key: Key, to: ShardId, bind: AdmittedBind) {
         let Some(connection) = self.connection(key) else { return };
         // Without a descriptor to give away it ends here.
-        let Ok((socket, unread)) = connection.take_away() else { return connection.end(self) };
+        let Ok((socket, tls, unread)) = connection.take_away() else { return connection.end(self) };
         let unwritten = self.with_outbox(key.slot, |outbox| BytesMut::from(outbox.unwritten()));
         self.forget(key);
         self.handle(Input::Moved { connection: key });
-        let moved = MovedConnection { socket, unread, unwritten, bind };
+        let moved = MovedConnection { socket, tls, unread, unwritten, bind };
         if to == self.id {
             self.arrive(moved);
         } else {
@@ -285,19 +294,19 @@ impl ShardLoop {
     }
 
     fn arrive(self: &Rc<Self>, moved: MovedConnection) {
-        let MovedConnection { socket, unread, unwritten, bind } = moved;
+        let MovedConnection { socket, tls, unread, unwritten, bind } = moved;
         let key = self.in_engine(|engine, now| {
             let key = engine.shard.arrive(&bind, now, &mut engine.out);
             engine.out.outbox_mut(key.slot).bytes.splice(0..0, unwritten);
             key
         });
-        self.open(key, socket, unread);
+        self.open(key, socket, tls, unread);
     }
 
-    fn open(self: &Rc<Self>, key: Key, socket: OwnedFd, unread: BytesMut) {
+    fn open(self: &Rc<Self>, key: Key, socket: OwnedFd, tls: Option<Box<Tls>>, unread: BytesMut) {
         let opened = sys::stream_from(socket).and_then(|stream| socket::tune(&stream).map(|()| stream));
         match opened {
-            Ok(stream) => self.run(key, Transport::Plain(stream), unread),
+            Ok(stream) => self.run(key, Transport::new(stream, tls), unread),
             // The peer is gone already.
             Err(_) => self.handle(Input::Closed { connection: key }),
         }
@@ -334,7 +343,7 @@ impl ShardLoop {
                     self.handle_batch(from, &batch);
                     self.mesh.recycle(batch);
                 }
-                MeshMessage::Accepted { socket, address } => self.accept(socket, address),
+                MeshMessage::Accepted(accepted) => self.accept(accepted),
                 MeshMessage::Bound(moved) => self.arrive(*moved),
             }
         }

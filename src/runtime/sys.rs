@@ -179,6 +179,12 @@ pub fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
     if cannot { Ok(false) } else { Err(error) }
 }
 
+/// Has this thread yield to others that want the same core. Where that is forbidden it does not.
+pub fn be_nice() {
+    // SAFETY: three numbers; 0 is the calling thread, which Linux gives a niceness of its own.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
 /// How long the file system of this directory is.
 pub fn file_system_octets(directory: &std::path::Path) -> io::Result<u64> {
     let directory = std::fs::File::open(directory)?;

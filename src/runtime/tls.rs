@@ -14,7 +14,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::config::{Carrier, CarrierTls, Config, Connect};
 use crate::runtime::files;
-use crate::runtime::transport::TlsStream;
+use crate::runtime::tls_listener::TlsServer;
+use crate::runtime::transport::{Tls, Transport};
 
 /// What TLS to one carrier needs.
 #[derive(Debug)]
@@ -24,8 +25,23 @@ pub struct TlsClient {
     server_name: Option<ServerName<'static>>,
 }
 
+/// What TLS needs, to carriers and from ESMEs.
+#[derive(Debug)]
+pub struct TlsSetup {
+    pub clients: Vec<Option<TlsClient>>,
+    pub server: Option<TlsServer>,
+}
+
+/// Reads and checks all that TLS needs. Else every problem, one a line.
+pub fn open(config: &Config) -> Result<TlsSetup, Vec<String>> {
+    match (clients(config), TlsServer::open(config)) {
+        (Ok(clients), Ok(server)) => Ok(TlsSetup { clients, server }),
+        (clients, server) => Err([server.err(), clients.err()].into_iter().flatten().flatten().collect()),
+    }
+}
+
 /// One for each carrier, in the configuration's order; `None` where links are in clear. Else every problem, one a line.
-pub fn clients(config: &Config) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
+fn clients(config: &Config) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
     let provider = Arc::new(ring::default_provider());
     let (mut clients, mut problems) = (Vec::new(), Vec::new());
     let mut of_the_system = None;
@@ -51,15 +67,15 @@ pub fn clients(config: &Config) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
 
 impl TlsClient {
     /// Agrees on TLS with the carrier at `target`, which was written as `host:port`.
-    pub async fn handshake(&self, target: &str, tcp: TcpStream) -> io::Result<TlsStream> {
+    pub async fn handshake(&self, target: &str, tcp: TcpStream) -> io::Result<Transport> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => name_of(host(target)).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?,
         };
         let tls = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
-        let mut stream = TlsStream::new(tcp, tls);
-        poll_fn(|cx| stream.poll_handshake(cx)).await?;
-        Ok(stream)
+        let mut transport = Transport::new(tcp, Some(Tls::new(tls)));
+        poll_fn(|cx| transport.poll_handshake(cx)).await?;
+        Ok(transport)
     }
 }
 
@@ -85,7 +101,7 @@ fn client(
     Ok(TlsClient { config: Arc::new(config), server_name })
 }
 
-fn read_roots(file: &Path) -> Result<Arc<RootCertStore>, String> {
+pub(super) fn read_roots(file: &Path) -> Result<Arc<RootCertStore>, String> {
     let pem = files::read(file).map_err(|why| format!("{}: {why}", file.display()))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {

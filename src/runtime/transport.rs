@@ -9,140 +9,167 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
-use rustls::ClientConnection;
+use rustls::Connection;
 
-pub enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream>),
+pub struct Transport {
+    tcp: TcpStream,
+    /// `None`: in clear.
+    tls: Option<Box<Tls>>,
 }
 
-pub struct TlsStream {
-    tcp: TcpStream,
-    tls: ClientConnection,
+/// One connection's TLS, apart from its socket: a value that may move to another shard with all it holds, what was decrypted and
+/// not read as well as what was encrypted and not sent.
+#[derive(Debug)]
+pub struct Tls {
+    connection: Connection,
     /// The kernel took something since this was last asked.
     has_progressed: bool,
 }
 
 impl Transport {
+    #[must_use]
+    pub fn new(tcp: TcpStream, tls: Option<Box<Tls>>) -> Self {
+        Self { tcp, tls }
+    }
+
     pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, into),
-            Self::Tls(stream) => stream.poll_read(cx, into),
+        match &mut self.tls {
+            None => Pin::new(&mut self.tcp).poll_read(cx, into),
+            Some(tls) => tls.poll_read(&mut self.tcp, cx, into),
         }
     }
 
     /// Takes some of `octets`, for good; `Pending` when it takes none now.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, octets),
-            Self::Tls(stream) => stream.poll_write(cx, octets),
+        match &mut self.tls {
+            None => Pin::new(&mut self.tcp).poll_write(cx, octets),
+            Some(tls) => tls.poll_write(&mut self.tcp, cx, octets),
         }
     }
 
     /// `Ready` once the kernel has everything that was taken.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
-            Self::Tls(stream) => stream.poll_flush(cx),
+        match &mut self.tls {
+            None => Poll::Ready(Ok(())),
+            Some(tls) => tls.poll_flush(&mut self.tcp, cx),
+        }
+    }
+
+    /// `Ready` once both sides agree.
+    pub fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.tls {
+            None => Poll::Ready(Ok(())),
+            Some(tls) => tls.poll_handshake(&mut self.tcp, cx),
         }
     }
 
     /// Whether there is something to flush that nobody wrote: TLS has an answer of its own.
     #[must_use]
     pub fn wants_flush(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(stream) => stream.tls.wants_write(),
-        }
+        self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())
+    }
+
+    /// Whether both sides do not agree on TLS yet.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.connection.is_handshaking())
+    }
+
+    /// The certificate that the peer showed in its handshake, in DER, without those of its authorities.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        Some(self.tls.as_ref()?.connection.peer_certificates()?.first()?.as_ref())
     }
 
     /// Whether the kernel took any of what was taken before; a peer that reads slowly is not one that does not read.
     pub fn has_progressed(&mut self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(stream) => std::mem::take(&mut stream.has_progressed),
-        }
+        self.tls.as_mut().is_some_and(|tls| std::mem::take(&mut tls.has_progressed))
     }
 
     /// Tells the peer's TLS that nothing follows, if the kernel takes it.
     pub fn say_goodbye(&mut self) {
-        if let Self::Tls(stream) = self {
-            stream.tls.send_close_notify();
-            let _ = stream.poll_flush(&mut Context::from_waker(Waker::noop()));
+        if let Some(tls) = &mut self.tls {
+            tls.connection.send_close_notify();
+            let _ = tls.poll_flush(&mut self.tcp, &mut Context::from_waker(Waker::noop()));
         }
+    }
+
+    /// Takes TLS from its socket, which nothing more is read from or written to here.
+    pub fn take_tls(&mut self) -> Option<Box<Tls>> {
+        self.tls.take()
     }
 
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(stream) => &stream.tcp,
-        }
+        &self.tcp
     }
 }
 
-impl TlsStream {
+impl Tls {
     /// The longest a record may be: what is handed to TLS at once.
     const RECORD: usize = 16 << 10;
     /// Reads without a single octet for us, as TLS has much to say to itself, before others have their turn.
     const SILENT_READS: u32 = 16;
 
     #[must_use]
-    pub fn new(tcp: TcpStream, tls: ClientConnection) -> Self {
-        Self { tcp, tls, has_progressed: false }
+    pub fn new(connection: impl Into<Connection>) -> Box<Self> {
+        Box::new(Self { connection: connection.into(), has_progressed: false })
     }
 
-    pub fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_handshake(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_flush(cx))?;
-            if !self.tls.is_handshaking() {
+            ready!(self.poll_flush(tcp, cx))?;
+            if !self.connection.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
-            if ready!(self.poll_read_records(cx))? == 0 {
+            if ready!(self.poll_read_records(tcp, cx))? == 0 {
                 let why = "the connection was closed during the handshake";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
             }
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         for _ in 0..Self::SILENT_READS {
-            match self.tls.reader().read(into) {
+            match self.connection.reader().read(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }
-            ready!(self.poll_read_records(cx))?;
+            let count = ready!(self.poll_read_records(tcp, cx))?;
+            if count == 0 && self.connection.is_handshaking() {
+                return Poll::Ready(Ok(0));
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
     /// Reads once from the socket; 0 when the peer closed it.
-    fn poll_read_records(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let count = match self.tls.read_tls(&mut Socket { tcp: &mut self.tcp, cx }) {
+    fn poll_read_records(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let count = match self.connection.read_tls(&mut Socket { tcp, cx }) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
             Err(error) => return Poll::Ready(Err(error)),
         };
-        if let Err(error) = self.tls.process_new_packets() {
+        if let Err(error) = self.connection.process_new_packets() {
             // The peer is told why, if the kernel takes it.
-            let _ = self.poll_flush(&mut Context::from_waker(Waker::noop()));
+            let _ = self.poll_flush(tcp, &mut Context::from_waker(Waker::noop()));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
         Poll::Ready(Ok(count))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_flush(cx))?;
-        let taken = self.tls.writer().write(&octets[..octets.len().min(Self::RECORD)])?;
+    fn poll_write(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(tcp, cx))?;
+        let taken = self.connection.writer().write(&octets[..octets.len().min(Self::RECORD)])?;
         // Whatever comes of it, they are taken; the next call meets the same error.
-        let _ = self.poll_flush(cx);
+        let _ = self.poll_flush(tcp, cx);
         Poll::Ready(Ok(taken))
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Socket { tcp: &mut self.tcp, cx }) {
+    fn poll_flush(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut Socket { tcp, cx }) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(_) => self.has_progressed = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,

@@ -10,12 +10,14 @@
 )]
 
 mod bad_company;
+mod balancer;
 mod binds;
 mod carrier;
 mod carriers_faults;
 mod content;
 #[path = "../malformed/corpus.rs"]
 mod corpus;
+mod crowd;
 mod drain;
 mod framing;
 mod gateway;
@@ -30,6 +32,7 @@ mod mo;
 mod multi;
 mod operations;
 mod parts;
+mod passwords;
 mod peer;
 mod policy;
 mod processes;
@@ -42,6 +45,7 @@ mod sessions;
 mod store;
 mod stored;
 mod tls;
+mod tls_esme;
 mod tools;
 mod versions;
 mod world;

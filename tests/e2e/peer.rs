@@ -43,8 +43,8 @@ impl Pdu {
     }
 }
 
-pub struct Peer {
-    pub stream: TcpStream,
+pub struct Peer<S = TcpStream> {
+    pub stream: S,
     unread: Vec<u8>,
     next: u32,
 }
@@ -58,6 +58,18 @@ impl Peer {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::within(stream)
+    }
+
+    pub fn shutdown(&self) {
+        // The gateway may have closed first.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl<S: Read + Write> Peer<S> {
+    /// Over a stream that waits no longer than `PATIENCE`.
+    pub fn within(stream: S) -> Self {
         Self { stream, unread: Vec::new(), next: 0 }
     }
 
@@ -166,11 +178,6 @@ impl Peer {
         let delivery = self.expect(CommandId::DELIVER_SM);
         self.answer(&delivery, ROK, b"\0");
         delivery
-    }
-
-    pub fn shutdown(&self) {
-        // The gateway may have closed first.
-        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     fn cut(&mut self) -> Option<Pdu> {

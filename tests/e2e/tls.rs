@@ -23,13 +23,13 @@ use crate::receipts::id_of_receipt;
 const IN_DOUBT: u32 = 0xFF;
 
 /// An authority of this test alone.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
+pub struct Authority {
+    pub pem: String,
+    pub issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

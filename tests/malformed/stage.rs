@@ -78,7 +78,7 @@ impl Stage {
     /// Dials in. `None` over a cap.
     pub fn connect(&mut self) -> Option<EndId> {
         self.shard.admit(ADDRESS, self.now).ok()?;
-        let key = self.shard.accept(ADDRESS, self.now, &mut self.out);
+        let key = self.shard.accept(ADDRESS, false, self.now, &mut self.out);
         Some(self.own(key, false))
     }
 
@@ -196,6 +196,10 @@ impl Stage {
                     self.own(connection, true);
                     self.shard.handle(Input::Connected { connection }, self.now, &mut self.out);
                 }
+                // No ESME of these accounts listens.
+                Action::Call { connection, .. } => {
+                    self.shard.handle(Input::Closed { connection }, self.now, &mut self.out);
+                }
                 Action::Close { connection } => closes.extend(self.by_slot.get(&connection.slot).copied()),
                 Action::Move { connection, bind, .. } => {
                     let Some(at) = self.by_slot.remove(&connection.slot) else { continue };
@@ -217,6 +221,7 @@ impl Stage {
                     self.next_ids = end;
                     self.shard.handle(Input::Ids { first, end }, self.now, &mut self.out);
                 }
+                Action::Verify { .. } | Action::Call { .. } => panic!("no account here has hashes, or is called"),
                 Action::CarriersDrained | Action::SessionsDrained | Action::Notice(_) => {}
             }
         }

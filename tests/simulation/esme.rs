@@ -28,6 +28,10 @@ pub(crate) struct Esme {
     pub(crate) is_mute: bool,
     /// Where it can be called.
     pub(crate) listens_at: Option<String>,
+    /// The names in its certificate, over TLS; `None`: in clear.
+    pub(crate) over_tls: Option<Vec<String>>,
+    /// How long its password is compared with hashes; `None`: nothing ever comes of it.
+    pub(crate) verify_ms: Option<(u64, u64)>,
     next_sequence: SequenceNumber,
     /// Tags by sequence_number.
     pub(crate) outstanding: BTreeMap<u32, u32>,
@@ -56,6 +60,8 @@ impl Esme {
             is_unbinding: false,
             is_mute: false,
             listens_at: None,
+            over_tls: None,
+            verify_ms: Some((1, 300)),
             next_sequence: SequenceNumber::FIRST,
             outstanding: BTreeMap::new(),
             stalled_until: 0,

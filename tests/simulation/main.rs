@@ -23,6 +23,7 @@ mod node;
 mod node_io;
 mod operations;
 mod operator;
+mod passwords;
 mod planted;
 mod plants;
 mod receipts;

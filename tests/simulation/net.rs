@@ -58,6 +58,14 @@ impl Wire {
         Self { peer, home: None, to_peer: Pipe::default(), to_proxy: Pipe::default(), was_reset: false }
     }
 
+    /// The ESME at its other end, if it is one.
+    pub(crate) fn esme(&self) -> Option<usize> {
+        match self.peer {
+            Peer::Esme(esme) => Some(esme),
+            Peer::Smsc(_) => None,
+        }
+    }
+
     pub(crate) fn pipe(&mut self, toward: Toward) -> &mut Pipe {
         match toward {
             Toward::Peer => &mut self.to_peer,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trunkline::config::{AccountId, CarrierId, NumberSet};
 use trunkline::engine::effects::Effects;
-use trunkline::engine::event::{Action, AdmittedBind, Input, Notice};
+use trunkline::engine::event::{Action, AdmittedBind, Input, Notice, Verdict};
 use trunkline::engine::message::{Batch, ShardId};
 use trunkline::engine::orders::Order;
 use trunkline::engine::shard::Shard;
@@ -62,6 +62,7 @@ pub(crate) enum In {
     Connected(Key),
     Called(Key, IpAddr),
     Closed(Key),
+    Verified(Key, Verdict),
     Accept(WireId, IpAddr),
     Arrive(WireId, AdmittedBind, Vec<u8>),
     Readable(WireId),
@@ -144,9 +145,14 @@ impl Sim {
                 self.handle(at, Input::Called { connection: key, address });
             }
             In::Closed(key) => self.handle(at, Input::Closed { connection: key }),
+            In::Verified(key, verdict) => self.handle(at, Input::Verified { connection: key, verdict }),
             In::Accept(wire, address) => {
+                let names = self.wires[wire].esme().and_then(|esme| self.esmes[esme].over_tls.clone());
                 let node = &mut self.nodes[at];
-                let key = node.shard.accept(address, now, &mut node.out);
+                let key = node.shard.accept(address, names.is_some(), now, &mut node.out);
+                if let Some(names) = names {
+                    self.handle(at, Input::Secured { connection: key, names });
+                }
                 self.own(at, wire, key, Vec::new());
             }
             In::Arrive(wire, bind, rest) => {
@@ -252,12 +258,16 @@ impl Sim {
         let is_move = |action: &Action| matches!(action, Action::Move { connection, .. } if *connection == key);
         let Some(place) = actions.iter().position(is_move) else { return false };
         let Action::Move { to, bind, .. } = actions.remove(place) else { return false };
+        self.move_to(at, key, wire, to, bind, rest.to_vec());
+        true
+    }
+
+    fn move_to(&mut self, at: usize, key: Key, wire: WireId, to: ShardId, bind: AdmittedBind, rest: Vec<u8>) {
         self.flush(at, key.slot);
         self.nodes[at].sockets.remove(&key.slot);
         self.wires[wire].home = None;
         let after = self.rng.between((1_000, 500_000));
-        self.plan(after, Event::Arrive { shard: to.index(), wire, bind, rest: rest.to_vec() });
-        true
+        self.plan(after, Event::Arrive { shard: to.index(), wire, bind, rest });
     }
 
     /// Does what the engine wants done, until it wants nothing more in this turn.
@@ -303,7 +313,14 @@ impl Sim {
                     self.plan_ms((0, 30), Event::Called { shard: at, key: connection, address: address.to_string() });
                 }
                 Action::Close { connection } => closes.push(connection),
-                Action::Move { connection, .. } => self.fail(&format!("{connection:?} moved without a bind")),
+                // One whose password had to be compared first.
+                Action::Move { connection, to, bind } => {
+                    let socket = self.nodes[at].sockets.get_mut(&connection.slot).filter(|it| it.key == connection);
+                    let taken = socket.and_then(|it| Some((it.wire?, std::mem::take(&mut it.unread))));
+                    let Some((wire, rest)) = taken else { self.fail(&format!("{connection:?} moved without a bind")) };
+                    self.move_to(at, connection, wire, to, bind, rest);
+                }
+                Action::Verify { connection, account, password } => self.compare(at, connection, account, &password),
                 Action::Resume { connection } => self.resume(at, connection),
                 Action::ReserveIds => {
                     let (first, end) = self.reserve_ids();

@@ -37,7 +37,7 @@ pub(crate) fn run(seed: u64) {
     let asks = matches!(seed % 8, 1 | 5);
     let config = if asks { with_states(&config) } else { config };
     // And those of one in eight may hear of long messages as a whole.
-    let is_joined = seed % 8 == 0;
+    let is_joined = seed.is_multiple_of(8);
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let is_called = seed % 4 == 1;
     let config = if is_called { with_calls(&config) } else { config };

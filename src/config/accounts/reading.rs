@@ -43,7 +43,7 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
         allow_from: account.parse_list("allow_from", Network::parse),
         binds: read_binds(account),
         tls_required: account.parse_or("tls", false, choice(&[("optional", false), ("required", true)])),
-        client_certificate: account.parse_list("client_certificate", printable(1..=253)),
+        client_certificate: read_names(account),
         max_binds: account.parse_or("max_binds", 4, whole(1..=100_000)),
         window: account.parse_or("window", 1000, whole(1..=1_000_000)),
         rate,
@@ -149,6 +149,15 @@ fn read_binds(account: &mut Fields<'_>) -> Binds {
         );
     }
     binds
+}
+
+/// The names of which a client's certificate must have one.
+fn read_names(account: &mut Fields<'_>) -> Option<Vec<String>> {
+    let value = account.take("client_certificate")?;
+    if value.is_empty_list() {
+        value.problem("must name at least one; `enabled: false` keeps an account out");
+    }
+    Some(value.elements().iter().filter_map(|element| element.parse(printable(1..=253))).collect())
 }
 
 fn read_quota(quota: &mut Fields<'_>) -> Quota {

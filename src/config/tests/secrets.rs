@@ -27,7 +27,7 @@ fn a_secret_is_a_value_a_variable_or_a_file() {
 
 #[test]
 fn several_passwords_and_hashes_stand_side_by_side() {
-    let hash = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA";
+    let hash = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KE5a/l/zqlNNBRVutrAt1wQ";
     let config = config(&password(&format!("[old, {{ env: SECRET }}, {{ argon2id: \"{hash}\" }}]")));
     let [Password::Plain(old), Password::Plain(new), Password::Argon2id(hashed)] =
         config.accounts[0].passwords.as_slice()
@@ -52,7 +52,21 @@ fn a_secret_that_is_not_there_is_a_problem() {
         ("{ file: /run/nul }", "password", "NUL"),
         ("{ env: SECRET, file: secret }", "password", "must be a value"),
         ("{ argon2id: hunter2 }", "password", "PHC"),
-        ("{ argon2id: \"$argon2i$v=19$m=1$a$b\" }", "password", "PHC"),
+        ("{ argon2id: \"$argon2i$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KA\" }", "password", "PHC"),
+        ("{ argon2id: \"$argon2id$v=16$m=1024,t=1,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KA\" }", "password", "PHC"),
+        ("{ argon2id: \"$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ\" }", "password", "PHC"),
+        ("{ argon2id: \"$argon2id$v=19$m=1024,t=0,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KA\" }", "password", "PHC"),
+        ("{ argon2id: \"$argon2id$v=19$m=1024,t=1,p=999$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KA\" }", "password", "PHC"),
+        (
+            "{ argon2id: \"$argon2id$v=19$m=1048577,t=1,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KA\" }",
+            "password",
+            "too long",
+        ),
+        (
+            "{ argon2id: \"$argon2id$v=19$m=65536,t=65,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KA\" }",
+            "password",
+            "too long",
+        ),
     ] {
         let found = problems(&password(written));
         assert_eq!(found.len(), 1, "{written}: {found:?}");
@@ -90,7 +104,7 @@ fn no_message_quotes_a_secret() {
 #[test]
 fn neither_debug_output_nor_summary_nor_warnings_hold_a_secret() {
     let text = "admin: { token: hunter2-token }\n\
-                accounts:\n  a:\n    password: [hunter2, { argon2id: \"$argon2id$v=19$m=1$hunter2$hunter2\" }]\n\
+                accounts:\n  a:\n    password: [hunter2, { argon2id: \"$argon2id$v=19$m=64,t=1,p=1$hunter2hunter2AA$hunter2hunter2hunter2AAA\" }]\n\
                 \x20   callback: { url: \"https://h/\", secret: hunter2 }\n\
                 carriers: { c: { connect: \"h:1\", system_id: u, password: hunter2-is-long } }\n";
     let parsed = parse_text(text).unwrap();
