@@ -50,10 +50,10 @@ pub struct Account {
     pub(super) resting: usize,
     pub deliveries: Deliveries,
     pub holdings: Holdings,
-    /// Parts whose receipts are told of together.
-    pub joining: Joining,
     /// When it has an address to be called at.
     pub(super) calling: Option<Box<Calling>>,
+    /// Parts whose receipts are told of together.
+    pub joining: Joining,
     pub states: States,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
@@ -86,8 +86,8 @@ impl Account {
             resting: 0,
             deliveries: Deliveries::new(Replay::new(config)),
             holdings: Holdings::new(id),
-            joining: Joining::default(),
             calling: config.outbind.as_ref().map(|_| Box::default()),
+            joining: Joining::default(),
             states: States::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),

@@ -42,7 +42,7 @@ impl Account {
     }
 
     /// A message_id for what this session submits: of eight digits when it has room for no more.
-    fn issue_id(&self, at: Key, cx: &mut Context<'_>) -> Option<MessageId> {
+    pub(super) fn issue_id(&self, at: Key, cx: &mut Context<'_>) -> Option<MessageId> {
         if self.takes_short_ids(at) { cx.ids.issue_short(cx.out) } else { cx.ids.issue(cx.out) }
     }
 

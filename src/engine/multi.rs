@@ -17,6 +17,7 @@ use super::session::SessionState;
 use super::slab::{Key, Slab};
 use crate::config::CarrierId;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use crate::smpp::congestion::add_congestion_state;
 use crate::smpp::edit::FittedAddress;
 use crate::smpp::frame::Frame;
 use crate::smpp::message_id::MessageId;
@@ -69,7 +70,7 @@ impl Account {
             self.audit(Audited::ReceiptBits, Some(at), b"", cx);
             return Err(SubmitError::ReceiptFromEsme);
         }
-        let shown = cx.ids.issue(cx.out).ok_or(SubmitError::NoIds)?;
+        let shown = self.issue_id(at, cx).ok_or(SubmitError::NoIds)?;
         let fit = |destination: Destination<'_>| {
             let address = destination.address();
             FittedAddress::new(address.ton, address.npi, [address.digits, b""])
@@ -161,10 +162,16 @@ impl Account {
         if !self.multis.of.is_empty() {
             self.multis.of.retain(|_, of| *of != key);
         }
+        let congestion = self.congestion_told(multi.session, None, cx);
         if let Some(session) = self.sessions.get(multi.session) {
             let config = cx.config.account(self.id);
             let id = multi.shown.text(config.message_id);
-            multi.write_answer(id.as_bytes(), config.in_doubt_status, cx.out.write(session.connection));
+            let out = cx.out.write(session.connection);
+            let (pdu_at, has_accepted) = (out.len(), multi.unsuccessful.len() < multi.destinations.len());
+            multi.write_answer(id.as_bytes(), config.in_doubt_status, out);
+            if let Some(congestion) = congestion.filter(|_| has_accepted) {
+                add_congestion_state(congestion, pdu_at, out);
+            }
         }
         if multi.receipts.is_empty() {
             return;

@@ -55,6 +55,8 @@ impl Account {
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
+        // One id of a submit_multi stands for several messages, whose states would differ.
+        let sent = if matches!(entry.origin, Origin::Multi { .. }) { &[] } else { sent };
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
@@ -128,7 +130,7 @@ impl Account {
         cx: &mut Context<'_>,
     ) {
         let status = self.status_of(outcome, cx);
-        let congestion = self.congestion_told(info.session, carrier, cx);
+        let congestion = self.congestion_told(info.session, Some(carrier), cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;

@@ -118,6 +118,6 @@ mod tests {
         assert_eq!(world.shard.carriers().next().unwrap().correlations.len(), 0);
         world.shard.handle(Input::Timeout, now + Duration::from_secs(2), &mut world.out);
         world.shard.settle(now, &mut world.out);
-        assert_eq!(world.delivered(), ["id:0000000000000009 stat:DELIVRD", "id:0000000000000009 stat:ENROUTE"]);
+        assert_eq!(world.delivered(), ["id:00000009 stat:DELIVRD", "id:00000009 stat:ENROUTE"]);
     }
 }

@@ -32,8 +32,8 @@ const TABLE: &str = "
     outbind                n04*x  n04*x   n03*  n03*  n03*  n03*       n03*     .
     unbind                 04*x   04*x    00x   00x   00x   04*        00x      .
     submit_sm              04*x   04*x    .     04*   .     04*        08       .
-    submit_multi           04*x   04*x    n03*  04*   n03*  n03*       n03*     .
-    data_sm                04*x   04*x    n03*  04*   n03*  n03*       n03*     .
+    submit_multi           04*x   04*x    .     04*   .     04*        08       .
+    data_sm                04*x   04*x    .     04*   .     04*        08       .
     query_sm               04*x   04*x    67    04*   67    04*        67       .
     cancel_sm              04*x   04*x    11    04*   11    04*        11       .
     replace_sm             04*x   04*x    13    04*   13    04*        13       .

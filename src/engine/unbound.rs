@@ -329,23 +329,6 @@ impl Unbound {
     }
 }
 
-/// The only place where a refused bind gets its status. Unknown system_id and wrong password look the same.
-impl From<BindRefusal> for CommandStatus {
-    fn from(why: BindRefusal) -> Self {
-        match why {
-            BindRefusal::Account | BindRefusal::Password => Self::RINVPASWD,
-            BindRefusal::Disabled
-            | BindRefusal::Address
-            | BindRefusal::Tls
-            | BindRefusal::Certificate
-            | BindRefusal::Mode
-            | BindRefusal::TooManyBinds
-            | BindRefusal::Banned => Self::RBINDFAIL,
-            BindRefusal::Unavailable => Self::RSYSERR,
-        }
-    }
-}
-
 /// Counts a bind that was refused, and has it told unless too many were lately.
 pub fn tell_refused(address: IpAddr, system_id: &[u8], why: BindRefusal, cx: &mut Context<'_>) {
     cx.counts.count_bind_refused(why);

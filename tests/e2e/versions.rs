@@ -197,3 +197,24 @@ fn an_esme_that_is_not_there_is_called_and_brought_what_waits() {
     gateway.wait_for_metric("trunkline_sessions_bound{account=\"acme\"}", |count| count == 1.0);
     gateway.wait_for_metric("trunkline_connections_unbound{shard=\"0\"}", |count| count == 0.0);
 }
+
+#[test]
+fn submit_multi_and_data_sm_are_answered_in_the_version_of_their_session() {
+    let world = World::new();
+    let multi = b"\0\x01\x01100\0\x02\x01\x01\x014915100000001\0\x01\x01\x014915100000002\0\0\0\0\0\0\0\0\0\0\x02hi";
+    let data = b"\0\x01\x01100\0\x01\x014915100000001\0\0\0\0\x04\x24\0\x02hi";
+    for (version, id_len, is_told) in [(0x33, 8, false), (0x34, 16, false), (0x50, 16, true)] {
+        let mut acme = world.connect();
+        acme.bind_as(version, BindMode::Transmitter, "acme", "secret");
+        for (command, body, behind_id) in
+            [(CommandId::SUBMIT_MULTI, &multi[..], &[0][..]), (CommandId::DATA_SM, &data[..], &[][..])]
+        {
+            let sequence = acme.request(command, body);
+            let answer = acme.expect_answer(command.response(), ROK, sequence);
+            assert_eq!(answer.id().len(), id_len, "{command:x?}");
+            let optional = answer.body[id_len + 1..].strip_prefix(behind_id).unwrap();
+            assert_eq!(congestion_state(optional).is_some(), is_told, "{command:x?} in {version:#x}: {optional:x?}");
+            assert_eq!(optional.is_empty(), !is_told);
+        }
+    }
+}

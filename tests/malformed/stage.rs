@@ -221,7 +221,7 @@ impl Stage {
                     self.next_ids = end;
                     self.shard.handle(Input::Ids { first, end }, self.now, &mut self.out);
                 }
-                Action::Verify { .. } | Action::Call { .. } => panic!("no account here has hashes, or is called"),
+                Action::Verify { .. } => panic!("no account here has hashes"),
                 Action::CarriersDrained | Action::SessionsDrained | Action::Notice(_) => {}
             }
         }

@@ -36,11 +36,11 @@ pub(crate) fn run(seed: u64) {
     // Those of two more keep states, and their customers ask for them.
     let asks = matches!(seed % 8, 1 | 5);
     let config = if asks { with_states(&config) } else { config };
+    let is_called = seed % 4 == 1;
+    let config = if is_called { with_calls(&config) } else { config };
     // And those of one in eight may hear of long messages as a whole.
     let is_joined = seed.is_multiple_of(8);
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
-    let is_called = seed % 4 == 1;
-    let config = if is_called { with_calls(&config) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {

@@ -28,7 +28,7 @@ pub(in crate::engine) fn shard(carriers: &str) -> (Shard, Effects) {
     let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
     let config = Arc::new(config::parse(&text, &surroundings).unwrap().config);
     let placement = Placement::new(&config, 1);
-    let seeds = Seeds { random: 1, id_key: [7; 16], ids: (0, 1), first_key: 0, unix_seconds: 0 };
+    let seeds = Seeds { random: 1, id_key: [7; 16], ids: (0, 100), first_key: 0, unix_seconds: 0 };
     (Shard::new(ShardId(0), config, placement, &seeds), Effects::new(ShardId(0), 1))
 }
 

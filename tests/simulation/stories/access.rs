@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trunkline::engine::event::{Input, Notice};
-use trunkline::engine::telling::Telling;
+use trunkline::engine::untold::Telling;
 use trunkline::metrics::BindRefusal;
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::pdu::BindMode;
