@@ -210,14 +210,19 @@ impl Shard {
                     carrier.deliver_done(in_hand, is_kept, context!(self, now, out));
                 }
             }
-            ShardMessage::Alert { account, body } => {
+            ShardMessage::PartFailed { account, id } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
-                    account.alert(batch.octets(body), context!(self, now, out));
+                    account.part_failed(id, context!(self, now, out));
                 }
             }
             ShardMessage::Settled { carrier, id } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.settled(id, context!(self, now, out));
+                }
+            }
+            ShardMessage::Alert { account, body } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.alert(batch.octets(body), context!(self, now, out));
                 }
             }
             ShardMessage::Acknowledge { carrier, request } => {

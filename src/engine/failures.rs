@@ -1,7 +1,6 @@
 //! What the customer is told when a stored submit never got out: a receipt of our own, kept and delivered as any other.
 
 use super::account::Account;
-use super::carrier::Carrier;
 use super::context::Context;
 use super::deliveries::Kept;
 use super::event::{HoldingKind, Record};
@@ -66,13 +65,9 @@ impl Account {
         let id = stored.shown.unwrap_or(holding.id);
         let told = Told { id, submitted: holding.born, done: cx.unix_seconds(), why };
         let Some(body) = told.body(stored.body, self.id, cx) else { return };
-        let body = match self.fail_part(holding.id, why.state(), body, Carrier::is_fresh(holding.born, cx), cx) {
-            Ok(()) => {
-                self.arm(cx);
-                return self.pump_deliveries(cx);
-            }
-            Err(body) => body,
-        };
+        if self.is_joined(holding.id, cx) {
+            return self.fail_part(holding.id, why.state(), &body, cx);
+        }
         let (account, id, kind) = (self.id, holding.id, DeliveryKind::FinalReceipt);
         let (key, born) = (cx.issue_key(), cx.unix_seconds());
         let octets = cx.out.record_bytes.add(&body);

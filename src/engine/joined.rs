@@ -63,6 +63,10 @@ impl Account {
             ReceiptsOfParts::Each => entry.info.wants_receipt && is_per_message(carrier, cx),
             ReceiptsOfParts::Last | ReceiptsOfParts::All => true,
         };
+        if entry.info.is_stored() && wants.receipts != ReceiptsOfParts::Each && self.joining.part(id).is_none() {
+            // There was no room for it when it was stored.
+            return false;
+        }
         if let Some(known) = self.joining.part_mut(id) {
             // It was stored, and has its carrier now.
             known.carrier = Some(carrier);
@@ -143,22 +147,40 @@ impl Account {
         self.pump_deliveries(cx);
     }
 
-    /// A stored submit failed for good, and this receipt of ours says so; it is given back when no other parts are told of with it.
-    pub(super) fn fail_part(
-        &mut self,
-        id: MessageId,
-        state: MessageState,
-        body: Vec<u8>,
-        is_fresh: bool,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Vec<u8>> {
-        let behind_turn = is_fresh.then_some(cx.turn);
+    /// Whether a receipt of this part is told of with others.
+    pub(super) fn is_joined(&self, id: MessageId, cx: &Context<'_>) -> bool {
         let unrequested = self.wants(cx).unrequested;
-        let is_awaited = self.joining.part(id).is_some_and(|part| part.asks || unrequested);
-        let Some(name) = self.joining.message_of(id).filter(|_| is_awaited) else { return Err(body) };
-        let fresh = [Fresh { id, body, is_copy: false }];
-        self.settle_parts((name, CarrierId(0)), state, &fresh, behind_turn, cx);
-        Ok(())
+        self.joining.part(id).is_some_and(|part| part.asks || unrequested)
+    }
+
+    /// A stored part failed for good, and this receipt of ours says so: told of once that is durable, or a crash could have it end
+    /// otherwise.
+    pub(super) fn fail_part(&mut self, id: MessageId, state: MessageState, body: &[u8], cx: &mut Context<'_>) {
+        if self.joining.part(id).is_none_or(|part| part.state != PartState::Awaited) {
+            self.counts.receipts_joined += 1;
+            return self.forget_part(id, cx);
+        }
+        self.joining.set_state(id, PartState::Final(state));
+        self.keep_part(id, Some(body), cx);
+        self.joining.set_state(id, PartState::Awaited);
+        let own = cx.out.own();
+        cx.out.after_records(own).messages.push(ShardMessage::PartFailed { account: self.id, id });
+    }
+
+    /// What was kept of a part that failed is durable.
+    pub fn part_failed(&mut self, id: MessageId, cx: &mut Context<'_>) {
+        let Some((name, part)) = self.joining.message_of(id).zip(self.joining.part(id).copied()) else { return };
+        match self.kept_state(&part) {
+            Some(state) if part.state == PartState::Awaited => self.joining.set_state(id, PartState::Final(state)),
+            // Its message was told of meanwhile.
+            Some(_) | None => {
+                self.counts.receipts_joined += 1;
+                return self.forget_part(id, cx);
+            }
+        }
+        self.tell_if_due(name, &[], Some(cx.turn), cx);
+        self.arm(cx);
+        self.pump_deliveries(cx);
     }
 
     /// A receipt came, final or not.

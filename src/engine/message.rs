@@ -259,16 +259,21 @@ pub enum ShardMessage {
         in_hand: Key,
         is_kept: bool,
     },
-    /// Carrier's home to account's: pass this alert_notification, or drop it. Nothing answers it.
-    Alert {
+    /// Account's home to itself, behind a record: the failure of a stored part is durable.
+    PartFailed {
         account: AccountId,
-        body: Octets,
+        id: MessageId,
     },
     /// Account's home to carrier's, behind a record: no receipt will come for this part, another told of its whole message. When it
     /// is lost with the process, the correlation stays until retention.
     Settled {
         carrier: CarrierId,
         id: MessageId,
+    },
+    /// Carrier's home to account's: pass this alert_notification, or drop it. Nothing answers it.
+    Alert {
+        account: AccountId,
+        body: Octets,
     },
     /// Carrier's home to itself, behind a record: acknowledge what it sent.
     Acknowledge {
@@ -366,6 +371,7 @@ impl Batch {
                 | ShardMessage::MaySend { .. }
                 | ShardMessage::Withdraw { .. }
                 | ShardMessage::DeliverDone { .. }
+                | ShardMessage::PartFailed { .. }
                 | ShardMessage::Settled { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }

@@ -61,13 +61,15 @@ impl Account {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
             let has_session = self.sessions.get(info.session).is_some();
-            if !sent.is_empty() && (has_session || info.is_stored()) {
+            // One id of a submit_multi stands for several messages, whose states would differ.
+            let keeps_state = !sent.is_empty() && !matches!(entry.origin, Origin::Multi { .. });
+            if keeps_state && (has_session || info.is_stored()) {
                 self.keep_state(info.id, carrier, sent, cx);
             }
             if is_accepted_part && self.join_part(submit, cx) {
                 return;
             }
-            if !sent.is_empty() && has_session {
+            if keeps_state && has_session {
                 // Who has the id may ask for its state, also after a crash.
                 let (account, own) = (self.id, cx.out.own());
                 return cx.out.after_records(own).messages.push(ShardMessage::StateKept { account, submit });

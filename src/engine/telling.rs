@@ -98,6 +98,12 @@ impl Account {
         KeptPart::read(&holding.body)?.receipt.map(|(_, body)| body)
     }
 
+    /// The final state in what is kept of a part.
+    pub(super) fn kept_state(&self, part: &Part) -> Option<MessageState> {
+        let holding = self.holdings.get(part.key?)?;
+        KeptPart::read(&holding.body)?.receipt.map(|(state, _)| state)
+    }
+
     /// Keeps what is known of a part now, in the place of what was; with its receipt, if that is held back.
     pub(super) fn keep_part(&mut self, id: MessageId, body: Option<&[u8]>, cx: &mut Context<'_>) {
         let Some(message) = self.joining.message_of(id) else { return };

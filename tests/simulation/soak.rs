@@ -185,6 +185,7 @@ pub(crate) fn drain(sim: &mut Sim) {
     if let Some(busy) = sim.busy_inside() {
         sim.fail(&format!("after the drain: {busy}"));
     }
+    sim.ledger.joined.held = sim.books.held_parts();
     sim.ledger.audit();
     sim.audit_holdings();
     let gate = &mut sim.nodes[0].shard;
