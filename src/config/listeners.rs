@@ -30,6 +30,11 @@ pub(super) fn read_smpp(smpp: &mut Fields<'_>) -> Smpp {
     if proxy_from.is_some() && !proxy_protocol {
         smpp.reading.warn(smpp.path_of("proxy_from"), "has no effect without `proxy_protocol: true`");
     }
+    if proxy_protocol && proxy_from.is_none() {
+        let message = "is missing: whoever reaches these listeners says where he comes from, and is believed by allow_from, \
+                       bans and caps";
+        smpp.reading.warn(smpp.path_of("proxy_from"), message);
+    }
     let max_pdu = smpp.parse_or("max_pdu", 64 << 10, size(1 << 10..=1 << 20));
     Smpp {
         listen,

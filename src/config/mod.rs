@@ -8,6 +8,7 @@
 mod accounts;
 mod carriers;
 mod conditions;
+mod contradictions;
 mod keyword;
 mod listeners;
 mod network;

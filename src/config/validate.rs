@@ -10,7 +10,7 @@ use super::reader::{Fields, Problem, Reading, Surroundings, Value};
 use super::scalars::{choice, duration, duration_or_zero, size, whole};
 use super::{
     AccountId, CarrierId, Cdr, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo, accounts,
-    carriers, listeners, numbers, opt_out, profile, routes, unbuilt,
+    carriers, contradictions, listeners, numbers, opt_out, profile, routes, unbuilt,
 };
 
 /// A configuration that may be run, and what its operator should know.
@@ -55,6 +55,7 @@ fn read(tree: &Node, reading: &Reading<'_>) -> Option<Config> {
     check_waits(&config, reading);
     listeners::check(&config, reading);
     listeners::check_accounts(&config, reading);
+    contradictions::check(&config, reading);
     routes::warn_of_idle(&config, reading);
     Some(config)
 }

@@ -30,6 +30,7 @@ pub(in crate::config) fn read(name: &str, value: &Value<'_>, shards: Option<NonZ
 
 fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>) -> Account {
     let rate = read_rate(account);
+    let accept = account.parse_or("accept", Accept::Relay, choice(&ACCEPT));
     let deliver = account.parse_or("deliver", DeliverMo::Smpp, choice(&DELIVER));
     let callback_value = account.take("callback");
     if deliver == DeliverMo::Http && callback_value.is_none() {
@@ -59,9 +60,13 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
             .take("opt_out")
             .and_then(|value| value.path())
             .map(|path| OptOut { path, numbers: Arc::default() }),
-        accept: account.parse_or("accept", Accept::Relay, choice(&ACCEPT)),
-        validity: account.parse_or("validity", Duration::from_secs(24 * 3_600), duration),
-        submit_queue: account.parse_or("submit_queue", 1_000_000, whole(1..=u64::from(u32::MAX))),
+        accept,
+        validity: if_stored(account, "validity", accept)
+            .and_then(|value| value.parse(duration))
+            .unwrap_or(Duration::from_secs(24 * 3_600)),
+        submit_queue: if_stored(account, "submit_queue", accept)
+            .and_then(|value| value.parse(whole(1..=u64::from(u32::MAX))))
+            .unwrap_or(1_000_000),
         receipts: account.parse_or("receipts", ReceiptsOfParts::Each, choice(&RECEIPTS)),
         unrequested_receipts: account.parse_or("unrequested_receipts", UnrequestedReceipts::Drop, choice(&UNREQUESTED)),
         receipt_text: account.parse_or("receipt_text", ReceiptText::AsIs, choice(&RECEIPT_TEXT)),
@@ -83,6 +88,15 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
         submit: account.parse_or("submit", true, flag),
         shard: read_pin(account, shards),
     }
+}
+
+/// What says how submits are kept, of an account that may not keep any.
+fn if_stored<'a>(account: &mut Fields<'a>, key: &'static str, accept: Accept) -> Option<Value<'a>> {
+    let value = account.take(key);
+    if let Some(value) = value.as_ref().filter(|_| accept == Accept::Relay) {
+        value.warn("has no effect without `accept: store`");
+    }
+    value
 }
 
 /// Each submit is held against them, one after the other.
@@ -176,6 +190,9 @@ fn read_caps(account: &mut Fields<'_>) -> Vec<DestinationCap> {
 
 fn read_cap(cap: &mut Fields<'_>) -> DestinationCap {
     let destinations = cap.required("destination");
+    if let Some(value) = destinations.as_ref().filter(|value| value.is_empty_list()) {
+        value.problem("is empty, so this cap is never asked; \"*\" is any destination");
+    }
     let destinations = destinations.map(|value| value.elements()).unwrap_or_default();
     DestinationCap {
         destination: destinations.iter().filter_map(|value| value.parse(Pattern::parse)).collect(),

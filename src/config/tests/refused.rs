@@ -313,3 +313,19 @@ fn a_file_of_nothing_but_problems_gets_a_bounded_answer() {
     assert_eq!(found.len(), 1001);
     assert_eq!(found[1000].to_string(), "the file: has more of these; the rest are not listed");
 }
+
+#[test]
+fn settings_of_an_account_that_make_each_other_impossible_are_refused() {
+    let outbind = "outbind: { connect: \"192.0.2.7:2775\" }";
+    for fields in ["binds: transmitter", "tls: required", "allow_from: 198.51.100.0/24", "allow_from: []"] {
+        refused(&account(&format!("{outbind}, {fields}")), &["accounts.a.outbind"]);
+    }
+    refused(
+        &account("destination_caps: [{ destination: [], segments: 1 }]"),
+        &["accounts.a.destination_caps[0].destination"],
+    );
+    let password = "x".repeat(65);
+    refused(&format!("accounts: {{ a: {{ password: {password} }} }}"), &["accounts.a.password"]);
+    let possible = account(&format!("{outbind}, binds: receiver, allow_from: 192.0.2.0/24, tls: optional"));
+    assert!(super::parse_text(&possible).is_ok());
+}
