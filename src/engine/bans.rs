@@ -1,6 +1,6 @@
 //! Who guessed passwords too often: a pair of address and system_id after five, an address after a hundred.
 //!
-//! A banned pair is refused unchecked for a minute, doubling to an hour; a banned address is closed at accept. Nobody can lock
+//! Of IPv6 the first 64 bits are the address (`origin`). A banned pair is refused unchecked for a minute, doubling to an hour; a banned address is closed at accept. Nobody can lock
 //! an account for others. Shard 0 counts; every shard knows the banned pairs, since any may be dealt the next try.
 
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ahash::{AHashMap, RandomState};
 
+use super::origin::origin;
 use super::time::Instant;
 
 /// Keyed hash of an address and the system_id tried from it.
@@ -55,19 +56,19 @@ impl Bans {
 
     #[must_use]
     pub fn pair(&self, address: IpAddr, system_id: &[u8]) -> Pair {
-        Pair(self.keys.hash_one((address, system_id)))
+        Pair(self.keys.hash_one((origin(address), system_id)))
     }
 
     /// Counts a wrong password; returns until when the pair is banned, if it is from now on.
     pub fn wrong_password(&mut self, address: IpAddr, pair: Pair, now: Instant) -> Option<Instant> {
-        count(&mut self.addresses, address, Self::PER_ADDRESS, now);
+        count(&mut self.addresses, origin(address), Self::PER_ADDRESS, now);
         count(&mut self.pairs, pair, Self::PER_PAIR, now)
     }
 
     /// Whether connections from this address are closed at accept.
     #[must_use]
     pub fn is_address_banned(&self, address: IpAddr, now: Instant) -> bool {
-        self.addresses.get(&address).is_some_and(|guesses| now < guesses.banned_until)
+        self.addresses.get(&origin(address)).is_some_and(|guesses| now < guesses.banned_until)
     }
 
     /// Remembers a ban that shard 0 announced.
@@ -147,6 +148,18 @@ mod tests {
         assert!(!bans.is_address_banned(ADDRESS, at(1)));
         bans.wrong_password(ADDRESS, Pair(99), at(1));
         assert!(bans.is_address_banned(ADDRESS, at(60)) && !bans.is_address_banned(ADDRESS, at(61)));
+    }
+
+    #[test]
+    fn guesses_from_all_over_a_subnet_of_ipv6_are_those_of_one_address() {
+        let mut bans = Bans::new([7; 16]);
+        let address = |last: u128| IpAddr::from((0x2001_0DB8 << 96 | last).to_be_bytes());
+        assert_eq!(bans.pair(address(1), b"acme"), bans.pair(address(2), b"acme"));
+        assert_ne!(bans.pair(address(1), b"acme"), bans.pair(address(1 << 64), b"acme"));
+        for guess in 0..100 {
+            bans.wrong_password(address(guess), Pair(guess as u64), at(1));
+        }
+        assert!(bans.is_address_banned(address(5_000), at(2)) && !bans.is_address_banned(address(1 << 64), at(2)));
     }
 
     #[test]

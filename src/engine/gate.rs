@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use ahash::AHashMap;
 
+use super::origin::origin;
 use crate::config::Config;
 use crate::metrics::ConnectionRefusal;
 
@@ -33,7 +34,7 @@ impl Gate {
         if self.unbound >= limits.unbound {
             return Err(ConnectionRefusal::Unbound);
         }
-        let of_address = self.unbound_by_address.entry(address).or_default();
+        let of_address = self.unbound_by_address.entry(origin(address)).or_default();
         if *of_address >= limits.unbound_per_address {
             return Err(ConnectionRefusal::PerAddress);
         }
@@ -45,12 +46,13 @@ impl Gate {
 
     /// Counts in a connection that we dialled for an ESME to bind on.
     pub fn called(&mut self, address: IpAddr) {
-        *self.unbound_by_address.entry(address).or_default() += 1;
+        *self.unbound_by_address.entry(origin(address)).or_default() += 1;
         self.connections += 1;
         self.unbound += 1;
     }
 
     pub fn bound(&mut self, address: IpAddr) {
+        let address = origin(address);
         self.unbound = self.unbound.saturating_sub(1);
         if let Some(count) = self.unbound_by_address.get_mut(&address) {
             *count -= 1;
@@ -114,6 +116,21 @@ mod tests {
         gate.ended(address(2), false);
         assert_eq!((gate.connections(), gate.unbound()), (2, 1));
         assert_eq!(gate.admit(address(1), &config), Ok(()));
+    }
+
+    #[test]
+    fn addresses_of_one_subnet_of_ipv6_share_a_cap_and_free_their_places() {
+        let config = config("{ unbound_per_address: 2 }", "");
+        let mut gate = Gate::default();
+        let [a, b, c, elsewhere] =
+            ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:1:2:3", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
+        assert_eq!([a, b].map(|address| gate.admit(address, &config)), [Ok(()), Ok(())]);
+        assert_eq!(gate.admit(c, &config), Err(ConnectionRefusal::PerAddress));
+        assert_eq!(gate.admit(elsewhere, &config), Ok(()));
+        gate.bound(a);
+        gate.ended(b, false);
+        gate.ended(elsewhere, false);
+        assert!(gate.unbound_by_address.is_empty());
     }
 
     #[test]

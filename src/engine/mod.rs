@@ -42,6 +42,7 @@ pub mod mo;
 pub mod multi;
 mod operations;
 pub mod orders;
+pub mod origin;
 pub mod outbind;
 pub mod outgoing;
 pub mod pace;
