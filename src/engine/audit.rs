@@ -114,9 +114,7 @@ impl Account {
     /// A submit was refused for this: what is to be told of is, and what is to be held against the session too.
     #[cold]
     pub(super) fn refused(&mut self, at: Key, error: SubmitError, view: &SmView<'_>, cx: &mut Context<'_>) {
-        if error == SubmitError::OverRate {
-            self.count_over_rate(at, segment::count_segments(view), cx);
-        }
+        self.count_refused_segments(at, segment::count_segments(view), cx);
         if let Some((what, address)) = Audited::of(error, view) {
             self.audit(what, Some(at), address, cx);
         }

@@ -1,5 +1,6 @@
-//! Floods of one session: what is far beyond its account's rate, and enquire_links without a pause. All of it is answered, and then
-//! the session is not read for a while: its own TCP window holds it back, and it costs us nothing meanwhile.
+//! Floods of one session: what is refused far beyond its account's rate, whatever for, and enquire_links, query_sm, cancel_sm and
+//! replace_sm without a pause. All of it is answered, and then the session is not read for a while: its own TCP window holds it back,
+//! and it costs us nothing meanwhile.
 
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use crate::config::Rate;
 /// What one session sent too much of.
 #[derive(Clone, Copy, Debug)]
 pub struct Flood {
-    /// Segments refused over the rate in the second that began then; and how many such seconds in a row were a flood.
+    /// Segments refused in the second that began then; and how many such seconds in a row were a flood.
     since: Instant,
     refused: u64,
     seconds: u8,
-    /// The same of enquire_links.
+    /// What was asked in the second that began then.
     asked_since: Instant,
     asked: u32,
 }
@@ -29,8 +30,9 @@ impl Flood {
     /// So many times its rate, for so many seconds.
     const TIMES: u64 = 10;
     const SECONDS: u8 = 10;
-    /// A second. An ESME asks every few seconds at most; a thousand of them cost us about a millisecond.
-    const ENQUIRE_LINKS: u32 = 1_000;
+    /// A second. Of enquire_links an ESME sends one every few seconds, and of the others hardly as many as it submits; a thousand cost us
+    /// about a millisecond.
+    const QUESTIONS: u32 = 1_000;
     const SECOND: Duration = Duration::from_secs(1);
 
     #[must_use]
@@ -38,7 +40,7 @@ impl Flood {
         Self { since: now, refused: 0, seconds: 0, asked_since: now, asked: 0 }
     }
 
-    /// So many segments were refused over the rate. True when the session is to rest: after ten seconds of flood, and again after
+    /// So many segments were refused. True when the session is to rest: after ten seconds of flood, and again after
     /// each further one.
     pub fn over_rate(&mut self, segments: u32, rate: Rate, now: Instant) -> bool {
         let elapsed = now.since(self.since);
@@ -58,13 +60,13 @@ impl Flood {
         true
     }
 
-    /// An enquire_link came. True when the session is to rest.
+    /// It was asked something. True when the session is to rest.
     pub fn asked(&mut self, now: Instant) -> bool {
         if now.since(self.asked_since) >= Self::SECOND {
             (self.asked_since, self.asked) = (now, 0);
         }
         self.asked += 1;
-        if self.asked < Self::ENQUIRE_LINKS {
+        if self.asked < Self::QUESTIONS {
             return false;
         }
         (self.asked_since, self.asked) = (now + Self::REST, 0);
@@ -73,8 +75,8 @@ impl Flood {
 }
 
 impl Account {
-    /// A submit of this session was over the rate.
-    pub(super) fn count_over_rate(&mut self, at: Key, segments: u32, cx: &mut Context<'_>) {
+    /// A submit of this session was refused. What is refused for another reason never came to the rate, and costs as much.
+    pub(super) fn count_refused_segments(&mut self, at: Key, segments: u32, cx: &mut Context<'_>) {
         let rate = cx.config.account(self.id).rate;
         let Some(session) = self.sessions.get_mut(at) else { return };
         if rate.is_some_and(|rate| session.flood.over_rate(segments, rate, cx.now)) {
@@ -82,8 +84,8 @@ impl Account {
         }
     }
 
-    /// This session sent an enquire_link.
-    pub(super) fn count_enquire_link(&mut self, at: Key, cx: &mut Context<'_>) {
+    /// This session sent an enquire_link, or asked something of its messages.
+    pub(super) fn count_question(&mut self, at: Key, cx: &mut Context<'_>) {
         if self.sessions.get_mut(at).is_some_and(|session| session.flood.asked(cx.now)) {
             self.rest(at, cx);
         }

@@ -43,7 +43,7 @@ impl Account {
             CommandId::ENQUIRE_LINK => {
                 let out = cx.out.write(session.connection);
                 pdu::write_control(CommandId::ENQUIRE_LINK_RESP, CommandStatus::ROK, frame.sequence, out);
-                self.count_enquire_link(at, cx);
+                self.count_question(at, cx);
             }
             CommandId::ENQUIRE_LINK_RESP | CommandId::GENERIC_NACK => self.handle_control_resp(at, frame, cx),
             CommandId::UNBIND if matches!(session.state, SessionState::Unbinding { .. }) => {
@@ -70,6 +70,7 @@ impl Account {
             }
             CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => {
                 self.handle_operation(at, frame, cx);
+                self.count_question(at, cx);
             }
             CommandId::DELIVER_SM => {
                 let out = cx.out.write(session.connection);

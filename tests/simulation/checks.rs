@@ -50,6 +50,7 @@ impl Sim {
                 RefusedReason::Quota,
                 RefusedReason::Cap,
                 RefusedReason::OptedOut,
+                RefusedReason::Sender,
             ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {

@@ -11,6 +11,7 @@ use trunkline::smpp::segment::Mark;
 use super::*;
 use crate::habits::EsmeHabit;
 use crate::node::In;
+use crate::operations::query;
 use crate::text::Part;
 
 const ROK: CommandStatus = CommandStatus::ROK;
@@ -204,4 +205,35 @@ fn enquire_links_without_a_pause_are_answered_and_then_read_no_further_for_a_sec
     }
     sim.end();
     assert_eq!((sim.esmes[esme].ended_at.len(), sim.audited()[0]), (0, (Audited::Flood, 1)));
+}
+
+#[test]
+fn queries_without_a_pause_are_answered_and_then_read_no_further_for_a_second() {
+    let mut sim = gateway("", "", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    for _ in 0..3_000 {
+        sim.esme_asks(esme, CommandId::QUERY_SM, &query(b"deadbeef"));
+    }
+    let answered = |sim: &Sim| sim.esmes[esme].asked.values().filter(|answer| answer.is_some()).count();
+    for (ms, expected) in [(100, 1_000), (800, 1_000), (300, 2_000), (800, 2_000), (300, 3_000)] {
+        sim.run_for(Duration::from_millis(ms));
+        assert_eq!(answered(&sim), expected);
+    }
+    sim.end();
+    assert_eq!((sim.esmes[esme].ended_at.len(), sim.audited()[0]), (0, (Audited::Flood, 1)));
+}
+
+#[test]
+fn a_session_far_over_its_rate_rests_also_when_nothing_it_submits_is_allowed() {
+    let mut sim = gateway(", rate: 10, burst: 1, senders: NOBODY", "", ONE);
+    let flood = EsmeHabit { submit_ms: Some((5, 5)), window: 10_000, ..EsmeHabit::calm(BindMode::Transmitter) };
+    let esme = sim.esme("a0", flood);
+    sim.run_for(Duration::from_millis(10_500));
+    assert!(sim.audited().contains(&(Audited::Flood, 1)), "{:?}", sim.audited());
+    let answered = sim.esmes[esme].answers.len();
+    sim.run_for(Duration::from_millis(400));
+    assert_eq!(sim.esmes[esme].answers.len(), answered, "it is not read");
+    sim.esmes[esme].habit.submit_ms = None;
+    sim.end();
+    assert!(sim.esmes[esme].ended_at.is_empty(), "the session stays");
 }
