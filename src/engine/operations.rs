@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::context::Context;
-use super::event::HoldingKind;
+use super::event::{HoldingKind, SubmitError};
 use super::message::{Octets, ShardMessage};
 use super::passed::Request;
 use super::router::significant;
@@ -26,6 +26,7 @@ use crate::smpp::message_id::MessageId;
 use crate::smpp::operations::{Cancel, Operation, QueryAnswer, Replace, replaced};
 use crate::smpp::pdu;
 use crate::smpp::receipt::MessageState;
+use crate::smpp::segment;
 use crate::smpp::time::{SmppTime, absolute};
 use crate::smpp::view::{Address, SmView};
 
@@ -201,6 +202,24 @@ impl Account {
         }
     }
 
+    /// Holds what a replacement has more segments than what it replaces against the account's limits, and all of it against the store's
+    /// room.
+    fn take_longer(&mut self, old: &SmView<'_>, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+        if !cx.has_room {
+            return Err(SubmitError::StoreFull);
+        }
+        let new = SmView::submit(body).map_err(SubmitError::Malformed)?;
+        let more = segment::count_segments(&new).saturating_sub(segment::count_segments(old));
+        if more > 0
+            && let Some(limits) = &mut self.limits
+        {
+            // A replacement waits for nothing: it would be late at once.
+            limits.take(cx.config.account(self.id), old.destination.digits, more, cx.now, cx)?;
+            self.arm_limits(cx);
+        }
+        Ok(())
+    }
+
     /// On a stored submit, whose body and time of acceptance these are.
     fn operate_on_stored(
         &mut self,
@@ -219,6 +238,7 @@ impl Account {
             Operation::Cancel(_) if waits && self.cancel_stored(id, cx) => Ok(Reply::Done),
             Operation::Replace(replace) if waits => {
                 let body = replacement(&view, replace, cx)?;
+                self.take_longer(&view, &body, cx).map_err(CommandStatus::from)?;
                 let is_replaced = self.replace_stored(id, &body, cx);
                 if is_replaced { Ok(Reply::Done) } else { Err(CommandStatus::RREPLACEFAIL) }
             }

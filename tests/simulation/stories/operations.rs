@@ -7,6 +7,7 @@ use trunkline::smpp::operations::QueryAnswer;
 use trunkline::smpp::pdu::BindMode;
 
 use super::*;
+use crate::node::In;
 use crate::operations::{ASKING, AskedHabit, cancel, query, replace};
 
 const KEPT: &str = ", status: 24h";
@@ -252,4 +253,34 @@ fn only_what_is_malformed_costs_something() {
     assert!(!sim.esmes[esme].is_bound, "the eleventh of a minute");
     let receiver = sim.bound("a1", BindMode::Receiver);
     assert_eq!(sim.refusal(receiver, CommandId::QUERY_SM, &query(b"1")), CommandStatus::RINVBNDSTS);
+}
+
+#[test]
+fn a_replacement_that_is_longer_is_held_against_the_quota_and_the_rate() {
+    for (limits, refused) in
+        [(", quota: { day: 3 }", CommandStatus::RMSGQFUL), (", rate: 1, burst: 3", CommandStatus::RTHROTTLED)]
+    {
+        let mut sim = gateway(&format!(", accept: store{limits}"), "", ONE);
+        sim.smscs[0].is_up = false;
+        let wires: Vec<_> = sim.smscs[0].links.iter().map(|link| link.wire).collect();
+        wires.into_iter().for_each(|wire| sim.smsc_breaks(0, wire));
+        sim.run_for(Duration::from_millis(500));
+        let esme = sim.bound("a0", BindMode::Transceiver);
+        let tags = [0, 1].map(|last| sim.submit(esme, &format!("49170000000{last}"), false));
+        sim.run_for(Duration::from_millis(100));
+        let [first, second] = tags.map(|tag| sim.id(esme, tag));
+        // Of two parts.
+        let long = "x".repeat(250);
+        let ask = |sim: &mut Sim, id: &[u8], text: &str| {
+            let asked = sim.esme_asks(esme, CommandId::REPLACE_SM, &replace(id, "", text));
+            sim.run_for(Duration::from_millis(50));
+            sim.esmes[esme].asked[&asked].as_ref().map(|(status, _)| *status)
+        };
+        assert_eq!(ask(&mut sim, &first, &long), Some(CommandStatus::ROK), "{limits}");
+        assert_eq!(ask(&mut sim, &second, &long), Some(refused), "{limits}");
+        assert_eq!(ask(&mut sim, &first, &long), Some(CommandStatus::ROK), "no longer than before");
+        assert_eq!(ask(&mut sim, &second, "short"), Some(CommandStatus::ROK), "{limits}");
+        sim.give(0, In::StoreRoom(false));
+        assert_eq!(ask(&mut sim, &second, "tiny"), Some(CommandStatus::RMSGQFUL), "no room");
+    }
 }
