@@ -46,6 +46,11 @@ impl Holdings {
         self.entries.get(&key)
     }
 
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Its octets, while they are read and its account is changed; `give_back` follows.
     pub fn lend(&mut self, key: u64) -> Option<Box<[u8]>> {
         self.entries.get_mut(&key).map(|holding| std::mem::take(&mut holding.body))

@@ -55,6 +55,8 @@ pub(super) fn refusal(command: CommandId) -> CommandStatus {
 impl Account {
     /// Looking for all that match goes through everything that waits: so often at most.
     const SCAN_EVERY: Duration = Duration::from_secs(1);
+    /// And so much longer for each that has to be looked at, which takes less than a hundredth of it.
+    const SCAN_SHARE: Duration = Duration::from_micros(50);
 
     pub(super) fn handle_operation(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get(at) else { return };
@@ -256,7 +258,8 @@ impl Account {
         if cx.now < self.next_scan {
             return Reply::Refused(CommandStatus::RTHROTTLED);
         }
-        self.next_scan = cx.now + Self::SCAN_EVERY;
+        let looked_through = u32::try_from(self.holdings.len()).unwrap_or(u32::MAX);
+        self.next_scan = cx.now + Self::SCAN_EVERY + Self::SCAN_SHARE * looked_through;
         let operation = Operation::Cancel(*cancel);
         let matches = |body: &[u8]| {
             SmView::submit(body).is_ok_and(|view| {

@@ -284,3 +284,26 @@ fn a_replacement_that_is_longer_is_held_against_the_quota_and_the_rate() {
         assert_eq!(ask(&mut sim, &second, "tiny"), Some(CommandStatus::RMSGQFUL), "no room");
     }
 }
+
+#[test]
+fn the_more_there_is_to_look_through_the_longer_the_next_search_has_to_wait() {
+    for (times, is_refused) in [(1, false), (40, true)] {
+        let mut sim = gateway(", accept: store", "", ONE);
+        sim.smscs[0].is_up = false;
+        let wires: Vec<_> = sim.smscs[0].links.iter().map(|link| link.wire).collect();
+        wires.into_iter().for_each(|wire| sim.smsc_breaks(0, wire));
+        let esme = sim.bound("a0", BindMode::Transceiver);
+        for _ in 0..times {
+            let tags = sim.submit_many(esme, 100);
+            sim.run_for(Duration::from_millis(300));
+            assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 100);
+        }
+        let nobody = cancel(b"", "4900");
+        assert_eq!(sim.refusal(esme, CommandId::CANCEL_SM, &nobody), CommandStatus::RCANCELFAIL);
+        sim.run_for(Duration::from_millis(750));
+        let status = sim.refusal(esme, CommandId::CANCEL_SM, &nobody);
+        assert_eq!(status == CommandStatus::RTHROTTLED, is_refused, "{times} hundred stored: {status}");
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!(sim.refusal(esme, CommandId::CANCEL_SM, &nobody), CommandStatus::RCANCELFAIL);
+    }
+}
