@@ -258,7 +258,7 @@ impl Account {
         if cx.now < self.next_scan {
             return Reply::Refused(CommandStatus::RTHROTTLED);
         }
-        let looked_through = u32::try_from(self.holdings.len()).unwrap_or(u32::MAX);
+        let looked_through = u32::try_from(self.holdings.count()).unwrap_or(u32::MAX);
         self.next_scan = cx.now + Self::SCAN_EVERY + Self::SCAN_SHARE * looked_through;
         let operation = Operation::Cancel(*cancel);
         let matches = |body: &[u8]| {
