@@ -10,6 +10,7 @@ use trunkline::smpp::segment::{Mark, segment_ref};
 use trunkline::smpp::view::SmView;
 
 use crate::ledger::{Item, Ledger, Submit};
+use crate::rng::Rng;
 use crate::sim::Sim;
 use crate::text::ReceiptShape;
 
@@ -63,6 +64,21 @@ pub(crate) fn message_of(account: usize, body: &[u8]) -> Option<Message> {
         Mark::Sar => 2,
     };
     Some((account, view.destination.digits.to_vec(), mark, part.reference, part.total))
+}
+
+/// Some of the accounts hear of long messages as a whole, or have receipts written anew.
+pub(crate) fn joined_config(text: &str, rng: &mut Rng) -> String {
+    let mut joined = String::new();
+    for line in text.lines() {
+        let receipts = rng.pick(&["all", "all", "last", "each"]);
+        let text = rng.pick(&["", ", receipt_text: standard"]);
+        match line.strip_suffix(" }").filter(|_| line.starts_with("  a") && line.contains("password")) {
+            Some(account) => joined.push_str(&format!("{account}, receipts: {receipts}{text} }}")),
+            None => joined.push_str(line),
+        }
+        joined.push('\n');
+    }
+    joined
 }
 
 impl Sim {

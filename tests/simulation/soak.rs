@@ -8,6 +8,7 @@ use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
+use crate::joined::joined_config;
 use crate::lies::Lies;
 use crate::node::In;
 use crate::operations::{ASKING, AskedHabit};
@@ -321,21 +322,6 @@ fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_va
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
-}
-
-/// Some of the accounts hear of long messages as a whole, or have receipts written anew.
-fn joined_config(text: &str, rng: &mut Rng) -> String {
-    let mut joined = String::new();
-    for line in text.lines() {
-        let receipts = rng.pick(&["all", "all", "last", "each"]);
-        let text = rng.pick(&["", ", receipt_text: standard"]);
-        match line.strip_suffix(" }").filter(|_| line.starts_with("  a") && line.contains("password")) {
-            Some(account) => joined.push_str(&format!("{account}, receipts: {receipts}{text} }}")),
-            None => joined.push_str(line),
-        }
-        joined.push('\n');
-    }
-    joined
 }
 
 /// What an account may be limited by besides its rate.
