@@ -216,8 +216,9 @@ impl Account {
             Operation::Query(_) if is_about => {
                 Ok(Reply::State(Progress { state: MessageState::Enroute, error: 0, accepted, finished: 0 }))
             }
-            Operation::Cancel(_) if waits && self.cancel_stored(id, cx) => Ok(Reply::Done),
-            Operation::Replace(replace) if waits => {
+            // Both are records that nobody has to be kept room for.
+            Operation::Cancel(_) if waits && cx.has_room && self.cancel_stored(id, cx) => Ok(Reply::Done),
+            Operation::Replace(replace) if waits && cx.has_room => {
                 let body = replacement(&view, replace, cx)?;
                 let is_replaced = self.replace_stored(id, &body, cx);
                 if is_replaced { Ok(Reply::Done) } else { Err(CommandStatus::RREPLACEFAIL) }
@@ -230,7 +231,7 @@ impl Account {
 
     /// Cancels all that waits here and matches.
     fn cancel_matching(&mut self, cancel: &Cancel<'_>, cx: &mut Context<'_>) -> Reply {
-        if cancel.destination.digits.is_empty() {
+        if cancel.destination.digits.is_empty() || !cx.has_room {
             return Reply::Refused(CommandStatus::RCANCELFAIL);
         }
         if cx.now < self.next_scan {

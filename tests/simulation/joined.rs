@@ -148,10 +148,15 @@ impl Ledger {
     /// Whether this acknowledged receipt of a part is held back, or its message was told of since the part was submitted; `None` when
     /// that is no matter of messages.
     pub(crate) fn is_told(&self, submit: &Submit, number: u32, item: &Item) -> Option<bool> {
+        let is_since = self.message_told_since(submit)?;
+        Some(item.reached > 0 || is_since || self.joined.held.contains(&number))
+    }
+
+    /// Whether the message of this part was told of since the part was submitted; `None` when that is no matter of messages.
+    pub(crate) fn message_told_since(&self, submit: &Submit) -> Option<bool> {
         let told = self.joined.told.get(&self.joined.message(submit)?);
         // The last part may have been told of before this one came.
         let before = if self.joined.last.contains(&submit.account) { 100_000_000_000 } else { 0 };
-        let is_since = told.zip(submit.read_at).is_some_and(|(told, read)| *told + before >= read);
-        Some(item.reached > 0 || is_since || self.joined.held.contains(&number))
+        Some(told.zip(submit.read_at).is_some_and(|(told, read)| *told + before >= read))
     }
 }

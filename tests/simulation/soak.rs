@@ -27,20 +27,22 @@ pub(crate) fn run(seed: u64) {
     let is_varied = seed % 4 == 3;
     let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
     let (mut config, hex) = draw_config(&mut rng, own, shards, is_varied);
-    let has_multis = seed % 5 >= 3;
+    let has_multis = seed % 5 >= 3 || seed % 16 == 2;
     if has_multis {
         config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
     }
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
-    let config =
-        if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
+    // All of that meets in one of eight.
+    let is_mixed = seed % 8 == 2;
+    let stores = is_mixed || matches!(seed % 8, 3 | 5);
+    let config = if stores { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
     // Those of two more keep states, and their customers ask for them.
-    let asks = matches!(seed % 8, 1 | 5);
+    let asks = is_mixed || matches!(seed % 8, 1 | 5);
     let config = if asks { with_states(&config) } else { config };
     let is_called = seed % 4 == 1;
     let config = if is_called { with_calls(&config) } else { config };
     // And those of one in eight may hear of long messages as a whole.
-    let is_joined = seed.is_multiple_of(8);
+    let is_joined = is_mixed || seed.is_multiple_of(8);
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);

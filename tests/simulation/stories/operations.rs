@@ -253,3 +253,36 @@ fn only_what_is_malformed_costs_something() {
     let receiver = sim.bound("a1", BindMode::Receiver);
     assert_eq!(sim.refusal(receiver, CommandId::QUERY_SM, &query(b"1")), CommandStatus::RINVBNDSTS);
 }
+
+#[test]
+fn the_state_of_what_a_carrier_accepted_right_before_a_crash_is_known() {
+    let mut sim = gateway(&format!("{KEPT}, accept: store"), "", ONE);
+    sim.smscs[0].habit.receipt_ms = (60_000, 60_000);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tag = sim.submit(esme, "491700000001", true);
+    sim.run_until_true(Duration::from_secs(5), |sim| !sim.seen_by(0).is_empty());
+    // The account's home does not hear of the answer.
+    sim.habit.mesh_us = (500_000, 500_000);
+    sim.run_until_true(Duration::from_secs(5), |sim| sim.books.correlations().len() == 1 && sim.books.is_all_durable());
+    sim.crash_and_restart(true);
+    sim.habit.mesh_us = (5, 50);
+    sim.run_for(Duration::from_secs(5));
+    let id = sim.id(esme, tag);
+    assert_eq!(sim.state(esme, &id), Ok((ENROUTE, false)));
+    sim.run_for(Duration::from_secs(120));
+    let state = sim.state(esme, &id);
+    assert!(state.is_ok_and(|(state, is_final)| state != ENROUTE && is_final), "{state:?}");
+    sim.end();
+}
+
+#[test]
+fn one_id_of_several_stored_messages_has_no_state() {
+    let mut sim = gateway(&format!("{KEPT}, accept: store"), "", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    sim.submit_to(esme, 3);
+    sim.end();
+    sim.smscs[0].habit.refused = 1_000;
+    sim.submit_to(esme, 3);
+    sim.end();
+    assert_eq!(sim.states_kept(), 0);
+}
