@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use trunkline::config::{self, Accept, AccountId, CarrierId, Rate};
+use trunkline::config::{self, Accept, AccountId, CarrierId, OverRate, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -53,7 +53,10 @@ impl Sim {
             ];
             let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
             if let Some(rate) = config.account(account.id).rate {
-                let taken = account.counts.submits - refused - account.counts.held_back;
+                // What was held back and went with its session was never taken; what was under way then is forgiven with it.
+                let delays = config.account(account.id).over_rate == OverRate::Delay;
+                let withdrawn = if delays { account.counts.withdrawn } else { 0 };
+                let taken = account.counts.submits - refused - account.counts.held_back - withdrawn;
                 passed.push((Rated::Account(account.id.index()), taken, rate));
             }
             if let Some(rate) = replay_rate(config.account(account.id)) {
