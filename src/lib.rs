@@ -22,15 +22,15 @@
 //!
 //! # One message, out and back
 //!
-//! Seven files, in the order a message meets them.
+//! Seven steps, in the order a message takes them, each with its file.
 //!
 //! 1. `runtime/connection.rs`. [`Connection`](runtime::connection::Connection) reads once, cuts every whole PDU out of what
 //!    came, and hands each to its shard's engine. It writes nothing: when all connections that were ready have been read,
 //!    the turn of the [`ShardLoop`](runtime::shard_loop::ShardLoop) sends what the engine wants said to other shards, and
 //!    writes each connection once.
 //! 2. `engine/submit.rs`. The shard finds the session's account, and
-//!    [`Account::handle_frame`](engine::account::Account::handle_frame) takes the PDU. A submit is checked (bind mode, form,
-//!    sender, destination, rate), gets our message_id, and waits in the account for its answer. A refusal is answered here.
+//!    [`Account::handle_frame`](engine::account::Account::handle_frame) takes the PDU. `engine/admission.rs` checks a submit (bind
+//!    mode, `policy`, route, `limits`) and gives it our message_id; in `engine/relay.rs` it waits for its answer. A refusal is answered at once.
 //! 3. `engine/router.rs`. [`RouteTable::choose`](engine::router::RouteTable::choose) finds the first route that matches, and
 //!    with it the carriers to try, in order. The submit leaves for the first one's home.
 //! 4. `engine/sending.rs`. [`Carrier::submit`](engine::carrier::Carrier::submit) sends it on a link with room when the
@@ -44,6 +44,10 @@
 //!    is acknowledged once the account has it, and never before.
 //! 7. `engine/delivery.rs`. [`Account::deliver`](engine::account::Account::deliver) keeps the receipt, sends it on a bound
 //!    session with room, and forgets it when the ESME has acknowledged it.
+//!
+//! With `accept: store` the way parts after the second step: `engine/stored.rs` keeps the message and answers, and offers it to its
+//! carriers' homes as they have room; `engine/marked.rs` has it marked as sent, durably, before its first octet leaves. What an account holds
+//! durably besides deliveries lies in `engine/holdings.rs`: stored messages, states (`states`), parts whose receipts are joined (`joined`), quotas (`usage`).
 //!
 //! What does not happen to every message lies beside that path: binds in `engine/unbound.rs`, links that come and go in
 //! `engine/link.rs`, `link_bind.rs` and `link_end.rs`, what an operator orders them in `engine/orders.rs`, receipts that outrun their

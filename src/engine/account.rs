@@ -60,6 +60,8 @@ pub struct Account {
     pub backlog: Backlog,
     /// Submits that are answered when they are durable here.
     pub(super) storing: usize,
+    /// Receipts of ours that wait for their record.
+    pub(super) failing: usize,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
     pub blocked: Vec<Key>,
     /// Where the search for a session with room goes on.
@@ -92,6 +94,7 @@ impl Account {
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
+            failing: 0,
             blocked: Vec::new(),
             next_receiver: 0,
             next_sweep: Instant::ZERO,

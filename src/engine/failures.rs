@@ -74,6 +74,7 @@ impl Account {
         let holding = HoldingKind::Delivery(kind);
         let place = cx.out.append(Record::Holding { account, id, key, kind: holding, born, body: octets });
         let own = cx.out.own();
+        self.failing += 1;
         let batch = cx.out.after_records(own);
         let body = batch.add(&body);
         let kept = Kept { key, born, place };
@@ -82,7 +83,11 @@ impl Account {
 
     /// The end of a stored submit is durable, and so is the receipt that tells of it. Told before, a crash could have it end otherwise.
     pub fn stored_failed(&mut self, id: MessageId, kept: Kept, body: &[u8], cx: &mut Context<'_>) {
+        self.failing -= 1;
         let pushed = self.deliveries.push(DeliveryKind::FinalReceipt, id, body, Some(cx.turn), kept);
+        if !self.multis.is_empty() {
+            self.hold_receipt(id, pushed.key);
+        }
         if let Some(superseded) = pushed.superseded {
             self.forget(superseded, cx);
         }
@@ -92,13 +97,20 @@ impl Account {
 
     /// Whoever asks for it is told, too.
     fn keep_failure(&mut self, holding: &Holding, why: Failure, cx: &mut Context<'_>) {
-        let view = StoredSubmit::read(&holding.body).and_then(|stored| SmView::submit(stored.body).ok());
-        let Some(SmView { source, destination, .. }) = view else { return };
-        let (carrier_source, carrier_destination) = (source, destination);
-        let mut sent = Vec::new();
-        SentAs { carrier_id: b"", source, destination, carrier_source, carrier_destination }.write(&mut sent);
-        self.keep_final_state(holding.id, (why.state(), holding.born), &sent, cx);
+        if let Some(sent) = sent_as(holding) {
+            self.keep_final_state(holding.id, (why.state(), holding.born), &sent, cx);
+        }
     }
+}
+
+/// A stored submit as its customer gave it, for its state; `None` of one whose id stands for several.
+pub(super) fn sent_as(holding: &Holding) -> Option<Vec<u8>> {
+    let stored = StoredSubmit::read(&holding.body).filter(|stored| stored.shown.is_none())?;
+    let SmView { source, destination, .. } = SmView::submit(stored.body).ok()?;
+    let (carrier_source, carrier_destination) = (source, destination);
+    let mut sent = Vec::new();
+    SentAs { carrier_id: b"", source, destination, carrier_source, carrier_destination }.write(&mut sent);
+    Some(sent)
 }
 
 /// What a receipt of ours says. The times are in Unix seconds.

@@ -55,7 +55,7 @@ impl Account {
     /// A part was accepted. True when its answer waits for the record of it, which will say `SubmitDone` again.
     pub(super) fn join_part(&mut self, submit: Key, cx: &mut Context<'_>) -> bool {
         let wants = self.wants(cx);
-        let Some(entry) = self.submits.get(submit) else { return false };
+        let Some(entry) = self.submits.get(submit).copied() else { return false };
         // One of several under one id is told of by itself.
         let Some(part) = entry.part.filter(|_| entry.shown.is_none()) else { return false };
         let (id, carrier) = (entry.info.id, entry.carrier);
@@ -67,15 +67,10 @@ impl Account {
             // There was no room for it when it was stored.
             return false;
         }
-        if let Some(known) = self.joining.part_mut(id) {
-            // It was stored, and has its carrier now.
-            known.carrier = Some(carrier);
-            if is_per_message(carrier, cx) {
-                self.keep_part(id, None, cx);
-            }
+        if self.part_has_carrier(id, carrier, cx) {
             return false;
         }
-        if !is_wanted || self.has_lost_session(entry) || !self.insert_part(&part, id, Some(carrier), false, cx) {
+        if !is_wanted || self.has_lost_session(&entry) || !self.insert_part(&part, id, Some(carrier), false, cx) {
             return false;
         }
         if let Some(entry) = self.submits.get_mut(submit) {
@@ -90,6 +85,16 @@ impl Account {
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(done);
         self.arm(cx);
+        true
+    }
+
+    /// A stored part has its carrier now. False when it is none that is known here.
+    pub(super) fn part_has_carrier(&mut self, id: MessageId, carrier: CarrierId, cx: &mut Context<'_>) -> bool {
+        let Some(known) = self.joining.part_mut(id) else { return false };
+        known.carrier = Some(carrier);
+        if is_per_message(carrier, cx) {
+            self.keep_part(id, None, cx);
+        }
         true
     }
 

@@ -1,5 +1,6 @@
 //! The last step of a stored submit at its carrier's home: it has its place in a link's window, and is written once its account's
-//! home has made durable that it may have been sent.
+//! home has made durable that it may have been sent. Its token of the carrier's rate was spent when it asked: a commit that is
+//! slower than others lets so much more leave behind it.
 
 use super::carrier::{Carrier, Pending};
 use super::context::Context;

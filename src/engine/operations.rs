@@ -204,12 +204,8 @@ impl Account {
         }
     }
 
-    /// Holds what a replacement has more segments than what it replaces against the account's limits, and all of it against the store's
-    /// room.
+    /// Holds what a replacement has more segments than what it replaces against the account's limits.
     fn take_longer(&mut self, old: &SmView<'_>, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        if !cx.has_room {
-            return Err(SubmitError::StoreFull);
-        }
         let new = SmView::submit(body).map_err(SubmitError::Malformed)?;
         let more = segment::count_segments(&new).saturating_sub(segment::count_segments(old));
         if more > 0
@@ -237,8 +233,9 @@ impl Account {
             Operation::Query(_) if is_about => {
                 Ok(Reply::State(Progress { state: MessageState::Enroute, error: 0, accepted, finished: 0 }))
             }
-            Operation::Cancel(_) if waits && self.cancel_stored(id, cx) => Ok(Reply::Done),
-            Operation::Replace(replace) if waits => {
+            // Both are records that nobody has to be kept room for.
+            Operation::Cancel(_) if waits && cx.has_room && self.cancel_stored(id, cx) => Ok(Reply::Done),
+            Operation::Replace(replace) if waits && cx.has_room => {
                 let body = replacement(&view, replace, cx)?;
                 self.take_longer(&view, &body, cx).map_err(CommandStatus::from)?;
                 let is_replaced = self.replace_stored(id, &body, cx);
@@ -252,7 +249,7 @@ impl Account {
 
     /// Cancels all that waits here and matches.
     fn cancel_matching(&mut self, cancel: &Cancel<'_>, cx: &mut Context<'_>) -> Reply {
-        if cancel.destination.digits.is_empty() {
+        if cancel.destination.digits.is_empty() || !cx.has_room {
             return Reply::Refused(CommandStatus::RCANCELFAIL);
         }
         if cx.now < self.next_scan {

@@ -56,13 +56,12 @@ impl Account {
         let Some(entry) = self.submits.get(submit) else { return };
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         // One id of a submit_multi stands for several messages, whose states would differ.
-        let sent = if matches!(entry.origin, Origin::Multi { .. }) { &[] } else { sent };
+        let sent = if entry.shown.is_some() { &[] } else { sent };
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
             let has_session = self.sessions.get(info.session).is_some();
-            // One id of a submit_multi stands for several messages, whose states would differ.
-            let keeps_state = !sent.is_empty() && !matches!(entry.origin, Origin::Multi { .. });
+            let keeps_state = !sent.is_empty();
             if keeps_state && (has_session || info.is_stored()) {
                 self.keep_state(info.id, carrier, sent, cx);
             }

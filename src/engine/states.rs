@@ -128,6 +128,10 @@ impl Account {
         sent: &[u8],
         cx: &mut Context<'_>,
     ) {
+        if self.state(id).is_some_and(|known| known.progress.finished > 0) {
+            // What an earlier process knew of it says more.
+            return;
+        }
         let progress = Progress { state, error: 0, accepted, finished: cx.unix_seconds() };
         self.put_state(id, &record(progress, b"", sent), true, cx);
     }

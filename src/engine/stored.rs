@@ -89,13 +89,20 @@ impl Account {
 
     /// Takes a submit that may go on; whom it came from is told once it is durable.
     pub(super) fn store(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        let most = cx.config.account(self.id).submit_queue as usize;
-        if self.backlog.len() + self.storing >= most {
+        if !cx.has_room {
+            // It was held back since it was looked at.
+            return Err(SubmitError::StoreFull);
+        }
+        if !self.has_room_to_store(cx) {
             return Err(SubmitError::QueueFull);
         }
         let stored = self.keep_stored((submit.info.id, submit.shown), body, cx).ok_or(SubmitError::QueueFull)?;
         self.join_stored(&submit, cx);
         self.storing += 1;
+        if let Origin::Multi { multi, .. } = submit.origin {
+            // Others of its destinations may be held back for long.
+            self.expect_receipts(multi, &submit.info);
+        }
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
@@ -103,6 +110,14 @@ impl Account {
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(ShardMessage::StoredDone { account, submit, stored });
         Ok(())
+    }
+
+    /// What fails for good becomes a receipt of ours, whatever waits to be delivered by then: both queues together have room for it.
+    fn has_room_to_store(&self, cx: &Context<'_>) -> bool {
+        let config = cx.config.account(self.id);
+        let (most, most_receipts) = (config.submit_queue as usize, config.delivery_queue as usize);
+        let (stored, receipts) = (self.backlog.len() + self.storing, self.deliveries.len() + self.failing);
+        stored < most && stored + receipts < most + most_receipts
     }
 
     /// It is durable: its customer is told, and it may go to carriers.
@@ -159,7 +174,8 @@ impl Account {
             self.holdings.give_back(key, octets);
             if !is_offered {
                 // No rule has a carrier for it.
-                self.backlog.put_off(key, Course::default(), cx.now);
+                let course = self.backlog.get(key).map(|entry| entry.course).unwrap_or_default();
+                self.backlog.put_off(key, course, cx.now);
             }
         }
     }

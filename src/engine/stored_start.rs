@@ -6,11 +6,11 @@ use ahash::{AHashMap, AHashSet};
 use super::account::Account;
 use super::context::Context;
 use super::event::HoldingKind;
-use super::failures::Failure;
+use super::failures::{Failure, sent_as};
 use super::message::Course;
 use super::parts::Part;
 use super::stored_record::{SentMark, StoredSubmit};
-use crate::config::InDoubt;
+use crate::config::{CarrierId, InDoubt};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::view::SmView;
 
@@ -41,12 +41,23 @@ impl Account {
         self.backlog.set_mark(key, Some(mark.key));
         if accepted.contains(&id) {
             self.counts.stored_accepted += 1;
-            self.forget_stored(key, cx);
+            self.start_accepted(key, mark.carrier, cx);
         } else if mark.is_retried {
             self.backlog.set_course(key, Course { is_doubtful: true, tries: 1, ..Course::default() });
         } else {
             self.fail_stored(key, Failure::InDoubt, cx);
         }
+    }
+
+    /// A carrier accepted it, and this home did not hear of that: what it would have noted then is noted now.
+    fn start_accepted(&mut self, key: u64, carrier: Option<CarrierId>, cx: &mut Context<'_>) {
+        let Some(holding) = self.forget_stored(key, cx) else { return };
+        let (id, Some(carrier)) = (holding.id, carrier) else { return };
+        let keeps_state = cx.config.account(self.id).status.is_some() && self.state(id).is_none();
+        if keeps_state && let Some(sent) = sent_as(&holding) {
+            self.keep_state(id, carrier, &sent, cx);
+        }
+        self.part_has_carrier(id, carrier, cx);
     }
 
     /// The newest mark of each submit. One whose submit is gone is of no use.
@@ -55,11 +66,12 @@ impl Account {
         let mut useless = Vec::new();
         for (key, holding) in self.holdings.of_kind(HoldingKind::Sent) {
             let Some(mark) = SentMark::read(&holding.body) else { continue };
-            let carrier = cx.config.carriers.iter().find(|carrier| carrier.name == mark.carrier);
-            let is_retried = carrier.is_some_and(|carrier| carrier.in_doubt == InDoubt::Retry);
+            let carrier = cx.config.carriers.iter().position(|carrier| carrier.name == mark.carrier);
+            let carrier = carrier.map(|at| CarrierId(at as u16));
+            let is_retried = carrier.is_some_and(|carrier| cx.config.carrier(carrier).in_doubt == InDoubt::Retry);
             if self.holdings.get(mark.stored).is_none() {
                 useless.push(key);
-            } else if let Some(older) = marks.insert(mark.stored, Mark { key, is_retried }) {
+            } else if let Some(older) = marks.insert(mark.stored, Mark { key, carrier, is_retried }) {
                 useless.push(older.key);
             }
         }
@@ -73,6 +85,8 @@ impl Account {
 #[derive(Clone, Copy)]
 struct Mark {
     key: u64,
-    /// Its carrier is set so that what is in doubt is sent again.
+    /// `None` when that is configured no more.
+    carrier: Option<CarrierId>,
+    /// It is set so that what is in doubt is sent again.
     is_retried: bool,
 }

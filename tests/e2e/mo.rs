@@ -129,10 +129,7 @@ fn inspect_counts_the_mo_that_are_kept() {
     let store = stage.gateway.directory.0.join("store");
     let (code, told, _) = run(&["store", "inspect", store.to_str().unwrap()]);
     assert_eq!(code, 0);
-    assert!(
-        told.contains("0 stored submits, 1 unrouted MO") && told.contains("carrier north: 0 correlations"),
-        "{told}"
-    );
+    assert!(told.contains("1 unrouted MO") && told.contains("carrier north: 0 correlations"), "{told}");
     let (_, told, _) = run(&["store", "inspect", "--json", store.to_str().unwrap()]);
     assert!(told.contains("\"unrouted_mo\": 1") || told.contains("\"unrouted_mo\":1"), "{told}");
 }

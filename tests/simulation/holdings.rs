@@ -53,7 +53,8 @@ impl Sim {
             let mut items = self.ledger.items.values();
             let is_over = items.any(|item| item.acked && item.receipt.as_ref().is_some_and(is_final));
             // A late answer to what is in doubt is correlated, and its receipts may be over by then.
-            let is_in_doubt = !submit.told.is_empty();
+            let is_of_message = self.ledger.message_told_since(submit).is_some();
+            let is_in_doubt = !submit.told.is_empty() || is_of_message && self.ledger.storing.contains(&submit.account);
             if !status.is_ok() || !is_over || is_in_doubt || self.ledger.unpromised.contains(tag) {
                 continue;
             }

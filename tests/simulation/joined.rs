@@ -10,6 +10,7 @@ use trunkline::smpp::segment::{Mark, segment_ref};
 use trunkline::smpp::view::SmView;
 
 use crate::ledger::{Item, Ledger, Submit};
+use crate::rng::Rng;
 use crate::sim::Sim;
 use crate::text::ReceiptShape;
 
@@ -63,6 +64,21 @@ pub(crate) fn message_of(account: usize, body: &[u8]) -> Option<Message> {
         Mark::Sar => 2,
     };
     Some((account, view.destination.digits.to_vec(), mark, part.reference, part.total))
+}
+
+/// Some of the accounts hear of long messages as a whole, or have receipts written anew.
+pub(crate) fn joined_config(text: &str, rng: &mut Rng) -> String {
+    let mut joined = String::new();
+    for line in text.lines() {
+        let receipts = rng.pick(&["all", "all", "last", "each"]);
+        let text = rng.pick(&["", ", receipt_text: standard"]);
+        match line.strip_suffix(" }").filter(|_| line.starts_with("  a") && line.contains("password")) {
+            Some(account) => joined.push_str(&format!("{account}, receipts: {receipts}{text} }}")),
+            None => joined.push_str(line),
+        }
+        joined.push('\n');
+    }
+    joined
 }
 
 impl Sim {
@@ -132,10 +148,15 @@ impl Ledger {
     /// Whether this acknowledged receipt of a part is held back, or its message was told of since the part was submitted; `None` when
     /// that is no matter of messages.
     pub(crate) fn is_told(&self, submit: &Submit, number: u32, item: &Item) -> Option<bool> {
+        let is_since = self.message_told_since(submit)?;
+        Some(item.reached > 0 || is_since || self.joined.held.contains(&number))
+    }
+
+    /// Whether the message of this part was told of since the part was submitted; `None` when that is no matter of messages.
+    pub(crate) fn message_told_since(&self, submit: &Submit) -> Option<bool> {
         let told = self.joined.told.get(&self.joined.message(submit)?);
         // The last part may have been told of before this one came.
         let before = if self.joined.last.contains(&submit.account) { 100_000_000_000 } else { 0 };
-        let is_since = told.zip(submit.read_at).is_some_and(|(told, read)| *told + before >= read);
-        Some(item.reached > 0 || is_since || self.joined.held.contains(&number))
+        Some(told.zip(submit.read_at).is_some_and(|(told, read)| *told + before >= read))
     }
 }

@@ -8,6 +8,7 @@ use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
 use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
+use crate::joined::joined_config;
 use crate::lies::Lies;
 use crate::node::In;
 use crate::operations::{ASKING, AskedHabit};
@@ -26,20 +27,22 @@ pub(crate) fn run(seed: u64) {
     let is_varied = seed % 4 == 3;
     let own = [&mut Rng::new(!seed), &mut Rng::new(!seed.rotate_left(32))];
     let (mut config, hex) = draw_config(&mut rng, own, shards, is_varied);
-    let has_multis = seed % 5 >= 3;
+    let has_multis = seed % 5 >= 3 || seed % 16 == 2;
     if has_multis {
         config = config.replacen("{ password: secret,", "{ password: secret, deliver_as: data_sm,", 1);
     }
     // Accounts of two in eight may store; all else is drawn as it would be if they did not.
-    let config =
-        if matches!(seed % 8, 3 | 5) { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
+    // All of that meets in one of eight.
+    let is_mixed = seed % 8 == 2;
+    let stores = is_mixed || matches!(seed % 8, 3 | 5);
+    let config = if stores { with_storing(&config, &mut Rng::new(seed ^ 0x5707_ED00)) } else { config };
     // Those of two more keep states, and their customers ask for them.
-    let asks = matches!(seed % 8, 1 | 5);
+    let asks = is_mixed || matches!(seed % 8, 1 | 5);
     let config = if asks { with_states(&config) } else { config };
     let is_called = seed % 4 == 1;
     let config = if is_called { with_calls(&config) } else { config };
     // And those of one in eight may hear of long messages as a whole.
-    let is_joined = seed.is_multiple_of(8);
+    let is_joined = is_mixed || seed.is_multiple_of(8);
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
@@ -321,21 +324,6 @@ fn draw_config(rng: &mut Rng, [own, limits]: [&mut Rng; 2], shards: usize, is_va
         text.push_str(VARIED_PROFILE);
     }
     (text, formats)
-}
-
-/// Some of the accounts hear of long messages as a whole, or have receipts written anew.
-fn joined_config(text: &str, rng: &mut Rng) -> String {
-    let mut joined = String::new();
-    for line in text.lines() {
-        let receipts = rng.pick(&["all", "all", "last", "each"]);
-        let text = rng.pick(&["", ", receipt_text: standard"]);
-        match line.strip_suffix(" }").filter(|_| line.starts_with("  a") && line.contains("password")) {
-            Some(account) => joined.push_str(&format!("{account}, receipts: {receipts}{text} }}")),
-            None => joined.push_str(line),
-        }
-        joined.push('\n');
-    }
-    joined
 }
 
 /// What an account may be limited by besides its rate.

@@ -64,6 +64,13 @@ impl Ledger {
     /// An acknowledged one was sent, or its customer got a final receipt; not both, unless the outcome was never learnt.
     pub(crate) fn audit_stored(&self, tag: u32, submit: &Submit) {
         let (is_accepted, told) = (!submit.accepted_by.is_empty(), &submit.told);
+        // Messages of one reference are not told apart here: what is said of one may be another's.
+        if let Some(since) = self.message_told_since(submit) {
+            if !is_accepted && told.is_empty() && submit.wants_receipt && !since {
+                self.fail(&format!("A1: T{tag} was stored, and its message not told of: {submit:?}"));
+            }
+            return;
+        }
         if !is_accepted && told.is_empty() && submit.wants_receipt {
             self.fail(&format!("A1: T{tag} was stored, and neither taken by a carrier nor told of: {submit:?}"));
         }

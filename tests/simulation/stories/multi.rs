@@ -6,6 +6,7 @@ use std::time::Duration;
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::pdu::BindMode;
+use trunkline::smpp::receipt::MessageState;
 
 use super::*;
 use crate::net::Toward;
@@ -318,4 +319,21 @@ fn a_message_comes_and_goes_as_data_sm() {
     sim.end();
     assert_eq!((sim.count(esme, &tags, ROK), sim.answers(esme, CommandId::DATA_SM_RESP)), (20, vec![ROK; 20]));
     assert!(sim.esmes[esme].deliveries.len() > 20 && !sim.esmes[esme].has(CommandId::DELIVER_SM));
+}
+
+#[test]
+fn no_receipt_overtakes_the_answer_when_some_destinations_are_stored_and_others_held_back() {
+    for (refused, told) in [(0, "DELIVRD"), (1_000, "REJECTD")] {
+        let mut sim = gateway(", accept: store, over_rate: delay, rate: 1, burst: 2", "", ONE);
+        let habit = &mut sim.smscs[0].habit;
+        (habit.refused, habit.state) = (refused, Some(MessageState::Delivered));
+        let esme = sim.bound("a0", BindMode::Transceiver);
+        let tags = sim.submit_to(esme, 4);
+        sim.run_for(Duration::from_millis(1_500));
+        assert_eq!((sim.status(esme, tags[0]), sim.esmes[esme].deliveries.len()), (None, 0));
+        sim.end();
+        assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 4);
+        let tells = |body: &&Vec<u8>| body.windows(told.len()).any(|octets| octets == told.as_bytes());
+        assert_eq!(sim.esmes[esme].deliveries.iter().filter(tells).count(), 4);
+    }
 }

@@ -7,7 +7,6 @@ use trunkline::smpp::operations::QueryAnswer;
 use trunkline::smpp::pdu::BindMode;
 
 use super::*;
-use crate::node::In;
 use crate::operations::{ASKING, AskedHabit, cancel, query, replace};
 
 const KEPT: &str = ", status: 24h";
@@ -280,8 +279,6 @@ fn a_replacement_that_is_longer_is_held_against_the_quota_and_the_rate() {
         assert_eq!(ask(&mut sim, &second, &long), Some(refused), "{limits}");
         assert_eq!(ask(&mut sim, &first, &long), Some(CommandStatus::ROK), "no longer than before");
         assert_eq!(ask(&mut sim, &second, "short"), Some(CommandStatus::ROK), "{limits}");
-        sim.give(0, In::StoreRoom(false));
-        assert_eq!(ask(&mut sim, &second, "tiny"), Some(CommandStatus::RMSGQFUL), "no room");
     }
 }
 
@@ -306,4 +303,37 @@ fn the_more_there_is_to_look_through_the_longer_the_next_search_has_to_wait() {
         sim.run_for(Duration::from_secs(1));
         assert_eq!(sim.refusal(esme, CommandId::CANCEL_SM, &nobody), CommandStatus::RCANCELFAIL);
     }
+}
+
+#[test]
+fn the_state_of_what_a_carrier_accepted_right_before_a_crash_is_known() {
+    let mut sim = gateway(&format!("{KEPT}, accept: store"), "", ONE);
+    sim.smscs[0].habit.receipt_ms = (60_000, 60_000);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tag = sim.submit(esme, "491700000001", true);
+    sim.run_until_true(Duration::from_secs(5), |sim| !sim.seen_by(0).is_empty());
+    // The account's home does not hear of the answer.
+    sim.habit.mesh_us = (500_000, 500_000);
+    sim.run_until_true(Duration::from_secs(5), |sim| sim.books.correlations().len() == 1 && sim.books.is_all_durable());
+    sim.crash_and_restart(true);
+    sim.habit.mesh_us = (5, 50);
+    sim.run_for(Duration::from_secs(5));
+    let id = sim.id(esme, tag);
+    assert_eq!(sim.state(esme, &id), Ok((ENROUTE, false)));
+    sim.run_for(Duration::from_secs(120));
+    let state = sim.state(esme, &id);
+    assert!(state.is_ok_and(|(state, is_final)| state != ENROUTE && is_final), "{state:?}");
+    sim.end();
+}
+
+#[test]
+fn one_id_of_several_stored_messages_has_no_state() {
+    let mut sim = gateway(&format!("{KEPT}, accept: store"), "", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    sim.submit_to(esme, 3);
+    sim.end();
+    sim.smscs[0].habit.refused = 1_000;
+    sim.submit_to(esme, 3);
+    sim.end();
+    assert_eq!(sim.states_kept(), 0);
 }
