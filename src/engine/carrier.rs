@@ -222,6 +222,14 @@ impl Carrier {
         self.recycle(pending.outgoing.body);
     }
 
+    /// It leaves no more. What is stored and may be sent again goes on from its account: that no answer came is no last word.
+    pub(super) fn give_up(&mut self, pending: Pending, outcome: Outcome, cx: &mut Context<'_>) {
+        if pending.info.is_stored() && pending.course.is_doubtful {
+            return self.return_pending(pending, ReturnReason::QueueFull, cx);
+        }
+        self.settle(pending, outcome, cx);
+    }
+
     /// Hands a submit back unsent, or refused in a way that another carrier may mend.
     pub fn return_pending(&mut self, pending: Pending, reason: ReturnReason, cx: &mut Context<'_>) {
         self.counts.rerouted += 1;

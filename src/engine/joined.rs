@@ -107,8 +107,12 @@ impl Account {
         is_answered: bool,
         cx: &mut Context<'_>,
     ) -> bool {
-        let is_told = self.joining.message(part.message).is_some_and(|message| message.is_told);
-        let is_full = self.joining.len() >= cx.config.account(self.id).delivery_queue as usize;
+        let message = self.joining.message(part.message);
+        let (is_begun, is_told) = (message.is_some(), message.is_some_and(|message| message.is_told));
+        // A part that is told of by itself is missing in what is told of the others: as much again is for those of messages
+        // that have begun.
+        let most = cx.config.account(self.id).delivery_queue as usize * if is_begun { 2 } else { 1 };
+        let is_full = self.joining.len() >= most;
         if is_full || is_told && !part.asks && !self.wants(cx).unrequested {
             return false;
         }

@@ -140,7 +140,7 @@ impl Carrier {
     /// Refuses what waits, and says goodbye on every link whose window is empty. True once no link is left.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         for pending in self.queue.take(cx.now, |_| true) {
-            self.settle(pending, Outcome::Failed(SubmitError::Draining), cx);
+            self.give_up(pending, Outcome::Failed(SubmitError::Draining), cx);
         }
         for link in 0..self.links.len() {
             match &self.links[link].state {

@@ -184,7 +184,7 @@ impl Carrier {
         for pending in self.queue.take(cx.now, |pending| pending.give_up_at() <= cx.now) {
             if pending.expires_at() <= cx.now {
                 let outcome = pending.expired();
-                self.settle(pending, outcome, cx);
+                self.give_up(pending, outcome, cx);
             } else if !must_not_leave(&pending, cx)
                 && self.queue.may_leave(&pending, cx.now)
                 && let Some(link) = self.way_out(&pending.info, cx.now)
@@ -219,7 +219,7 @@ impl Carrier {
         if must_not_leave(&pending, cx) {
             self.queue.gone(&mut pending, cx.now);
             let outcome = pending.expired();
-            return self.settle(pending, outcome, cx);
+            return self.give_up(pending, outcome, cx);
         }
         self.queue.left(&mut pending, cx.now);
         if pending.info.is_stored() {

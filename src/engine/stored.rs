@@ -280,9 +280,6 @@ impl Account {
 
     /// No carrier took it this time.
     pub(super) fn stored_returned(&mut self, key: u64, reason: ReturnReason, course: Course, cx: &mut Context<'_>) {
-        if course.is_doubtful && !course.may_go_on() {
-            return self.fail_stored(key, Failure::InDoubt, cx);
-        }
         // What may have been accepted stays marked.
         if !course.is_doubtful
             && let Some(mark) = self.backlog.set_mark(key, None)
@@ -291,6 +288,8 @@ impl Account {
         }
         let lane = self.backlog.get(key).map(|entry| entry.lane);
         match reason {
+            // It leaves its lane, where others may wait for that.
+            _ if course.is_doubtful && !course.may_go_on() => self.fail_stored(key, Failure::InDoubt, cx),
             ReturnReason::NotBound | ReturnReason::QueueFull => self.backlog.put_back(key, course, cx.now),
             ReturnReason::Refused(_) if course.is_doubtful => self.backlog.put_off(key, course, cx.now),
             ReturnReason::Refused(status) if is_for_good(status) => {

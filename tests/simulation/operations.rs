@@ -9,6 +9,7 @@ use trunkline::smpp::view::SmView;
 use crate::ledger::Ledger;
 use crate::net::{Toward, WireId};
 use crate::sim::{Event, Sim};
+use crate::text::ODD_PROFILE;
 
 /// A status, and the body behind it.
 pub(crate) type Answer = (CommandStatus, Vec<u8>);
@@ -138,4 +139,15 @@ impl Sim {
         pdu::write_control(command, CommandStatus::ROK, SequenceNumber(sequence), &mut out);
         self.send(wire, Toward::Proxy, &out);
     }
+}
+
+/// Every account keeps states, the first for shorter than the storm lasts; every odd carrier may be asked.
+pub(crate) fn with_states(config: &str) -> String {
+    let mut text =
+        config.replace("profile: odd", "profile: asking").replace(ODD_PROFILE, &format!("{ODD_PROFILE}{ASKING}"));
+    for (at, status) in [(0, "30s"), (1, "24h"), (2, "1h")] {
+        let head = format!("  a{at}: {{ password: secret");
+        text = text.replace(&head, &format!("{head}, status: {status}"));
+    }
+    text
 }

@@ -11,7 +11,7 @@ use crate::habits::{CarrierHabit, EsmeHabit, NetworkHabit};
 use crate::joined::joined_config;
 use crate::lies::Lies;
 use crate::node::In;
-use crate::operations::{ASKING, AskedHabit};
+use crate::operations::{AskedHabit, with_states};
 use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
@@ -348,17 +348,6 @@ fn with_storing(config: &str, rng: &mut Rng) -> String {
         } else {
             let _ = writeln!(text, "{line}");
         }
-    }
-    text
-}
-
-/// Every account keeps states, the first for shorter than the storm lasts; every odd carrier may be asked.
-fn with_states(config: &str) -> String {
-    let mut text =
-        config.replace("profile: odd", "profile: asking").replace(ODD_PROFILE, &format!("{ODD_PROFILE}{ASKING}"));
-    for (at, status) in [(0, "30s"), (1, "24h"), (2, "1h")] {
-        let head = format!("  a{at}: {{ password: secret");
-        text = text.replace(&head, &format!("{head}, status: {status}"));
     }
     text
 }

@@ -1,6 +1,7 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod access;
+mod bounds;
 mod crashes;
 mod joined;
 mod lies;

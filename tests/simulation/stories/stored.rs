@@ -2,25 +2,23 @@
 
 use std::time::Duration;
 
-use trunkline::smpp::command::{CommandId, CommandStatus};
+use trunkline::smpp::command::CommandStatus;
 use trunkline::smpp::pdu::BindMode;
 use trunkline::smpp::view::SmView;
 
 use super::*;
-use crate::node::In;
-use crate::operations::{cancel, replace};
 use crate::soak::end_in_order;
 use crate::text::submit_tag;
 
-const STORE: &str = ", accept: store";
+pub(super) const STORE: &str = ", accept: store";
 
 impl Sim {
-    fn stored(&mut self) -> usize {
+    pub(super) fn stored(&mut self) -> usize {
         self.nodes.iter_mut().flat_map(|node| node.shard.accounts()).map(|account| account.backlog.len()).sum()
     }
 
     /// Which submits receipts of ours told of, and as what.
-    fn told(&self, esme: usize) -> Vec<(u32, String)> {
+    pub(super) fn told(&self, esme: usize) -> Vec<(u32, String)> {
         let said = |body: &Vec<u8>| {
             let text = std::str::from_utf8(SmView::deliver(body).ok()?.short_message).ok()?;
             let (_, state) = text.split_once("stat:")?;
@@ -29,7 +27,7 @@ impl Sim {
         self.esmes[esme].deliveries.iter().filter_map(said).collect()
     }
 
-    fn carrier_goes(&mut self, carrier: usize) {
+    pub(super) fn carrier_goes(&mut self, carrier: usize) {
         self.smscs[carrier].is_up = false;
         for wire in self.smscs[carrier].links.iter().map(|link| link.wire).collect::<Vec<_>>() {
             self.smsc_breaks(carrier, wire);
@@ -38,7 +36,7 @@ impl Sim {
     }
 
     /// Ends when nothing is left and every promise was kept.
-    fn end_stored(&mut self) {
+    pub(super) fn end_stored(&mut self) {
         self.run_until_quiet(Duration::from_secs(600));
         self.ledger.audit();
         // Removals alone may wait a moment for a commit.
@@ -286,68 +284,6 @@ fn when_the_store_of_an_account_is_full_its_submits_are_refused_until_some_left(
     let tag = sim.submit(esme, "491700000001", true);
     sim.end_stored();
     assert_eq!(sim.status(esme, tag), Some(CommandStatus::ROK));
-}
-
-#[test]
-fn receipts_of_ours_that_nobody_takes_are_bounded_as_well() {
-    // That no more wait than both queues hold is checked at every step.
-    let mut sim = gateway(", accept: store, submit_queue: 5, delivery_queue: 5", "", ONE);
-    sim.smscs[0].habit.refused = 1_000;
-    let esme = sim.bound("a0", BindMode::Transmitter);
-    let mut tags = Vec::new();
-    for _ in 0..10 {
-        tags.extend(sim.submit_many(esme, 3));
-        sim.run_for(Duration::from_secs(1));
-    }
-    assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 10);
-    assert_eq!(sim.count(esme, &tags, CommandStatus::RMSGQFUL), 20);
-    let taker = sim.bound("a0", BindMode::Receiver);
-    sim.run_for(Duration::from_secs(1));
-    assert_eq!(sim.told(taker).len(), 10);
-    tags.extend(sim.submit_many(esme, 3));
-    sim.end_stored();
-    assert_eq!(sim.count(esme, &tags, CommandStatus::ROK), 13);
-}
-
-#[test]
-fn what_is_in_doubt_stays_so_while_no_rule_has_a_carrier_for_it() {
-    let routes = "  - when: { destination: \"4917*\" }\n    to: c0";
-    let mut sim = gateway(", accept: store, validity: 30s", ", in_doubt: retry", routes);
-    let esme = sim.bound("a0", BindMode::Transceiver);
-    sim.smscs[0].habit.latency_ms = (500, 500);
-    let tag = sim.submit(esme, "491700000001", true);
-    sim.run_for(Duration::from_millis(100));
-    assert_eq!(sim.seen_by(0), [tag]);
-    sim.next_config = Some(sim.text.replace("4917*", "4916*"));
-    sim.crash_and_restart(false);
-    sim.run_for(Duration::from_secs(60));
-    sim.end_stored();
-    assert_eq!(sim.told(esme), [(tag, "UNKNOWN err:000".to_owned())]);
-}
-
-#[test]
-fn a_full_store_takes_neither_what_was_held_back_nor_a_replacement() {
-    let mut sim = gateway(", accept: store, over_rate: delay, rate: 1, burst: 2", "", ONE);
-    sim.carrier_goes(0);
-    let esme = sim.bound("a0", BindMode::Transceiver);
-    let tags = sim.submit_many(esme, 3);
-    sim.run_for(Duration::from_millis(500));
-    assert_eq!(sim.stored(), 2);
-    sim.give(0, In::StoreRoom(false));
-    sim.run_for(Duration::from_secs(2));
-    assert_eq!((sim.status(esme, tags[2]), sim.stored()), (Some(CommandStatus::RMSGQFUL), 2));
-    let id = sim.esmes[esme].answers[&tags[0]].1.clone();
-    let asked = [
-        sim.esme_asks(esme, CommandId::REPLACE_SM, &replace(&id, "", "x")),
-        sim.esme_asks(esme, CommandId::CANCEL_SM, &cancel(&id, "")),
-    ];
-    sim.run_for(Duration::from_millis(300));
-    let statuses = asked.map(|asked| sim.esmes[esme].asked[&asked].as_ref().map(|(status, _)| *status));
-    assert_eq!(statuses, [Some(CommandStatus::RREPLACEFAIL), Some(CommandStatus::RCANCELFAIL)]);
-    sim.give(0, In::StoreRoom(true));
-    sim.smscs[0].is_up = true;
-    sim.end_stored();
-    assert_eq!(sim.seen_by(0), tags[..2]);
 }
 
 #[test]
