@@ -3,8 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trunkline::smpp::command::{CommandStatus, SequenceNumber};
+use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::frame::Frame;
+use trunkline::smpp::multi::{self, MultiView};
+use trunkline::smpp::operations::Operation;
 use trunkline::smpp::pdu::{self, ShortMessage};
 use trunkline::smpp::view::{Address, SmView};
 use trunkline::smpp::{data_sm, keyword, receipt, segment};
@@ -12,7 +14,12 @@ use trunkline::smpp::{data_sm, keyword, receipt, segment};
 fuzz_target!(|input: (&[u8], &[u8], &[u8], [u8; 8])| {
     let (octets, source, text, numbers) = input;
     if let Some(frame) = Frame::parse(octets) {
-        let _ = (pdu::read_bind(&frame), data_sm::as_deliver(frame.body), pdu::submit_sm_resp_id(frame.body));
+        let _ = (pdu::read_bind(&frame), data_sm::as_submit(frame.body), pdu::submit_sm_resp_id(frame.body));
+        let _ = (data_sm::as_short_message(frame.body), multi::read_resp(frame.body));
+        let _ = MultiView::read(frame.body).map(|multi| multi.destinations().count());
+        for command in [CommandId::QUERY_SM, CommandId::CANCEL_SM, CommandId::REPLACE_SM] {
+            let _ = Operation::read(command, frame.body);
+        }
         for view in [SmView::submit(frame.body), SmView::deliver(frame.body)].into_iter().flatten() {
             let _ = (receipt::read(&view), keyword::first_word(&view), segment::segment_ref(&view));
             let _ = (segment::count_segments(&view), view.text_behind_header(), view.text_at(), view.tlvs().count());
