@@ -8,13 +8,11 @@
 
 use super::account::Account;
 use super::context::Context;
-use super::slab::Key;
 use crate::config::{Accept, CarrierId};
 
 impl Account {
-    /// What a session is told with an answer to what went to `carrier`, or to several; nothing before 5.0.
-    pub(super) fn congestion_told(&self, session: Key, carrier: Option<CarrierId>, cx: &Context<'_>) -> Option<u8> {
-        self.sessions.get(session).filter(|session| session.version.has_congestion_state())?;
+    /// What a session of 5.0 is told with an answer to what went to `carrier`, or to several.
+    pub(super) fn congestion(&self, carrier: Option<CarrierId>, cx: &Context<'_>) -> u8 {
         let config = cx.config.account(self.id);
         let of_window = hundredths(self.unanswered(), config.window);
         let of_rate = self.limits.as_ref().map_or(0, |limits| limits.rate_used(cx.now));
@@ -22,7 +20,7 @@ impl Account {
             Accept::Relay => carrier.map_or(0, |carrier| cx.loads.congestion(carrier)),
             Accept::Store => hundredths(self.backlog.len(), config.submit_queue),
         };
-        Some(of_window.max(of_rate).max(of_queue))
+        of_window.max(of_rate).max(of_queue)
     }
 }
 

@@ -76,12 +76,8 @@ impl Account {
         if let Some(entry) = self.submits.get_mut(submit) {
             entry.is_joined = true;
         }
-        let done = ShardMessage::SubmitDone {
-            account: self.id,
-            submit,
-            outcome: Outcome::Accepted,
-            sent: Octets { at: 0, len: 0 },
-        };
+        let (account, outcome, sent) = (self.id, Outcome::Accepted, Octets::NONE);
+        let done = ShardMessage::SubmitDone { account, submit, outcome, sent };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(done);
         self.arm(cx);

@@ -237,11 +237,6 @@ impl Joining {
         }
     }
 
-    #[must_use]
-    pub fn next_closing(&self) -> Option<Instant> {
-        self.closings.peek().map(|Reverse((at, _))| *at)
-    }
-
     /// The oldest message, when it began before `oldest`. It is to be removed, or it is returned again.
     pub fn first_before(&mut self, oldest: u32) -> Option<MessageId> {
         while let Some((_, name)) = self.by_age.front().copied().filter(|(born, _)| *born < oldest) {

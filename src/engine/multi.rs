@@ -162,15 +162,14 @@ impl Account {
         if !self.multis.of.is_empty() {
             self.multis.of.retain(|_, of| *of != key);
         }
-        let congestion = self.congestion_told(multi.session, None, cx);
         if let Some(session) = self.sessions.get(multi.session) {
             let config = cx.config.account(self.id);
             let id = multi.shown.text(config.message_id);
             let out = cx.out.write(session.connection);
             let (pdu_at, has_accepted) = (out.len(), multi.unsuccessful.len() < multi.destinations.len());
             multi.write_answer(id.as_bytes(), config.in_doubt_status, out);
-            if let Some(congestion) = congestion.filter(|_| has_accepted) {
-                add_congestion_state(congestion, pdu_at, out);
+            if has_accepted && session.version.has_congestion_state() {
+                add_congestion_state(self.congestion(None, cx), pdu_at, cx.out.write(session.connection));
             }
         }
         if multi.receipts.is_empty() {

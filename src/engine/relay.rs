@@ -129,7 +129,6 @@ impl Account {
         cx: &mut Context<'_>,
     ) {
         let status = self.status_of(outcome, cx);
-        let congestion = self.congestion_told(info.session, Some(carrier), cx);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
@@ -139,10 +138,12 @@ impl Account {
         let out = cx.out.write(session.connection);
         let at = out.len();
         pdu::write_submit_resp(answer, status, sequence, id.as_bytes(), out);
-        if let Some(congestion) = congestion.filter(|_| status.is_ok()) {
-            add_congestion_state(congestion, at, out);
-        }
+        let (connection, is_told) = (session.connection, status.is_ok() && session.version.has_congestion_state());
         let is_last = session.outstanding == 0 && session.state != SessionState::Open;
+        if is_told {
+            let congestion = self.congestion(Some(carrier), cx);
+            add_congestion_state(congestion, at, cx.out.write(connection));
+        }
         self.count_outcome(outcome);
         if is_last {
             self.finish_unbind(info.session, cx);
