@@ -73,6 +73,7 @@
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod http;
 pub mod metrics;
 pub mod runtime;
 pub mod smpp;

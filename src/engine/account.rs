@@ -25,6 +25,7 @@ use super::slab::{Key, Slab};
 use super::states::States;
 use super::time::Instant;
 use super::timers::Armed;
+use super::web;
 use super::window::Window;
 use crate::config::{self, AccountId, NumberSet};
 use crate::metrics::{AccountCounts, BindRefusal};
@@ -55,6 +56,9 @@ pub struct Account {
     /// Parts whose receipts are told of together.
     pub joining: Joining,
     pub states: States,
+    /// What came by HTTP: requests that wait for their reply, and messages.
+    pub(super) submissions: web::Submissions,
+    pub(super) web_messages: web::Messages,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
     pub backlog: Backlog,
@@ -91,6 +95,8 @@ impl Account {
             calling: config.outbind.as_ref().map(|_| Box::default()),
             joining: Joining::default(),
             states: States::default(),
+            submissions: web::Submissions::default(),
+            web_messages: web::Messages::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,

@@ -145,7 +145,7 @@ impl Account {
 }
 
 /// Whether its validity ends before its deadline, so that its carrier has to look at it.
-fn is_expiring(view: &SmView<'_>, deadline: Instant, cx: &Context<'_>) -> Result<bool, SubmitError> {
+pub(super) fn is_expiring(view: &SmView<'_>, deadline: Instant, cx: &Context<'_>) -> Result<bool, SubmitError> {
     if view.validity.is_empty() {
         return Ok(false);
     }

@@ -43,6 +43,10 @@ impl Account {
         if !cx.has_room || self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
             return self.refuse_delivery(&incoming, cx);
         }
+        if incoming.kind != DeliveryKind::Mo && self.take_web_receipt(&incoming, body, cx) {
+            let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
+            return cx.out.after_records(home).messages.push(done);
+        }
         let is_of_part = !self.joining.is_empty() && incoming.kind != DeliveryKind::Mo;
         if is_of_part && self.joining.part(incoming.id).is_some_and(|part| !part.is_answered) {
             return self.offer_again(&incoming, body, cx);

@@ -157,6 +157,11 @@ impl Shard {
                     account.answer_submit(submit, Outcome::Accepted, context!(self, now, out));
                 }
             }
+            ShardMessage::WebKept { account, submission } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.web_kept(submission, context!(self, now, out));
+                }
+            }
             ShardMessage::Ask { carrier, request, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.ask(request, batch.octets(body), context!(self, now, out));

@@ -10,6 +10,7 @@ use super::orders::Order;
 pub use super::place::Place;
 pub use super::refusals::SubmitError;
 use super::slab::Key;
+use super::web::{Caller, Post, Posted, Reply};
 use crate::config::{AccountId, CarrierId, NumberSet, Secret};
 use crate::metrics::BindRefusal;
 use crate::smpp::command::{CommandStatus, SequenceNumber};
@@ -51,6 +52,8 @@ pub enum Input<'a> {
     Order { carrier: CarrierId, link: Option<u16>, order: Order },
     /// Another list of numbers that nothing of this account, at home here, is sent to.
     OptOut { account: AccountId, numbers: Arc<NumberSet> },
+    /// What came of `Action::Post`.
+    Posted { account: AccountId, post: Key, outcome: Posted },
     /// A deadline may have come.
     Timeout,
     /// End in order: no new binds or submits; links say goodbye once their windows are empty.
@@ -114,6 +117,13 @@ pub enum Action {
         account: Option<AccountId>,
         password: Secret,
     },
+    /// Tell a request what it asked.
+    Reply {
+        caller: Caller,
+        reply: Reply,
+    },
+    /// Tell a customer's callback, elsewhere; then say `Posted`.
+    Post(Box<Post>),
     /// Read this connection again.
     Resume {
         connection: Key,
@@ -303,6 +313,14 @@ pub enum HoldingKind {
     State,
     /// A long message whose parts' receipts are joined.
     Parts,
+    /// What is known of a message that came by HTTP.
+    Message,
+    /// A request's Idempotency-Key, and what it was answered.
+    Keyed,
+    /// What a callback is to be told.
+    Event,
+    /// A part of a long MO, until the others are there.
+    MoPart,
 }
 
 impl Record {

@@ -63,6 +63,14 @@ impl SubmitInfo {
     /// The session of a stored submit: none waits for it.
     pub const STORED: Key = Key { slot: u32::MAX, generation: u32::MAX };
 
+    /// The session of what came by HTTP.
+    pub const WEB: Key = Key { slot: u32::MAX, generation: u32::MAX - 1 };
+
+    #[must_use]
+    pub fn is_web(&self) -> bool {
+        self.session == Self::WEB
+    }
+
     /// Whether its account keeps it until its fate is known, and is asked before it is written.
     #[must_use]
     pub fn is_stored(&self) -> bool {
@@ -182,6 +190,11 @@ pub enum ShardMessage {
     StateKept {
         account: AccountId,
         submit: Key,
+    },
+    /// Account's home to itself, behind the records: what is known of a request's messages is durable.
+    WebKept {
+        account: AccountId,
+        submission: Key,
     },
     /// Account's home to carrier's: ask this of a message it has. Bounded by what a turn reads: what the carrier's home has no room for
     /// is refused at once.
@@ -367,6 +380,7 @@ impl Batch {
                 ShardMessage::StateKept { .. }
                 | ShardMessage::Shown { .. }
                 | ShardMessage::StoredDone { .. }
+                | ShardMessage::WebKept { .. }
                 | ShardMessage::AskSend { .. }
                 | ShardMessage::MaySend { .. }
                 | ShardMessage::Withdraw { .. }

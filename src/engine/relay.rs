@@ -10,6 +10,7 @@ use super::router::RouteChoice;
 use super::session::SessionState;
 use super::slab::Key;
 use super::time::Instant;
+use super::web;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
@@ -26,6 +27,8 @@ pub enum Origin {
     Data(SequenceNumber),
     /// One destination of a submit_multi, by its position.
     Multi { multi: Key, place: u8 },
+    /// A segment of a message that came by HTTP.
+    Web(web::Place),
     /// The account itself, which keeps it under this key.
     Stored(u64),
 }
@@ -60,7 +63,7 @@ impl Account {
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
-            let has_session = self.sessions.get(info.session).is_some();
+            let has_session = self.sessions.get(info.session).is_some() || info.is_web();
             let keeps_state = !sent.is_empty();
             if keeps_state && (has_session || info.is_stored()) {
                 self.keep_state(info.id, carrier, sent, cx);
@@ -90,7 +93,7 @@ impl Account {
         }
         match submit.origin {
             Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
-            Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } => {
+            Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } | Origin::Web(_) => {
                 self.tell_origin(&submit, outcome.after(submit.refused), cx);
             }
         }
@@ -110,6 +113,7 @@ impl Account {
                 self.answer_session((&submit.info, submit.carrier), (CommandId::DATA_SM_RESP, sequence), outcome, cx);
             }
             Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
+            Origin::Web(place) => self.segment_settled(place, outcome, cx),
             Origin::Stored(_) => {}
         }
         self.resume_paused(cx);
@@ -117,7 +121,7 @@ impl Account {
 
     /// Whether nobody is there any more to be told.
     pub(super) fn has_lost_session(&self, submit: &Submit) -> bool {
-        !submit.info.is_stored() && self.sessions.get(submit.info.session).is_none()
+        !submit.info.is_stored() && !submit.info.is_web() && self.sessions.get(submit.info.session).is_none()
     }
 
     /// Answers a submit_sm or data_sm on its session, if that is still there.
@@ -184,7 +188,8 @@ impl Account {
             entry.refused = Some(status);
         }
         cx.loads.returned(entry.carrier, reason, cx.now);
-        let is_awaited = entry.info.is_stored() || self.sessions.get(entry.info.session).is_some();
+        let is_awaited =
+            entry.info.is_stored() || entry.info.is_web() || self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
             _ if !is_awaited || cx.is_late(deadline, cx.now) || cx.is_draining || !course.may_go_on() => None,
             Some(part) => self.messages.next_carrier(part, &mut entry.choice, reason, cx),

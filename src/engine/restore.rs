@@ -203,7 +203,15 @@ impl Account {
                     self.forget(superseded, cx);
                 }
             }
-            HoldingKind::Stored | HoldingKind::Sent | HoldingKind::Usage | HoldingKind::State | HoldingKind::Parts => {
+            HoldingKind::Stored
+            | HoldingKind::Sent
+            | HoldingKind::Usage
+            | HoldingKind::State
+            | HoldingKind::Parts
+            | HoldingKind::Message
+            | HoldingKind::Keyed
+            | HoldingKind::Event
+            | HoldingKind::MoPart => {
                 self.holdings.restore(key, Holding { kind, id, born, place, body: body.into() });
             }
         }

@@ -315,6 +315,7 @@ impl Shard {
                     account.opt_out = Some(numbers);
                 }
             }
+            Input::Posted { account, post, outcome } => self.handle_posted(account, (post, outcome), now, out),
             Input::Timeout => self.handle_timeouts(now, out),
             Input::DrainCarriers => self.drain = Drain::Carriers,
             Input::DrainSessions => {
@@ -372,28 +373,5 @@ impl Shard {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         self.timers.next_timeout()
-    }
-
-    /// Accounts whose home this is, their levels up to date.
-    pub fn accounts(&mut self) -> impl Iterator<Item = &mut Account> {
-        self.accounts.iter_mut().flatten().map(|account| {
-            account.measure();
-            &mut **account
-        })
-    }
-
-    /// Carriers whose home this is, their levels up to date.
-    pub fn carriers(&mut self) -> impl Iterator<Item = &mut Carrier> {
-        self.carriers.iter_mut().flatten().map(|carrier| {
-            carrier.measure();
-            &mut **carrier
-        })
-    }
-
-    /// Copies what is a level rather than a count into the counts. Connections are known to shard 0 alone.
-    pub fn measure(&mut self) {
-        self.counts.store_has_room = self.has_room.into();
-        self.counts.connections = u64::from(self.gate.connections());
-        self.counts.unbound = u64::from(self.gate.unbound());
     }
 }

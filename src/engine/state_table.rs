@@ -179,6 +179,8 @@ impl Stage {
                 | Action::Call { .. }
                 | Action::Verify { .. }
                 | Action::Resume { .. }
+                | Action::Reply { .. }
+                | Action::Post(_)
                 | Action::ReserveIds
                 | Action::CarriersDrained
                 | Action::SessionsDrained

@@ -29,6 +29,7 @@ use crate::config::Secret;
 use crate::runtime::admin_carriers::{Answered, Carriers, Refusal};
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
+use crate::runtime::transport::Transport;
 use crate::runtime::{socket, sys};
 
 const MAX_CONNECTIONS: usize = 64;
@@ -133,7 +134,7 @@ async fn serve(stream: TcpStream, admin: &Admin) {
         .keep_alive(false)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(HyperIo::new(stream), service);
+        .serve_connection(HyperIo::new(Transport::new(stream, None)), service);
     let deadline = async {
         Timer::new(admin.head_deadline).await;
         if head_read.get() {

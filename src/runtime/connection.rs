@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
@@ -17,7 +16,6 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use futures_lite::future;
 use glommio::timer::Timer;
-use socket2::SockRef;
 
 use crate::engine::effects::Outbox;
 use crate::engine::event::Input;
@@ -215,7 +213,7 @@ impl Connection {
     fn shutdown(&self) -> io::Result<()> {
         let mut transport = self.transport.borrow_mut();
         transport.say_goodbye();
-        SockRef::from(&sys::descriptor(transport.tcp())).shutdown(Shutdown::Write)
+        transport.shutdown()
     }
 
     fn poll_read(self: &Rc<Self>, shard: &Rc<ShardLoop>, cx: &mut Context<'_>) -> Poll<Ended> {

@@ -1,26 +1,26 @@
-//! hyper's reading and writing on a glommio stream.
+//! hyper's reading and writing on a connection of ours, in clear or through TLS.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_lite::{AsyncRead, AsyncWrite};
-use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::runtime::transport::Transport;
 
 const SCRATCH_LEN: usize = 8 << 10;
 
 /// A stream as hyper wants it. Reads go through a buffer of our own: hyper's may be uninitialised, and filling it in
 /// place would need `unsafe` for a copy of a few KiB that nobody notices.
 pub struct HyperIo {
-    stream: TcpStream,
+    transport: Transport,
     scratch: Box<[u8]>,
 }
 
 impl HyperIo {
     #[must_use]
-    pub fn new(stream: TcpStream) -> Self {
-        Self { stream, scratch: vec![0; SCRATCH_LEN].into_boxed_slice() }
+    pub fn new(transport: Transport) -> Self {
+        Self { transport, scratch: vec![0; SCRATCH_LEN].into_boxed_slice() }
     }
 }
 
@@ -28,7 +28,7 @@ impl Read for HyperIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let room = into.remaining().min(this.scratch.len());
-        let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut this.scratch[..room]))?;
+        let read = ready!(this.transport.poll_read(cx, &mut this.scratch[..room]))?;
         into.put_slice(&this.scratch[..read]);
         Poll::Ready(Ok(()))
     }
@@ -36,14 +36,17 @@ impl Read for HyperIo {
 
 impl Write for HyperIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        self.get_mut().transport.poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        self.get_mut().transport.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_close(cx)
+        let this = self.get_mut();
+        ready!(this.transport.poll_flush(cx))?;
+        this.transport.say_goodbye();
+        Poll::Ready(this.transport.shutdown())
     }
 }

@@ -10,7 +10,7 @@ use glommio::timer::Timer;
 use socket2::SockRef;
 
 use crate::metrics::ConnectionRefusal;
-use crate::runtime::mesh::{Accepted, MeshMessage};
+use crate::runtime::mesh::{Accepted, MeshMessage, Speaks};
 use crate::runtime::proxy_protocol;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::sys;
@@ -18,11 +18,12 @@ use crate::runtime::sys;
 /// An accept that fails (EMFILE) fails again at once: wait for descriptors to come back.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A socket that ESMEs connect to.
+/// A socket that customers connect to.
 #[derive(Debug)]
 pub struct Listener {
     pub socket: std::net::TcpListener,
     pub is_tls: bool,
+    pub speaks: Speaks,
 }
 
 /// Deals connections over all shards.
@@ -41,7 +42,7 @@ impl Dealer {
 
     /// Accepts until the process ends.
     pub async fn accept(self: Rc<Self>, shard: Rc<ShardLoop>, listener: Listener) {
-        let Listener { socket, is_tls } = listener;
+        let Listener { socket, is_tls, speaks } = listener;
         let listener = sys::listener_from(socket);
         loop {
             let accepted = listener.shared_accept().await.map_err(std::io::Error::from).and_then(sys::own_accepted);
@@ -49,8 +50,8 @@ impl Dealer {
                 Ok(socket) => {
                     // Without a peer's address the peer is gone already.
                     let Some(address) = peer(&socket) else { continue };
-                    let accepted = Accepted { socket, address, is_tls };
-                    if shard.shared.config.smpp.proxy_protocol {
+                    let accepted = Accepted { socket, address, is_tls, speaks };
+                    if speaks == Speaks::Smpp && shard.shared.config.smpp.proxy_protocol {
                         self.await_header(&shard, accepted);
                     } else {
                         self.deal(&shard, accepted);
@@ -66,7 +67,7 @@ impl Dealer {
 
     /// Deals a connection once its PROXY header said whom it comes from.
     fn await_header(self: &Rc<Self>, shard: &Rc<ShardLoop>, accepted: Accepted) {
-        let Accepted { socket, address: peer, is_tls } = accepted;
+        let Accepted { socket, address: peer, is_tls, speaks } = accepted;
         if self.awaited.get() >= shard.shared.config.limits.unbound {
             let refused = ConnectionRefusal::Unbound;
             return shard.in_engine(|engine, _| engine.shard.counts.count_connection_refused(refused));
@@ -77,7 +78,7 @@ impl Dealer {
             let read = proxy_protocol::read_header(socket, peer, &shard.shared.config).await;
             dealer.awaited.set(dealer.awaited.get() - 1);
             match read {
-                Ok((socket, address)) => dealer.deal(&shard, Accepted { socket, address, is_tls }),
+                Ok((socket, address)) => dealer.deal(&shard, Accepted { socket, address, is_tls, speaks }),
                 Err(error) => shard.in_engine(|engine, now| {
                     engine.shard.refuse_header(peer, error.to_string(), now, &mut engine.out);
                 }),
@@ -87,7 +88,8 @@ impl Dealer {
     }
 
     fn deal(&self, shard: &Rc<ShardLoop>, accepted: Accepted) {
-        if shard.in_engine(|engine, now| engine.shard.admit(accepted.address, now)).is_err() {
+        let is_smpp = accepted.speaks == Speaks::Smpp;
+        if is_smpp && shard.in_engine(|engine, now| engine.shard.admit(accepted.address, now)).is_err() {
             return;
         }
         let to = self.next.get();

@@ -12,8 +12,11 @@ use bytes::BytesMut;
 use glommio::channels::shared_channel::{self, ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender};
 use glommio::{GlommioError, ResourceType};
 
+use crate::config::AccountId;
 use crate::engine::event::AdmittedBind;
 use crate::engine::message::{Batch, ShardId};
+use crate::engine::slab::Key;
+use crate::engine::web::{Caller, Reply, Request};
 use crate::runtime::transport::Tls;
 
 /// Batches that may lie in one channel.
@@ -30,6 +33,10 @@ pub enum MeshMessage {
     Accepted(Accepted),
     /// A connection whose bind was checked, on its way to its account's home.
     Bound(Box<MovedConnection>),
+    /// What an HTTP request asks of an account at home there. Bounded by the connections, each of which asks one thing at a time.
+    Asked(Box<Asked>),
+    /// What one was told, to the shard its connection was dealt to.
+    Replied(Box<(Key, Reply)>),
 }
 
 /// A connection that was counted in: its socket, whom it comes from, and whether it is to agree on TLS first.
@@ -38,6 +45,21 @@ pub struct Accepted {
     pub socket: OwnedFd,
     pub address: IpAddr,
     pub is_tls: bool,
+    pub speaks: Speaks,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Speaks {
+    Smpp,
+    Http,
+}
+
+#[derive(Debug)]
+pub struct Asked {
+    pub account: AccountId,
+    pub caller: Caller,
+    pub request: Request,
 }
 
 /// A connection between two shards: its socket and TLS, what was read and not handled, what was not yet written.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_lite::future;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement, PoolPlacement};
 
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, TlsListener};
 use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
@@ -21,7 +21,7 @@ use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
 use crate::runtime::listener::{Dealer, Listener};
 use crate::runtime::mailbox::Mailboxes;
-use crate::runtime::mesh::{self, Ends};
+use crate::runtime::mesh::{self, Ends, Speaks};
 use crate::runtime::opening::{self, Opened};
 use crate::runtime::opt_out::{self, OptOuts};
 use crate::runtime::passwords::Passwords;
@@ -74,7 +74,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     // One more ring for the admin listener.
     sys::preflight(shards as u32 + 1).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
-    let listeners = listen_smpp(&config)?;
+    let listeners = listen_all(&config)?;
     let admin_listener = listen(config.admin.listen)?;
 
     let health = Arc::new(Health::new(shards as u16));
@@ -124,12 +124,23 @@ fn durability(config: &Config) -> &'static str {
     }
 }
 
-/// In clear, then over TLS.
-fn listen_smpp(config: &Config) -> Result<Vec<Listener>, Failure> {
-    let in_clear = config.smpp.listen.iter().map(|address| (*address, false));
-    let over_tls = config.smpp.tls.iter().flat_map(|tls| tls.listen.iter().map(|address| (*address, true)));
-    let listen = |(address, is_tls)| Ok(Listener { socket: listen(address)?, is_tls });
-    in_clear.chain(over_tls).map(listen).collect()
+/// SMPP, then HTTP; each in clear, then over TLS.
+fn listen_all(config: &Config) -> Result<Vec<Listener>, Failure> {
+    let over_tls = |tls: &Option<TlsListener>| tls.as_ref().map(|tls| tls.listen.clone()).unwrap_or_default();
+    let (smpp, http) = (&config.smpp, config.http.as_ref());
+    let groups = [
+        (smpp.listen.clone(), false, Speaks::Smpp),
+        (over_tls(&smpp.tls), true, Speaks::Smpp),
+        (http.map(|http| http.listen.clone()).unwrap_or_default(), false, Speaks::Http),
+        (http.map(|http| over_tls(&http.tls)).unwrap_or_default(), true, Speaks::Http),
+    ];
+    let mut listeners = Vec::new();
+    for (addresses, is_tls, speaks) in groups {
+        for address in addresses {
+            listeners.push(Listener { socket: listen(address)?, is_tls, speaks });
+        }
+    }
+    Ok(listeners)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -26,11 +26,12 @@ use crate::runtime::control::Shared;
 use crate::runtime::dialer::Dial;
 use crate::runtime::disk::Disk;
 use crate::runtime::engine::Engine;
-use crate::runtime::mesh::{Accepted, Mesh, MeshMessage, MovedConnection};
+use crate::runtime::mesh::{Accepted, Mesh, MeshMessage, MovedConnection, Speaks};
 use crate::runtime::resolve::Resolver;
 use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::transport::{Tls, Transport};
 use crate::runtime::wakeup::Wakeup;
+use crate::runtime::web::Callers;
 use crate::runtime::{clock, notice, socket, sys};
 
 pub struct ShardLoop {
@@ -47,6 +48,7 @@ pub struct ShardLoop {
     timer: Wakeup,
     /// When the timer task will look at the engine's deadlines.
     timer_at: Cell<Instant>,
+    pub(super) callers: Callers,
     dirty: RefCell<Vec<u32>>,
     actions: RefCell<Vec<Action>>,
 }
@@ -73,6 +75,7 @@ impl ShardLoop {
             turn: Wakeup::default(),
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),
+            callers: Callers::default(),
             dirty: RefCell::default(),
             actions: RefCell::default(),
         })
@@ -132,7 +135,10 @@ impl ShardLoop {
 
     /// Takes a connection that was dealt to this shard.
     pub fn accept(self: &Rc<Self>, accepted: Accepted) {
-        let Accepted { socket, address, is_tls } = accepted;
+        if accepted.speaks == Speaks::Http {
+            return self.serve_web(accepted);
+        }
+        let Accepted { socket, address, is_tls, .. } = accepted;
         let key = self.in_engine(|engine, now| engine.shard.accept(address, is_tls, now, &mut engine.out));
         let tls = self.shared.tls_server.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose();
         match tls {
@@ -257,6 +263,8 @@ impl ShardLoop {
             }
             Action::Move { connection, to, bind } => self.move_away(connection, to, bind),
             Action::Verify { connection, account, password } => self.verify(connection, account, &password),
+            Action::Reply { caller, reply } => self.reply(caller, reply),
+            Action::Post(post) => self.post(*post),
             Action::Resume { connection } => {
                 if let Some(open) = self.connection(connection) {
                     open.resume();
@@ -345,6 +353,8 @@ impl ShardLoop {
                 }
                 MeshMessage::Accepted(accepted) => self.accept(accepted),
                 MeshMessage::Bound(moved) => self.arrive(*moved),
+                MeshMessage::Asked(asked) => self.asked(*asked),
+                MeshMessage::Replied(replied) => self.callers.replied(replied.0, replied.1),
             }
         }
     }

@@ -4,12 +4,16 @@
 //! ahead of the kernel, and what it was handed counts as written, also when writing then fails.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 use rustls::Connection;
+use socket2::SockRef;
+
+use crate::runtime::sys;
 
 pub struct Transport {
     tcp: TcpStream,
@@ -92,6 +96,11 @@ impl Transport {
             tls.connection.send_close_notify();
             let _ = tls.poll_flush(&mut self.tcp, &mut Context::from_waker(Waker::noop()));
         }
+    }
+
+    /// Tells the peer that nothing follows.
+    pub fn shutdown(&self) -> io::Result<()> {
+        SockRef::from(&sys::descriptor(&self.tcp)).shutdown(Shutdown::Write)
     }
 
     /// Takes TLS from its socket, which nothing more is read from or written to here.

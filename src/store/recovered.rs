@@ -162,9 +162,10 @@ impl Recovered {
             for kept in part.holdings.iter() {
                 let count = &mut counts[kept.account.0 as usize];
                 match kept.kind {
-                    HoldingKind::Delivery(_) => count.deliveries += 1,
+                    HoldingKind::Delivery(_) | HoldingKind::Event | HoldingKind::MoPart => count.deliveries += 1,
                     HoldingKind::Stored => count.stored += 1,
                     HoldingKind::Sent | HoldingKind::Usage | HoldingKind::State | HoldingKind::Parts => {}
+                    HoldingKind::Message | HoldingKind::Keyed => {}
                 }
                 count.saw(kept.born);
             }

@@ -222,6 +222,7 @@ impl Stage {
                     self.shard.handle(Input::Ids { first, end }, self.now, &mut self.out);
                 }
                 Action::Verify { .. } => panic!("no account here has hashes"),
+                Action::Reply { .. } | Action::Post(_) => panic!("nobody here speaks HTTP"),
                 Action::CarriersDrained | Action::SessionsDrained | Action::Notice(_) => {}
             }
         }

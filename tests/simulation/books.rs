@@ -188,7 +188,11 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>, b
 }
 
 fn holding(kind: HoldingKind) -> Kind {
-    if matches!(kind, HoldingKind::Usage | HoldingKind::State) { Kind::Usage } else { Kind::Delivery }
+    match kind {
+        HoldingKind::Usage | HoldingKind::State | HoldingKind::Message | HoldingKind::Keyed => Kind::Usage,
+        HoldingKind::Event | HoldingKind::MoPart => Kind::Usage,
+        HoldingKind::Delivery(_) | HoldingKind::Stored | HoldingKind::Sent | HoldingKind::Parts => Kind::Delivery,
+    }
 }
 
 type Body = trunkline::engine::message::Octets;

@@ -36,6 +36,7 @@ mod stored;
 mod stories;
 mod text;
 mod variants;
+mod web;
 
 use std::ops::Range;
 

@@ -328,6 +328,8 @@ impl Sim {
                 }
                 Action::CarriersDrained => self.nodes[at].carriers_drained = true,
                 Action::SessionsDrained => self.nodes[at].sessions_drained = true,
+                Action::Reply { caller, reply } => self.web.replies.push((caller.request.slot, reply)),
+                Action::Post(post) => self.web.posts.push((at, *post)),
                 Action::Notice(notice) => self.nodes[at].notices.push(notice),
             }
         }

@@ -27,6 +27,7 @@ use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::smsc::Smsc;
 use crate::variants::parse;
+use crate::web::Web;
 
 /// So small that segments are filled, released and rewritten all the time.
 pub(crate) const SEGMENT_OCTETS: u64 = 20_000;
@@ -60,6 +61,7 @@ pub(crate) struct Sim {
     pub(crate) mesh: Vec<Vec<VecDeque<Batch>>>,
     pub(crate) next_ids: u64,
     pub(crate) dealt: usize,
+    pub(crate) web: Web,
     queue: BTreeMap<(u64, u64), Event>,
     order: u64,
 }
@@ -173,6 +175,7 @@ impl Sim {
             mesh: Vec::new(),
             next_ids: 0,
             dealt: 0,
+            web: Web::default(),
             queue: BTreeMap::new(),
             order: 0,
         };

@@ -3,7 +3,7 @@
 use crate::engine::event::HoldingKind;
 use crate::engine::message::DeliveryKind;
 
-const KINDS: [HoldingKind; 8] = [
+const KINDS: [HoldingKind; 12] = [
     HoldingKind::Delivery(DeliveryKind::FinalReceipt),
     HoldingKind::Delivery(DeliveryKind::IntermediateReceipt),
     HoldingKind::Delivery(DeliveryKind::Mo),
@@ -12,6 +12,10 @@ const KINDS: [HoldingKind; 8] = [
     HoldingKind::Usage,
     HoldingKind::State,
     HoldingKind::Parts,
+    HoldingKind::Message,
+    HoldingKind::Keyed,
+    HoldingKind::Event,
+    HoldingKind::MoPart,
 ];
 
 pub(super) fn record_type(kind: HoldingKind) -> u8 {
@@ -24,6 +28,11 @@ pub(super) fn record_type(kind: HoldingKind) -> u8 {
         HoldingKind::Usage => 19,
         HoldingKind::State => 20,
         HoldingKind::Parts => 21,
+        // 22 is a correlation.
+        HoldingKind::Message => 23,
+        HoldingKind::Keyed => 24,
+        HoldingKind::Event => 25,
+        HoldingKind::MoPart => 26,
     }
 }
 

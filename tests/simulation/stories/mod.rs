@@ -23,6 +23,7 @@ mod statuses;
 mod stored;
 mod submits;
 mod versions;
+mod web;
 mod whole;
 
 use std::time::Duration;

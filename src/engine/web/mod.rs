@@ -1,0 +1,220 @@
+//! HTTP at an account's home: what a request asks of it and what it is told, and the account's messages that came so.
+//!
+//! A connection is dealt to any shard, where its requests are read and answered (`http`, `runtime`); what they ask comes here
+//! as a `Request`, with the `Caller` to reply to. A message is one or several segments, each a submit like any other; it has one
+//! message_id, which is its first segment's. `submission` takes messages and replies once every segment is settled; what is known
+//! of each afterwards is in `messages`; what its customer is to be told by a callback is an `Event`, kept and offered in `posts`.
+
+mod asking;
+mod messages;
+mod posts;
+mod record;
+mod submission;
+
+pub use messages::Messages;
+pub use submission::{Place, Submissions};
+
+use super::event::SubmitError;
+use super::message::{Outcome, ShardId};
+use super::slab::Key;
+use crate::config::AccountId;
+use crate::smpp::command::CommandStatus;
+use crate::smpp::message_id::MessageId;
+
+/// Where a request is answered: the shard its connection was dealt to, and its place there. One that is gone is answered in vain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Caller {
+    pub shard: ShardId,
+    pub request: Key,
+}
+
+/// What a request asks of an account's home.
+#[derive(Debug)]
+pub enum Request {
+    Submit(Submission),
+    /// How a message stands, by its id.
+    Status(MessageId),
+    /// How those with this reference stand.
+    Find(Box<str>),
+}
+
+/// Messages to be sent, each on its own; at least one.
+#[derive(Debug)]
+pub struct Submission {
+    pub messages: Vec<Message>,
+    /// What tells a request that is repeated from another.
+    pub key: Option<IdempotencyKey>,
+}
+
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey {
+    pub key: Box<[u8]>,
+    /// Of the request's body.
+    pub digest: [u8; 32],
+}
+
+/// One message to one destination.
+#[derive(Debug)]
+pub struct Message {
+    /// A submit_sm's body each, in their order; alike but for their text. At least one, and at most 255.
+    pub segments: Vec<Box<[u8]>>,
+    /// The customer's own name for it, which is given back.
+    pub reference: Option<Box<str>>,
+    pub tell: Tell,
+}
+
+/// Who is told what becomes of a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Tell {
+    /// Whoever asks for its status.
+    Nobody,
+    /// The account's callback, if it has one.
+    Account,
+    /// Another URL, in the same way.
+    Url(Box<str>),
+    /// Another URL as Kannel would, of what this dlr-mask asks for.
+    Kannel { url: Box<str>, mask: u8 },
+}
+
+/// What a request is told.
+#[derive(Debug)]
+pub enum Reply {
+    /// What became of each message, in their order.
+    Submitted(Vec<Submitted>),
+    /// The key was used for another body.
+    KeyReused,
+    /// The request that had the key first is not answered yet.
+    KeyBusy,
+    /// `None`: the account has no such message.
+    Status(Option<Box<Status>>),
+    /// The newest first, and only so many.
+    Found(Vec<Status>),
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Submitted {
+    /// `None` when it never got one.
+    pub id: Option<MessageId>,
+    pub fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// A carrier accepted every segment, and what is to be known of them is durable.
+    Accepted,
+    /// It is durable here (`accept: store`).
+    Stored,
+    /// A carrier's refusal of one segment at least.
+    Refused(CommandStatus),
+    /// Our own refusal of one segment at least.
+    Failed(SubmitError),
+    /// A segment at least may have been accepted, and none is known to be refused.
+    InDoubt,
+}
+
+impl From<Outcome> for Fate {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted => Self::Accepted,
+            Outcome::Refused(status) => Self::Refused(status),
+            Outcome::Failed(error) => Self::Failed(error),
+            Outcome::InDoubt => Self::InDoubt,
+        }
+    }
+}
+
+/// How a message stands. Times are in Unix seconds, 0 where something has not happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Status {
+    pub id: MessageId,
+    pub reference: Option<Box<str>>,
+    pub source: Box<[u8]>,
+    pub destination: Box<[u8]>,
+    pub state: State,
+    pub submitted: u32,
+    /// When every segment's state is final.
+    pub finished: u32,
+    pub segments: Vec<SegmentStatus>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SegmentStatus {
+    pub state: State,
+    /// The network's error as the carrier told it, or the command_status it refused with.
+    pub error: u32,
+    /// When a carrier accepted it.
+    pub accepted: u32,
+    pub finished: u32,
+}
+
+/// How a segment or a message stands (DESIGN section 7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    Queued,
+    Accepted,
+    Enroute,
+    Delivered,
+    Expired,
+    Deleted,
+    Undeliverable,
+    Unknown,
+    Rejected,
+}
+
+/// Something an account is told by a callback.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// Its own: the same at each try.
+    pub id: MessageId,
+    /// When it happened, in Unix seconds.
+    pub at: u32,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum What {
+    Receipt {
+        status: Status,
+        /// The carrier's own words in the receipt that is told of last; empty when there were none.
+        text: Box<[u8]>,
+    },
+    /// A mobile originated message: a deliver_sm's body for each part, in their order; of a long one that did not come whole, those
+    /// that came.
+    Message {
+        parts: Vec<Box<[u8]>>,
+        /// How many parts it has.
+        total: u8,
+    },
+}
+
+/// Where a callback goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// The account's own URL.
+    Account,
+    Url(Box<str>),
+    /// A dlr-url of Kannel's, its escapes not filled in yet.
+    Kannel(Box<str>),
+}
+
+/// One try at telling an account something. Several events go together only where its own callback takes them so.
+#[derive(Clone, Debug)]
+pub struct Post {
+    pub account: AccountId,
+    /// Names the try in its account.
+    pub post: Key,
+    pub target: Target,
+    pub events: Vec<Event>,
+}
+
+/// What came of a try.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Posted {
+    /// Answered with 2xx.
+    Taken,
+    /// Answered with something else.
+    Refused,
+    /// Not answered, or where it must not go.
+    Failed,
+}

@@ -1,0 +1,92 @@
+//! HTTP, without sockets: what a request means, as a question to its account's home; and what its reply is, as a response. Errors are
+//! problem documents (RFC 9457) that name the field concerned.
+//!
+//! The way of a request: `claim` says who it claims to be from; the shell verifies that. `take` answers it at once, or says
+//! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
+
+mod problem;
+
+use ::http::{Request, Response, StatusCode};
+use bytes::Bytes;
+
+use crate::config::{Account, Config, Secret};
+use crate::engine::web;
+
+pub use problem::Problem;
+
+/// Who a request claims to be from.
+#[derive(Debug)]
+pub enum Credentials {
+    Password {
+        /// The account's name.
+        account: Vec<u8>,
+        password: Secret,
+    },
+    /// SHA-256 of a bearer token.
+    Token([u8; 32]),
+}
+
+/// What a request is read with.
+pub struct Composing<'a> {
+    pub config: &'a Config,
+    /// Whose it is; `None` for what needs nobody.
+    pub account: Option<&'a Account>,
+    pub unix_seconds: u32,
+}
+
+/// What is to be done with a request.
+pub enum Step {
+    Answer(Response<Bytes>),
+    /// Ask its account's home; what it waits for makes the response.
+    Ask(web::Request, Waiting),
+}
+
+/// What a request that was asked of its account waits for.
+pub enum Waiting {
+    Status,
+}
+
+/// Who a request says it is from.
+pub enum Claim {
+    /// Nobody has to be known for what it asks.
+    Nobody,
+    Of(Credentials),
+    /// It cannot be read, or needs credentials and has none.
+    Refused(Response<Bytes>),
+}
+
+/// Who this request says it is from.
+#[must_use]
+pub fn claim(request: &Request<Bytes>) -> Claim {
+    let _ = request;
+    Claim::Nobody
+}
+
+/// What it is answered when it is not known from whom it is.
+#[must_use]
+pub fn unauthorized(request: &Request<Bytes>) -> Response<Bytes> {
+    let _ = request;
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "The credentials are missing or wrong.").response()
+}
+
+/// A body beyond the limit was not read.
+#[must_use]
+pub fn too_large() -> Response<Bytes> {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is over 1 MiB.").response()
+}
+
+/// What is to be done with a request from this account.
+#[must_use]
+pub fn take(request: &Request<Bytes>, composing: &Composing<'_>) -> Step {
+    let _ = (request, composing);
+    Step::Answer(Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here.").response())
+}
+
+impl Waiting {
+    /// The response that the reply makes.
+    #[must_use]
+    pub fn answer(self, reply: web::Reply, account: &Account) -> Response<Bytes> {
+        let _ = (reply, account);
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here.").response()
+    }
+}
