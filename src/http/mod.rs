@@ -4,6 +4,7 @@
 //! The way of a request: `claim` says who it claims to be from; the shell verifies that. `take` answers it at once, or says
 //! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
 
+mod credentials;
 mod problem;
 
 use ::http::{Request, Response, StatusCode};
@@ -58,15 +59,17 @@ pub enum Claim {
 /// Who this request says it is from.
 #[must_use]
 pub fn claim(request: &Request<Bytes>) -> Claim {
-    let _ = request;
-    Claim::Nobody
+    match credentials::of_headers(request.headers()) {
+        Some(credentials) => Claim::Of(credentials),
+        None => Claim::Refused(credentials::unauthorized()),
+    }
 }
 
 /// What it is answered when it is not known from whom it is.
 #[must_use]
 pub fn unauthorized(request: &Request<Bytes>) -> Response<Bytes> {
     let _ = request;
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "The credentials are missing or wrong.").response()
+    credentials::unauthorized()
 }
 
 /// A body beyond the limit was not read.
