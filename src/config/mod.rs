@@ -28,7 +28,7 @@ mod unbuilt;
 mod validate;
 
 pub use accounts::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
+    Accept, Account, Binds, Callback, Calls, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
     ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};

@@ -1,14 +1,14 @@
 //! Who a request says it is from: `Authorization` as Basic (RFC 7617) or Bearer (RFC 6750).
 
 use ::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use ::http::{HeaderMap, Response, StatusCode};
+use ::http::{HeaderMap, Response};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 
-use super::{Credentials, Problem};
+use super::{Credentials, Kind, Problem};
 use crate::config::Secret;
 
 /// Some clients leave the padding out.
@@ -46,8 +46,7 @@ pub(super) fn digest_of(token: &[u8]) -> [u8; 32] {
 /// The one answer to credentials that are missing, unreadable, unknown or wrong.
 #[must_use]
 pub(super) fn unauthorized() -> Response<Bytes> {
-    let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "The credentials are missing or wrong.");
-    let mut response = problem.response();
+    let mut response = Problem::new(Kind::Unauthorized, "The credentials are missing or wrong.").response();
     let challenges = ["Basic realm=\"trunkline\", charset=\"UTF-8\"", "Bearer realm=\"trunkline\""];
     let challenges = challenges.map(|challenge| (WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
     for (name, value) in challenges {
@@ -58,6 +57,8 @@ pub(super) fn unauthorized() -> Response<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use ::http::StatusCode;
+
     use super::*;
 
     fn of(value: &str) -> Option<Credentials> {
