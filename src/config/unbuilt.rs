@@ -19,7 +19,6 @@ const UNBUILT: &[(&str, Needs, &str)] = &[
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
-    ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
 ];
 
 const CALLBACKS: &str = "HTTP callbacks are not built yet";

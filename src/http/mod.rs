@@ -9,6 +9,7 @@ mod credentials;
 mod fields;
 mod json;
 mod message;
+mod openapi;
 mod outcome;
 mod problem;
 mod query;
@@ -21,6 +22,8 @@ mod times;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use ::http::{Request, Response};
 use bytes::Bytes;
@@ -29,6 +32,7 @@ use crate::config::{Account, Config, Secret};
 use crate::engine::web::{self, Reply};
 use crate::smpp::message_id::MessageId;
 
+pub use openapi::document;
 pub use problem::{Kind, Problem};
 pub use references::References;
 
@@ -117,7 +121,7 @@ pub fn take(request: &Request<Bytes>, composing: &Composing<'_>) -> Step {
     let step = match (route, composing.account) {
         (Route::Nowhere, _) => Ok(Step::Answer(route::not_found())),
         (Route::WrongMethod(allowed), _) => Ok(Step::Answer(route::wrong_method(allowed))),
-        (Route::Document, _) => query::none(request).map(|()| Step::Answer(route::not_found())),
+        (Route::Document, _) => query::none(request).map(|()| Step::Answer(openapi())),
         (Route::Submit | Route::Find | Route::Status(_), None) => Ok(Step::Answer(credentials::unauthorized())),
         (Route::Submit, Some(account)) => query::none(request).and_then(|()| submit::take(request, composing, account)),
         (Route::Find, Some(_)) => {
@@ -158,6 +162,13 @@ impl Waiting {
             (_, Reply::Submitted(_) | Reply::Status(_) | Reply::Found(_)) => outcome::lost().response(),
         }
     }
+}
+
+fn openapi() -> Response<Bytes> {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(document);
+    let mut response = Response::new(Bytes::from_static(DOCUMENT.as_bytes()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn json_response(body: Vec<u8>) -> Response<Bytes> {

@@ -74,6 +74,14 @@ kinds! {
     InDoubt = GATEWAY_TIMEOUT, "in-doubt", "Whether a carrier accepted it is not known";
 }
 
+impl Kind {
+    /// Its type.
+    #[must_use]
+    pub fn uri(self) -> String {
+        format!("urn:trunkline:{}", self.name())
+    }
+}
+
 /// One problem.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -86,7 +94,7 @@ impl Problem {
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let mut members = Map::new();
-        members.insert("type".to_owned(), format!("urn:trunkline:{}", kind.name()).into());
+        members.insert("type".to_owned(), kind.uri().into());
         members.insert("title".to_owned(), kind.title().into());
         members.insert("status".to_owned(), kind.status().as_u16().into());
         members.insert("detail".to_owned(), detail.into().into());
