@@ -5,6 +5,7 @@
 //! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
 
 mod credentials;
+pub mod guard;
 mod problem;
 mod route;
 
