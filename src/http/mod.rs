@@ -5,8 +5,10 @@
 //! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
 
 mod credentials;
+mod forwarded;
 pub mod guard;
 mod problem;
+mod refusal;
 mod route;
 
 use ::http::{Request, Response};
@@ -15,7 +17,9 @@ use bytes::Bytes;
 use crate::config::{Account, Config, Secret};
 use crate::engine::web;
 
+pub use forwarded::client;
 pub use problem::{Kind, Problem};
+pub use refusal::{Refusal, closing};
 
 use route::Route;
 
