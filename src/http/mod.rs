@@ -7,6 +7,8 @@
 mod addresses;
 mod credentials;
 mod fields;
+mod forwarded;
+pub mod guard;
 mod json;
 mod message;
 mod openapi;
@@ -14,6 +16,7 @@ mod outcome;
 mod problem;
 mod query;
 mod references;
+mod refusal;
 mod route;
 mod status;
 mod submit;
@@ -32,9 +35,11 @@ use crate::config::{Account, Config, Secret};
 use crate::engine::web::{self, Reply};
 use crate::smpp::message_id::MessageId;
 
+pub use forwarded::client;
 pub use openapi::document;
 pub use problem::{Kind, Problem};
 pub use references::References;
+pub use refusal::{Refusal, closing};
 
 use outcome::Asked;
 use route::Route;

@@ -5,12 +5,14 @@
 //! message_id, which is its first segment's. `submission` takes messages and replies once every segment is settled; what is known
 //! of each afterwards is in `messages`; what its customer is to be told by a callback is an `Event`, kept and offered in `posts`.
 
+mod access;
 mod asking;
 mod messages;
 mod posts;
 mod record;
 mod submission;
 
+pub use access::Tried;
 pub use messages::Messages;
 pub use submission::{Place, Submissions};
 
