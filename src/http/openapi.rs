@@ -18,8 +18,7 @@ pub fn document() -> String {
             "title": "Trunkline",
             "version": "1",
             "summary": "Sends short messages and tells what became of them.",
-            "description": "Errors are problem documents (RFC 9457); `field` names what is wrong. What is no HTTP at all, or has too \
-                            large a head, is answered by its status alone, and the connection is closed.",
+            "description": "Errors are problem documents (RFC 9457); `field` names what is wrong.",
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
         "servers": [{ "url": "/" }],

@@ -70,6 +70,7 @@ kinds! {
     DestinationCap = UNPROCESSABLE_ENTITY, "destination-cap", "The destination has had enough for a while";
     ValidityOver = UNPROCESSABLE_ENTITY, "validity-over", "The validity was over before it could be sent";
     Rate = TOO_MANY_REQUESTS, "rate", "The account's rate is used up";
+    Window = TOO_MANY_REQUESTS, "window", "The account's window is full";
     Quota = TOO_MANY_REQUESTS, "quota", "The account's quota is used up";
     Busy = SERVICE_UNAVAILABLE, "busy", "Too much is asked at once";
     NoCarrier = SERVICE_UNAVAILABLE, "no-carrier", "No carrier is connected";
