@@ -21,6 +21,7 @@ mod crowd;
 mod drain;
 mod framing;
 mod gateway;
+mod http_api;
 mod joined;
 #[path = "../malformed/judge.rs"]
 mod judge;
@@ -48,4 +49,5 @@ mod tls;
 mod tls_esme;
 mod tools;
 mod versions;
+mod web;
 mod world;
