@@ -8,7 +8,7 @@ use super::submission::Under;
 use super::{SegmentStatus, State, Status, Tell};
 
 const VERSION: u8 = 1;
-const STATES: [State; 9] = [
+pub(super) const STATES: [State; 9] = [
     State::Queued,
     State::Accepted,
     State::Enroute,

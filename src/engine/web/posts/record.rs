@@ -1,6 +1,8 @@
 //! Events and parts of MO as they are kept: octets and back. The first octet is the layout's version.
 
-use crate::engine::web::{Target, Tell, What, record};
+use crate::engine::web::record::STATES;
+use crate::engine::web::{SegmentStatus, State, Status, Target, What};
+use crate::smpp::message_id::MessageId;
 
 const VERSION: u8 = 1;
 const RECEIPT: u8 = 0;
@@ -19,7 +21,7 @@ pub(super) fn write(target: &Target, at: u32, what: &What) -> Vec<u8> {
     match what {
         What::Receipt { status, text } => {
             out.push(RECEIPT);
-            put(&record::write(status, &Tell::Nobody), &mut out);
+            put_status(status, &mut out);
             out.extend_from_slice(text);
         }
         What::Message { parts, total } => {
@@ -34,7 +36,7 @@ pub(super) fn write(target: &Target, at: u32, what: &What) -> Vec<u8> {
 pub(super) fn read(mut octets: &[u8]) -> Option<(Target, u32, What)> {
     let rest = &mut octets;
     let [version] = take(rest)?;
-    let at = u32::from_be_bytes(take(rest)?);
+    let at = number(rest)?;
     let [kind] = take(rest)?;
     let url = std::str::from_utf8(text(rest)?).ok()?;
     let target = match kind {
@@ -46,7 +48,7 @@ pub(super) fn read(mut octets: &[u8]) -> Option<(Target, u32, What)> {
     let [kind] = take(rest)?;
     let what = match kind {
         RECEIPT => {
-            let (status, _) = record::read(text(rest)?)?;
+            let status = status(rest)?;
             What::Receipt { status, text: (**rest).into() }
         }
         MESSAGE => {
@@ -70,13 +72,56 @@ pub(super) fn read_part(octets: &[u8]) -> Option<&[u8]> {
     octets.split_first().filter(|(version, _)| **version == VERSION).map(|(_, body)| body)
 }
 
+fn put_status(status: &Status, out: &mut Vec<u8>) {
+    out.extend_from_slice(&status.id.bits().to_be_bytes());
+    out.push(u8::from(status.reference.is_some()));
+    for text in [status.reference.as_deref().unwrap_or_default().as_bytes(), &status.source, &status.destination] {
+        put(text, out);
+    }
+    out.push(status.state as u8);
+    out.extend_from_slice(&status.submitted.to_be_bytes());
+    out.extend_from_slice(&status.finished.to_be_bytes());
+    out.push(status.segments.len() as u8);
+    for segment in &status.segments {
+        out.push(segment.state as u8);
+        for number in [segment.error, segment.accepted, segment.finished] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+}
+
+fn status(octets: &mut &[u8]) -> Option<Status> {
+    let id = MessageId::new(u64::from_be_bytes(take(octets)?));
+    let [has_reference] = take(octets)?;
+    let reference = std::str::from_utf8(text(octets)?).ok().filter(|_| has_reference == 1).map(Into::into);
+    let (source, destination) = (text(octets)?.into(), text(octets)?.into());
+    let overall = state(octets)?;
+    let (submitted, finished) = (number(octets)?, number(octets)?);
+    let [count] = take(octets)?;
+    let mut segments = Vec::with_capacity(count.into());
+    for _ in 0..count {
+        let (state, error) = (state(octets)?, number(octets)?);
+        segments.push(SegmentStatus { state, error, accepted: number(octets)?, finished: number(octets)? });
+    }
+    Some(Status { id, reference, source, destination, state: overall, submitted, finished, segments })
+}
+
+fn state(octets: &mut &[u8]) -> Option<State> {
+    let [state] = take(octets)?;
+    STATES.get(usize::from(state)).copied()
+}
+
+fn number(octets: &mut &[u8]) -> Option<u32> {
+    take(octets).map(u32::from_be_bytes)
+}
+
 fn put(octets: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(octets.len() as u32).to_be_bytes());
     out.extend_from_slice(octets);
 }
 
 fn text<'a>(octets: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let len = u32::from_be_bytes(take(octets)?);
+    let len = number(octets)?;
     let (text, rest) = octets.split_at_checked(len as usize)?;
     *octets = rest;
     Some(text)
@@ -91,8 +136,6 @@ fn take<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::web::{SegmentStatus, State, Status};
-    use crate::smpp::message_id::MessageId;
 
     fn receipt() -> What {
         let segment =
