@@ -59,6 +59,7 @@ pub struct Account {
     /// What came by HTTP: requests that wait for their reply, and messages.
     pub(super) submissions: web::Submissions,
     pub(super) web_messages: web::Messages,
+    pub(super) keys: web::Keys,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
     pub backlog: Backlog,
@@ -97,6 +98,7 @@ impl Account {
             states: States::default(),
             submissions: web::Submissions::default(),
             web_messages: web::Messages::default(),
+            keys: web::Keys::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,

@@ -48,8 +48,9 @@ impl Account {
         }
         let first = message.segments.first().cloned().unwrap_or_default();
         let view = SmView::submit(&first).map_err(SubmitError::Malformed)?;
-        let deadline = self.submissions.open.get(at.0).ok_or(SubmitError::Withdrawn)?.deadline;
-        match self.admit_message(&message, &view, deadline, cx) {
+        let open = self.submissions.open.get(at.0).ok_or(SubmitError::Withdrawn)?;
+        let (deadline, ids) = (open.deadline, open.intended(at.1)?);
+        match self.admit_message((&message, ids), &view, deadline, cx) {
             Ok((admitted, ids)) => self.send_message(at, (message, &view), (admitted, ids), deadline, cx),
             Err(error) => {
                 self.refused(None, error, &view, cx);
@@ -60,7 +61,7 @@ impl Account {
 
     fn admit_message(
         &mut self,
-        message: &Message,
+        (message, mut ids): (&Message, Vec<MessageId>),
         view: &SmView<'_>,
         deadline: Instant,
         cx: &mut Context<'_>,
@@ -82,7 +83,7 @@ impl Account {
         let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
         let choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
-        if !cx.ids.has_any() {
+        if ids.is_empty() && !cx.ids.has_any() {
             return Err(SubmitError::NoIds);
         }
         let late_at = cx.late_at(deadline);
@@ -90,7 +91,9 @@ impl Account {
             Some(limits) => limits.take(config, destination, count, late_at, cx)?,
             None => Leave::FREE,
         };
-        let ids: Vec<MessageId> = message.segments.iter().map_while(|_| cx.ids.issue(cx.out)).collect();
+        if ids.is_empty() {
+            ids = message.segments.iter().map_while(|_| cx.ids.issue(cx.out)).collect();
+        }
         if ids.len() < message.segments.len() {
             if let Some(limits) = &mut self.limits {
                 limits.settle(Outcome::Failed(SubmitError::NoIds), leave.cap, count as u16, cx);

@@ -4,6 +4,7 @@ mod access;
 mod bounds;
 mod crashes;
 mod joined;
+mod keys;
 mod lies;
 mod limits;
 mod mo;
