@@ -273,6 +273,8 @@ impl Account {
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
+        self.counts.storing = self.submissions.to_store() as u64;
+        self.counts.keys = self.keys.len() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.states = self.states.len() as u64;

@@ -1,8 +1,7 @@
 //! Whether an account may submit a message that came by HTTP, as `admission` says it of what comes by SMPP: policy, validity, route
 //! and limits, for all of its segments together.
 
-use crate::config::CarrierId;
-use crate::config::UnrequestedReceipts;
+use crate::config::{Accept, CarrierId, UnrequestedReceipts};
 use crate::engine::account::Account;
 use crate::engine::admission::is_expiring;
 use crate::engine::context::Context;
@@ -85,6 +84,9 @@ impl Account {
         let choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
         if ids.is_empty() && !cx.ids.has_any() {
             return Err(SubmitError::NoIds);
+        }
+        if config.accept == Accept::Store && !self.has_room_to_store(message.segments.len(), cx) {
+            return Err(SubmitError::QueueFull);
         }
         let late_at = cx.late_at(deadline);
         let leave = match &mut self.limits {

@@ -74,7 +74,9 @@ impl<'a> KeyRecord<'a> {
         let mut out = head(key, OPEN, messages.len());
         for message in messages {
             match message {
-                Intended::Refused(error) => write_submitted(Submitted { id: None, fate: Fate::Failed(*error) }, &mut out),
+                Intended::Refused(error) => {
+                    write_submitted(Submitted { id: None, fate: Fate::Failed(*error) }, &mut out)
+                }
                 Intended::Sent { ids, message } => {
                     out.extend_from_slice(&[SENT, ids.len() as u8]);
                     ids.iter().for_each(|id| out.extend_from_slice(&id.bits().to_be_bytes()));
@@ -233,7 +235,8 @@ mod tests {
     #[test]
     fn what_is_about_to_be_sent_reads_as_it_was_written() {
         let ids = [1, 2, 3].map(MessageId::new);
-        let sent = |ids: &[MessageId], message: &'static [u8]| Intended::Sent { ids: ids.into(), message: message.into() };
+        let sent =
+            |ids: &[MessageId], message: &'static [u8]| Intended::Sent { ids: ids.into(), message: message.into() };
         let refused = Intended::Refused(SubmitError::OptedOut);
         let messages = vec![sent(&ids, b"one"), refused, sent(&ids[..1], b"")];
         reads_as(&KeyRecord::open(&key(), &messages), Standing::Open(messages));

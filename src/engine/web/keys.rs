@@ -62,6 +62,11 @@ impl Keys {
     const SLICES: usize = 16;
 
     #[must_use]
+    pub fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.of.is_empty()
     }

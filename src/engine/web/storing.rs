@@ -31,6 +31,7 @@ impl Account {
         let Some(taken) = self.submissions.taken(place) else { return };
         taken.outcomes[usize::from(place.segment)] = Some(Outcome::Accepted);
         taken.ready.push(Ready { submit, body: body.into(), key: 0 });
+        (self.submissions.to_store, self.storing) = (self.submissions.to_store + 1, self.storing + 1);
         self.one_settled(place.submission, cx);
     }
 
@@ -48,7 +49,7 @@ impl Account {
         let error = match () {
             () if failed.is_some() => failed,
             () if !cx.has_room => Some(SubmitError::StoreFull),
-            () if !self.has_room_to_store(ready.len(), cx) => Some(SubmitError::QueueFull),
+            () if !self.has_room_to_store(0, cx) => Some(SubmitError::QueueFull),
             () => None,
         };
         if let Some(error) = error {
@@ -58,7 +59,6 @@ impl Account {
             let kept = self.keep_stored((segment.submit.info.id, None), &segment.body, cx);
             segment.key = kept.unwrap_or_default();
             segment.body = Box::default();
-            self.storing += 1;
         }
         if let Some(taken) = self.submissions.taken(place) {
             taken.ready = ready;
@@ -73,6 +73,7 @@ impl Account {
             if let Some(limits) = &mut self.limits {
                 limits.settle(outcome, submit.cap, submit.info.segments, cx);
             }
+            (self.submissions.to_store, self.storing) = (self.submissions.to_store - 1, self.storing - 1);
             self.count_outcome(outcome);
         }
         let Some(taken) = self.submissions.taken(place) else { return };
@@ -87,7 +88,7 @@ impl Account {
     /// It is durable, and replied to: its segments wait for carriers.
     pub(super) fn message_stored(&mut self, ready: &[Ready], cx: &mut Context<'_>) {
         for Ready { submit, key, .. } in ready {
-            self.storing -= 1;
+            (self.submissions.to_store, self.storing) = (self.submissions.to_store - 1, self.storing - 1);
             self.count_outcome(Outcome::Accepted);
             self.await_turn(*key, submit.choice.rule(), cx);
         }
@@ -106,7 +107,8 @@ impl Account {
             record.set_carrier(segment, name);
             // One receipt is there for all of them, and may have come.
             let told = record.at_carrier(name).map(|other| record.status.segments[other]).find(|it| it.finished > 0);
-            let standing = told.and_then(|told| record.status.segments[segment].told(told.state, told.error, true, now));
+            let standing =
+                told.and_then(|told| record.status.segments[segment].told(told.state, told.error, true, now));
             standing.into_iter().for_each(|standing| record.set(segment, standing, now));
         }
         self.put_changed(&record, cx);
@@ -117,7 +119,8 @@ impl Account {
     pub(in crate::engine) fn web_failed(&mut self, id: MessageId, why: Failure, cx: &mut Context<'_>) -> bool {
         let Some((mut record, segment)) = self.find_stored_segment(id) else { return false };
         let now = cx.unix_seconds();
-        let standing = SegmentStatus { state: why.state().into(), error: why.error(), accepted: 0, finished: now.max(1) };
+        let standing =
+            SegmentStatus { state: why.state().into(), error: why.error(), accepted: 0, finished: now.max(1) };
         record.set(segment, standing, now);
         self.put_changed(&record, cx);
         true

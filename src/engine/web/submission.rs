@@ -28,6 +28,8 @@ pub struct Submissions {
     pub(super) line: Line,
     /// Segments that were accepted, whose receipts may come.
     of: AHashMap<MessageId, Place>,
+    /// Segments that wait to be durable here, with all of their requests.
+    pub(super) to_store: usize,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,11 @@ impl Submissions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Segments that wait for nothing but our disk: no window holds them.
+    pub(in crate::engine) fn to_store(&self) -> usize {
+        self.to_store
     }
 
     /// Whether a message waits for room in the window.

@@ -3,7 +3,9 @@
 
 use trunkline::config::AccountId;
 use trunkline::engine::event::SubmitError;
-use trunkline::engine::web::{Fate, IdempotencyKey, Message, Reply, Request, State, Status, Submission, Submitted, Tell};
+use trunkline::engine::web::{
+    Fate, IdempotencyKey, Message, Reply, Request, State, Status, Submission, Submitted, Tell,
+};
 use trunkline::smpp::message_id::MessageId;
 
 use super::*;

@@ -25,6 +25,7 @@ mod stored;
 mod submits;
 mod versions;
 mod web;
+mod web_stored;
 mod whole;
 
 use std::time::Duration;
