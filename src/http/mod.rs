@@ -4,7 +4,9 @@
 //! The way of a request: `claim` says who it claims to be from; the shell verifies that. `take` answers it at once, or says
 //! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
 
+pub mod destination;
 mod problem;
+pub mod webhook;
 
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
