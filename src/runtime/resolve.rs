@@ -17,6 +17,8 @@ type Lookup = fn(&str) -> io::Result<Vec<SocketAddr>>;
 /// The lookups of one shard.
 pub struct Resolver {
     lookup: Lookup,
+    /// As many names at once.
+    most: usize,
     under_way: RefCell<Vec<(String, Arc<Handover<Found>>)>>,
 }
 
@@ -29,7 +31,13 @@ impl Default for Resolver {
 impl Resolver {
     #[must_use]
     pub fn with(lookup: Lookup) -> Self {
-        Self { lookup, under_way: RefCell::default() }
+        Self { lookup, most: usize::MAX, under_way: RefCell::default() }
+    }
+
+    /// Looks up only so many names at once, for those who may be told any number of them.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// The addresses of `host:port`.
@@ -49,6 +57,9 @@ impl Resolver {
         under_way.retain(|(_, lookup)| !lookup.is_given());
         if let Some((_, lookup)) = under_way.iter().find(|(name, _)| name == target) {
             return Ok(Arc::clone(lookup));
+        }
+        if under_way.len() >= self.most {
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "too many names are being looked up"));
         }
         let (name, lookup) = (target.to_owned(), self.lookup);
         let lookup = on_a_thread("resolve", move || lookup(&name).map_err(|error| (error.kind(), error.to_string())))?;
