@@ -8,13 +8,15 @@
 //! with its accents, stays in one part, unless it is longer than that.
 
 mod coding;
+mod default_alphabet;
 mod gsm;
 mod header;
 mod parts;
 
 use std::fmt;
 
-pub use coding::decode;
+pub use coding::{coding_name, decode};
+pub use default_alphabet::DefaultAlphabet;
 
 use gsm::Septets;
 use header::Header;

@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::web::{Event, SegmentStatus, State, Status, What};
 use crate::smpp::message_id::MessageIdFormat;
+use crate::smpp::segment::segment_ref;
+use crate::smpp::text;
+use crate::smpp::view::SmView;
 
 /// An event that has a call for itself.
 pub(super) fn alone(event: &Event, format: MessageIdFormat) -> Value {
@@ -87,9 +90,43 @@ fn name(state: State) -> &'static str {
     }
 }
 
+/// A long message's parts are joined before they are read, for a character may be cut in two between them.
 fn message(event: &Event, parts: &[Box<[u8]>], total: u8, format: MessageIdFormat) -> Value {
-    let _ = parts;
-    json!({ "id": event.id.text(format).to_string(), "parts": total, "received": rfc3339(event.at) })
+    let views: Vec<SmView<'_>> = parts.iter().filter_map(|part| SmView::deliver(part).ok()).collect();
+    let mut data = Map::new();
+    data.insert("id".to_owned(), event.id.text(format).to_string().into());
+    data.insert("parts".to_owned(), total.into());
+    insert_time(&mut data, "received", event.at);
+    if views.len() < usize::from(total) {
+        let came: Vec<u8> = views.iter().filter_map(segment_ref).map(|part| part.number).collect();
+        data.insert("missing".to_owned(), (1..=total).filter(|number| !came.contains(number)).collect());
+    }
+    let Some(first) = views.first() else { return data.into() };
+    data.insert("from".to_owned(), String::from_utf8_lossy(first.source.digits).into());
+    data.insert("to".to_owned(), String::from_utf8_lossy(first.destination.digits).into());
+    data.insert("data_coding".to_owned(), first.data_coding.into());
+    let octets: Vec<u8> = views.iter().flat_map(SmView::text_behind_header).copied().collect();
+    let is_alike = views.iter().all(|view| view.data_coding == first.data_coding);
+    match text::decode(first.data_coding, &octets).filter(|_| is_alike) {
+        Some(text) => {
+            data.insert("encoding".to_owned(), text::coding_name(first.data_coding).into());
+            data.insert("text".to_owned(), text.into());
+        }
+        None => {
+            data.insert("encoding".to_owned(), "binary".into());
+            data.insert("hex".to_owned(), hex(&octets).into());
+            // Says for which port or application the octets are.
+            let header = first.text().len() - first.text_behind_header().len();
+            if header > 0 {
+                data.insert("udh".to_owned(), hex(&first.text()[..header]).into());
+            }
+        }
+    }
+    data.into()
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::with_capacity(octets.len() * 2), |hex, octet| hex + &format!("{octet:02x}"))
 }
 
 /// In UTC (RFC 3339).
