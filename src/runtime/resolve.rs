@@ -113,4 +113,21 @@ mod tests {
             assert_eq!(ASKED.load(Ordering::SeqCst), 2, "what was found is not kept");
         });
     }
+
+    #[test]
+    fn only_so_many_names_are_looked_up_at_once() {
+        let never = |_: &str| -> io::Result<Vec<SocketAddr>> {
+            loop {
+                std::thread::park();
+            }
+        };
+        LocalExecutorBuilder::new(Placement::Unbound).make().unwrap().run(async move {
+            let resolver = Resolver::with(never).at_most(2);
+            for name in ["a.example:1", "b.example:1", "a.example:1"] {
+                assert!(future::poll_once(Box::pin(resolver.addresses(name))).await.is_none());
+            }
+            let error = resolver.addresses("c.example:1").await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+        });
+    }
 }
