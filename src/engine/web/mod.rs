@@ -12,6 +12,7 @@ mod record;
 mod submission;
 
 pub use messages::Messages;
+pub use posts::Posts;
 pub use submission::{Place, Submissions};
 
 use super::event::SubmitError;
