@@ -61,7 +61,7 @@ impl Account {
         let (id, carrier) = (entry.info.id, entry.carrier);
         let is_wanted = match wants.receipts {
             // What came by HTTP is told of as a whole anyway.
-            _ if entry.info.is_web() => false,
+            _ if entry.info.is_web() || self.is_web_segment(id) => false,
             ReceiptsOfParts::Each => entry.info.wants_receipt && is_per_message(carrier, cx),
             ReceiptsOfParts::Last | ReceiptsOfParts::All => true,
         };
@@ -303,7 +303,8 @@ impl Account {
     /// So many deliveries at once are let in when there are no others, too: or they never would be.
     fn has_room_for(&self, more: usize, cx: &Context<'_>) -> bool {
         let most = cx.config.account(self.id).delivery_queue as usize;
-        self.deliveries.is_empty() || self.deliveries.len() + more <= most
+        let kept = self.kept_deliveries();
+        kept == 0 || kept + more <= most
     }
 }
 
