@@ -6,11 +6,13 @@
 //! of each afterwards is in `messages`; what its customer is to be told by a callback is an `Event`, kept and offered in `posts`.
 
 mod asking;
+mod dlr;
 mod messages;
 mod posts;
 mod record;
 mod submission;
 
+pub use dlr::DlrType;
 pub use messages::Messages;
 pub use submission::{Place, Submissions};
 
