@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod command;
+pub mod compose;
 pub mod congestion;
 mod cursor;
 pub mod data_sm;
@@ -15,6 +16,7 @@ pub mod operations;
 pub mod pdu;
 pub mod receipt;
 pub mod segment;
+pub mod text;
 pub mod time;
 pub mod version;
 pub mod view;

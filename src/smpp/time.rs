@@ -39,6 +39,15 @@ impl SmppTime {
         let seconds = ((days_since_1970(2000 + year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
         (is_date && is_time).then_some(Self::At(seconds - east * 15 * 60))
     }
+
+    /// As it stands on the wire, without its NUL.
+    #[must_use]
+    pub fn wire(self) -> [u8; 16] {
+        match self {
+            Self::At(unix_seconds) => absolute(unix_seconds),
+            Self::In(span) => relative(span),
+        }
+    }
 }
 
 /// A span as the wire has it, without its NUL: at most 31 days, for a month has no length of its own.
