@@ -4,10 +4,10 @@
 //! The way of a request: `claim` says who it claims to be from; the shell verifies that. `take` answers it at once, or says
 //! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
 
+mod credentials;
 mod problem;
 mod route;
 
-use ::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use ::http::{Request, Response};
 use bytes::Bytes;
 
@@ -65,19 +65,17 @@ pub fn claim(request: &Request<Bytes>) -> Claim {
     if !Route::of(request).needs_account() {
         return Claim::Nobody;
     }
-    Claim::Refused(unauthorized(request))
+    match credentials::of_headers(request.headers()) {
+        Some(credentials) => Claim::Of(credentials),
+        None => Claim::Refused(credentials::unauthorized()),
+    }
 }
 
 /// What it is answered when it is not known from whom it is.
 #[must_use]
 pub fn unauthorized(request: &Request<Bytes>) -> Response<Bytes> {
     let _ = request;
-    let mut response = Problem::new(Kind::Unauthorized, "The credentials are missing or wrong.").response();
-    let headers = response.headers_mut();
-    for way in ["Basic realm=\"trunkline\", charset=\"UTF-8\"", "Bearer realm=\"trunkline\""] {
-        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(way));
-    }
-    response
+    credentials::unauthorized()
 }
 
 /// A body beyond the limit was not read.
