@@ -4,9 +4,14 @@
 //! The way of a request: `claim` says who it claims to be from; the shell verifies that. `take` answers it at once, or says
 //! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
 
+mod addresses;
 mod credentials;
+mod fields;
+pub mod kannel;
 mod problem;
+mod references;
 mod route;
+mod times;
 
 use ::http::{Request, Response};
 use bytes::Bytes;
@@ -15,6 +20,7 @@ use crate::config::{Account, Config, Secret};
 use crate::engine::web;
 
 pub use problem::{Kind, Problem};
+pub use references::References;
 
 use route::Route;
 
@@ -36,6 +42,7 @@ pub struct Composing<'a> {
     /// Whose it is; `None` for what needs nobody.
     pub account: Option<&'a Account>,
     pub unix_seconds: u32,
+    pub references: &'a References,
 }
 
 /// What is to be done with a request.
@@ -46,8 +53,10 @@ pub enum Step {
 }
 
 /// What a request that was asked of its account waits for.
-pub enum Waiting {
-    Status,
+pub struct Waiting(Awaited);
+
+enum Awaited {
+    Sendsms(kannel::Receivers),
 }
 
 /// Who a request says it is from.
@@ -62,8 +71,12 @@ pub enum Claim {
 /// Who this request says it is from.
 #[must_use]
 pub fn claim(request: &Request<Bytes>) -> Claim {
-    if !Route::of(request).needs_account() {
+    let route = Route::of(request);
+    if !route.needs_account() {
         return Claim::Nobody;
+    }
+    if route == Route::Sendsms {
+        return kannel::claim(request);
     }
     match credentials::of_headers(request.headers()) {
         Some(credentials) => Claim::Of(credentials),
@@ -74,8 +87,10 @@ pub fn claim(request: &Request<Bytes>) -> Claim {
 /// What it is answered when it is not known from whom it is.
 #[must_use]
 pub fn unauthorized(request: &Request<Bytes>) -> Response<Bytes> {
-    let _ = request;
-    credentials::unauthorized()
+    match Route::of(request) {
+        Route::Sendsms => kannel::unauthorized(),
+        _ => credentials::unauthorized(),
+    }
 }
 
 /// A body beyond the limit was not read.
@@ -94,6 +109,8 @@ pub fn take(request: &Request<Bytes>, composing: &Composing<'_>) -> Step {
     match route {
         Route::Submit | Route::Find | Route::Status(_) | Route::Document => Step::Answer(route::not_found()),
         Route::WrongMethod(allowed) => Step::Answer(route::wrong_method(allowed)),
+        Route::Sendsms => kannel::take(request, composing),
+        Route::WrongSendsms => Step::Answer(kannel::wrong_method()),
         Route::Nowhere => Step::Answer(route::not_found()),
     }
 }
@@ -102,7 +119,9 @@ impl Waiting {
     /// The response that the reply makes.
     #[must_use]
     pub fn answer(self, reply: web::Reply, account: &Account) -> Response<Bytes> {
-        let _ = (reply, account);
-        route::not_found()
+        let _ = account;
+        match self.0 {
+            Awaited::Sendsms(receivers) => receivers.answer(&reply),
+        }
     }
 }

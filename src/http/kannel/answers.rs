@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::engine::event::SubmitError;
 use crate::engine::web::{Fate, Submitted};
+use crate::http::problem::Kind;
 use crate::smpp::command::CommandStatus;
 
 /// Why nothing was sent.
@@ -27,9 +28,8 @@ impl Refusal {
     pub(super) const UNKNOWN_TYPE: Self = Self::new(StatusCode::BAD_REQUEST, "Invalid content-type");
     pub(super) const UNSUPPORTED_TYPE: Self =
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported content-type, rejected");
+    pub(super) const TEMPORARY: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, TRY_AGAIN);
     pub(super) const DENIED: Self = Self::new(StatusCode::BAD_REQUEST, DENIED);
-    pub(super) const CALLBACK: Self =
-        Self::new(StatusCode::FORBIDDEN, "DLR-URL is not allowed for this account (callback_override), rejected");
 
     pub(super) const fn new(status: StatusCode, why: &'static str) -> Self {
         Self { status, why: Cow::Borrowed(why) }
@@ -42,6 +42,11 @@ impl Refusal {
     /// A parameter is not what it must be.
     pub(super) fn wrong(parameter: &str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, why: format!("{parameter} field misformed, rejected").into() }
+    }
+
+    /// The dlr-url may not be called.
+    pub(super) fn callback(kind: Kind, why: &str) -> Self {
+        Self { status: kind.status(), why: format!("DLR-URL {why}, rejected").into() }
     }
 
     pub(super) fn response(self) -> Response<Bytes> {
@@ -108,7 +113,7 @@ fn refusal(fate: Fate) -> Option<Refusal> {
 fn refused(status: CommandStatus) -> Refusal {
     match status {
         CommandStatus::RTHROTTLED | CommandStatus::RMSGQFUL | CommandStatus::RSYSERR | CommandStatus::RX_T_APPN => {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, TRY_AGAIN)
+            Refusal::TEMPORARY
         }
         _ => Refusal {
             status: StatusCode::FORBIDDEN,
@@ -140,7 +145,7 @@ fn failed(error: SubmitError) -> Refusal {
         | SubmitError::Draining
         | SubmitError::NoIds
         | SubmitError::StoreFull
-        | SubmitError::Withdrawn => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, TRY_AGAIN),
+        | SubmitError::Withdrawn => Refusal::TEMPORARY,
     }
 }
 
@@ -150,7 +155,8 @@ mod tests {
     use crate::smpp::message_id::MessageId;
 
     fn told(denied: &[&str], fates: &[Fate]) -> (u16, String) {
-        let submitted: Vec<_> = fates.iter().map(|fate| Submitted { id: Some(MessageId::new(1)), fate: *fate }).collect();
+        let submitted: Vec<_> =
+            fates.iter().map(|fate| Submitted { id: Some(MessageId::new(1)), fate: *fate }).collect();
         let receivers: Vec<_> = (0..fates.len()).map(|at| format!("4915{at}").into_bytes()).collect();
         let denied: Vec<_> = denied.iter().map(|denied| denied.as_bytes().to_vec()).collect();
         let response = answer(&receivers, &denied, &submitted);

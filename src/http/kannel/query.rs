@@ -50,15 +50,24 @@ fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
+const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Appends `octets` as pairs of hex digits.
+pub fn write_hex(octets: &[u8], out: &mut Vec<u8>) {
+    out.extend(octets.iter().flat_map(|octet| [DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]));
+}
+
 /// Appends `octets` percent-encoded, as smsbox does it.
 pub fn encode(octets: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &octet in octets {
         match octet {
             b' ' => out.push(b'+'),
             b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => out.push(octet),
             _ if octet.is_ascii_alphanumeric() => out.push(octet),
-            _ => out.extend_from_slice(&[b'%', DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]),
+            _ => {
+                out.push(b'%');
+                write_hex(&[octet], out);
+            }
         }
     }
 }
@@ -131,6 +140,9 @@ mod tests {
     #[test]
     fn hex_digits_are_octets_in_pairs() {
         assert_eq!(from_hex(b"0605041582fF"), Some(vec![6, 5, 4, 0x15, 0x82, 0xFF]));
+        let mut digits = Vec::new();
+        write_hex(&[0x06, 0xFF, 0x00], &mut digits);
+        assert_eq!(digits, b"06FF00");
         assert_eq!(from_hex(b""), Some(vec![]));
         assert_eq!((from_hex(b"060"), from_hex(b"0g"), from_hex(b"%06")), (None, None, None));
     }

@@ -19,6 +19,8 @@ pub(super) struct Said {
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 const OCTETS: &[u8] = b"application/octet-stream";
 const PLAIN: &[u8] = b"text/plain";
+/// Where a body's own type says so: the coding unless one is given.
+pub(super) const CODING_OF_TYPE: &str = "coding of its type";
 /// What smsbox knows the name of, and does not send.
 const UNSUPPORTED: [&[u8]; 3] = [b"text/html", b"text/vnd.wap.wml", b"text/xml"];
 
@@ -43,7 +45,7 @@ impl Said {
         let mut said = Self { pairs: headers(request.headers())?, is_posted: true };
         if said.number("coding") == UNDEFINED {
             said.pairs.retain(|(name, _)| name != b"coding");
-            said.put("coding-of-type", coding.as_bytes());
+            said.put(CODING_OF_TYPE, coding.as_bytes());
         }
         said.put("charset", &charset);
         said.put("text", request.body());
@@ -105,9 +107,7 @@ fn headers(headers: &HeaderMap) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Refusal> {
         let Some(value) = headers.get_all(name).iter().next_back() else { continue };
         let value = value.as_bytes().trim_ascii();
         let value = match known {
-            "udh" if value.iter().all(u8::is_ascii_hexdigit) => {
-                query::from_hex(value).ok_or(Refusal::wrong("UDH"))?
-            }
+            "udh" if value.iter().all(u8::is_ascii_hexdigit) => query::from_hex(value).ok_or(Refusal::wrong("UDH"))?,
             "udh" => query::decode(value),
             // Not `text` and not `charset`: these are the body's.
             "from" | "to" | "username" | "password" | "smsc" | "dlr-url" | "account" | "binfo" | "coding" | "pid"
