@@ -106,11 +106,11 @@ impl Problem {
         self
     }
 
-    /// When to try again, in seconds.
+    /// When to try again, in seconds; among a batch's results no header could say it.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
-        self
+        self.with("retry_after", json!(seconds))
     }
 
     /// As a member of a batch's results.

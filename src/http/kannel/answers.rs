@@ -6,6 +6,7 @@ use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA};
 use ::http::{Response, StatusCode};
 use bytes::Bytes;
 
+use super::reading::Receivers;
 use crate::engine::event::SubmitError;
 use crate::engine::web::{Fate, Submitted};
 use crate::http::problem::Kind;
@@ -71,21 +72,23 @@ fn response(status: StatusCode, body: Bytes) -> Response<Bytes> {
     response
 }
 
-/// What came of each receiver, and those that were never tried. When one was accepted the request was, and names the others:
-/// whoever sent it all again would send twice to some.
-pub(super) fn answer(receivers: &[Vec<u8>], denied: &[Vec<u8>], submitted: &[Submitted]) -> Response<Bytes> {
-    let refusals: Vec<Option<Refusal>> = submitted.iter().map(|submitted| refusal(submitted.fate)).collect();
-    let is_accepted = refusals.iter().any(Option::is_none);
-    if !is_accepted {
-        // What may be tried again decides.
-        let worst = refusals.into_iter().flatten().max_by_key(|refusal| refusal.status);
-        return worst.unwrap_or(Refusal::DENIED).response();
+impl Receivers {
+    /// What came of each, and those that were never tried. When one was accepted the request was, and names the others: whoever
+    /// sent it all again would send twice to some.
+    pub(in crate::http) fn answer(&self, submitted: &[Submitted]) -> Response<Bytes> {
+        let refusals: Vec<Option<Refusal>> = submitted.iter().map(|submitted| refusal(submitted.fate)).collect();
+        let is_accepted = refusals.iter().any(Option::is_none);
+        if !is_accepted {
+            // What may be tried again decides.
+            let worst = refusals.into_iter().flatten().max_by_key(|refusal| refusal.status);
+            return worst.unwrap_or(Refusal::DENIED).response();
+        }
+        let mut body = ACCEPTED.as_bytes().to_vec();
+        let failed = self.numbers.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_some());
+        append(" Denied receivers are:", self.denied.iter(), &mut body);
+        append(" Failed receivers are:", failed.map(|(receiver, _)| receiver), &mut body);
+        response(StatusCode::ACCEPTED, body.into())
     }
-    let mut body = ACCEPTED.as_bytes().to_vec();
-    let failed = receivers.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_some());
-    append(" Denied receivers are:", denied.iter(), &mut body);
-    append(" Failed receivers are:", failed.map(|(receiver, _)| receiver), &mut body);
-    response(StatusCode::ACCEPTED, body.into())
 }
 
 fn append<'a>(title: &str, receivers: impl Iterator<Item = &'a Vec<u8>>, body: &mut Vec<u8>) {
@@ -157,9 +160,9 @@ mod tests {
     fn told(denied: &[&str], fates: &[Fate]) -> (u16, String) {
         let submitted: Vec<_> =
             fates.iter().map(|fate| Submitted { id: Some(MessageId::new(1)), fate: *fate }).collect();
-        let receivers: Vec<_> = (0..fates.len()).map(|at| format!("4915{at}").into_bytes()).collect();
-        let denied: Vec<_> = denied.iter().map(|denied| denied.as_bytes().to_vec()).collect();
-        let response = answer(&receivers, &denied, &submitted);
+        let numbers = (0..fates.len()).map(|at| format!("4915{at}").into_bytes()).collect();
+        let denied = denied.iter().map(|denied| denied.as_bytes().to_vec()).collect();
+        let response = Receivers { numbers, denied }.answer(&submitted);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/html");
         (response.status().as_u16(), String::from_utf8(response.into_body().to_vec()).unwrap())
     }

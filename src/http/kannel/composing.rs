@@ -22,7 +22,7 @@ const NO_SENDER: Address<'static> = Address { ton: 0, npi: 0, digits: b"" };
 
 pub(super) fn messages(sendsms: &Sendsms, with: &With<'_>) -> Result<Vec<Message>, Refusal> {
     let encoded = encode(sendsms, with.reference).map_err(|error| refusal(&error))?;
-    sendsms.receivers.iter().map(|receiver| message(sendsms, &encoded, receiver, with)).collect()
+    sendsms.receivers.numbers.iter().map(|receiver| message(sendsms, &encoded, receiver, with)).collect()
 }
 
 fn message(sendsms: &Sendsms, encoded: &Encoded, receiver: &[u8], with: &With<'_>) -> Result<Message, Refusal> {

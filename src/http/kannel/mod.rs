@@ -17,9 +17,10 @@ use bytes::Bytes;
 
 use super::{Awaited, Claim, Composing, Credentials, Step, Waiting};
 use crate::config::Secret;
-use crate::engine::web::{self, Reply, Submission};
+use crate::engine::web::{self, Submission};
 
 pub use escapes::dlr_url;
+pub(super) use reading::Receivers;
 
 #[cfg(test)]
 mod tests;
@@ -27,15 +28,6 @@ mod tests;
 use answers::Refusal;
 use composing::With;
 use said::Said;
-
-/// Whom a request waits for a word of.
-#[derive(Debug)]
-pub struct Receivers {
-    /// As they were written, in the order of their messages.
-    tried: Vec<Vec<u8>>,
-    /// Those that are no numbers.
-    denied: Vec<Vec<u8>>,
-}
 
 /// Who a request says it is from.
 pub(super) fn claim(request: &Request<Bytes>) -> Claim {
@@ -76,17 +68,5 @@ fn read(request: &Request<Bytes>, composing: &Composing<'_>) -> Result<(web::Req
     if messages.iter().any(|message| message.segments.len() > 1) {
         composing.references.taken();
     }
-    let receivers = Receivers { tried: sendsms.receivers, denied: sendsms.denied };
-    Ok((web::Request::Submit(Submission { messages, key: None }), receivers))
-}
-
-impl Receivers {
-    /// The response that the reply makes.
-    pub(super) fn answer(self, reply: &Reply) -> Response<Bytes> {
-        match reply {
-            Reply::Submitted(submitted) => answers::answer(&self.tried, &self.denied, submitted),
-            // What it did not ask for.
-            Reply::KeyReused | Reply::KeyBusy | Reply::Status(_) | Reply::Found(_) => Refusal::TEMPORARY.response(),
-        }
-    }
+    Ok((web::Request::Submit(Submission { messages, key: None }), sendsms.receivers))
 }

@@ -1,9 +1,12 @@
 //! CGI variables as smsbox reads them: `+` is a space, `%41` an octet, and what is no escape stays as it is. A text of any
 //! octets comes through, whatever its charset; of a name that comes twice the first counts.
 
+/// Names and values, in their order.
+pub type Variables = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The variables of a query or a form, in their order.
 #[must_use]
-pub fn variables(query: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn variables(query: &[u8]) -> Variables {
     let split = |pair: &[u8]| {
         let (name, value) = match pair.iter().position(|octet| *octet == b'=') {
             Some(at) => (&pair[..at], &pair[at + 1..]),

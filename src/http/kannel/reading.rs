@@ -15,10 +15,7 @@ use crate::http::fields::{MOST_MESSAGES, MOST_URL};
 /// A request that was understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Sendsms {
-    /// As they were written; at least one, and none twice.
-    pub receivers: Vec<Vec<u8>>,
-    /// Those that are no numbers.
-    pub denied: Vec<Vec<u8>>,
+    pub receivers: Receivers,
     /// Empty where the account has one of its own.
     pub sender: String,
     pub content: Content,
@@ -38,6 +35,15 @@ pub(super) struct Sendsms {
     pub dlr_url: Option<Vec<u8>>,
 }
 
+/// To whom, as it was written: none stands there twice.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::http) struct Receivers {
+    /// At least one.
+    pub numbers: Vec<Vec<u8>>,
+    /// What is no number.
+    pub denied: Vec<Vec<u8>>,
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Content {
     /// In the alphabet that has it all.
@@ -52,7 +58,6 @@ pub(super) enum Content {
 const MOST_MASK: u8 = 66;
 const MOST_ACCOUNT: usize = 64;
 const MOST_SERVICE_TYPE: usize = 5;
-const MOST_UDH: usize = 140;
 /// Longer ahead than SMPP's times can say for sure.
 const MOST_MINUTES: i64 = 10 * 366 * 24 * 60;
 
@@ -62,7 +67,7 @@ pub(super) fn read(said: &Said, account: &Account) -> Result<Sendsms, Refusal> {
         return Err(Refusal::bad("Empty receiver number not allowed, rejected"));
     }
     let header = header(said)?;
-    let (receivers, denied) = receivers(to)?;
+    let receivers = receivers(to)?;
     let sender = sender(said, account)?;
     check_account(said.text("account"))?;
     let dlr_url = dlr_url(said)?;
@@ -83,7 +88,6 @@ pub(super) fn read(said: &Said, account: &Account) -> Result<Sendsms, Refusal> {
     check_meta_data(said.text("meta-data"))?;
     Ok(Sendsms {
         receivers,
-        denied,
         sender,
         content,
         header,
@@ -139,15 +143,11 @@ fn header(said: &Said) -> Result<Option<Vec<u8>>, Refusal> {
     if udh.len() != usize::from(udh[0]) + 1 {
         return Err(Refusal::wrong("UDH"));
     }
-    if udh.len() > MOST_UDH {
-        return Err(Refusal::bad("UDH field is too long, rejected"));
-    }
     Ok(Some(udh.to_vec()))
 }
 
-/// Those that are numbers, each once, and those that are not.
-fn receivers(to: &[u8]) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), Refusal> {
-    let (mut receivers, mut denied) = (Vec::new(), Vec::new());
+fn receivers(to: &[u8]) -> Result<Receivers, Refusal> {
+    let mut receivers = Receivers::default();
     let mut seen = AHashSet::new();
     for written in to.split(u8::is_ascii_whitespace).filter(|written| !written.is_empty()) {
         if !seen.insert(written) {
@@ -156,10 +156,11 @@ fn receivers(to: &[u8]) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), Refusal> {
         if seen.len() > MOST_MESSAGES {
             return Err(Refusal::bad("Too many receivers, rejected"));
         }
-        let list = if number_of(written).is_some() { &mut receivers } else { &mut denied };
+        let Receivers { numbers, denied } = &mut receivers;
+        let list = if number_of(written).is_some() { numbers } else { denied };
         list.push(written.to_vec());
     }
-    if receivers.is_empty() { Err(Refusal::DENIED) } else { Ok((receivers, denied)) }
+    if receivers.numbers.is_empty() { Err(Refusal::DENIED) } else { Ok(receivers) }
 }
 
 /// The number, with its + or 00 and without what only makes it easier to read.

@@ -6,12 +6,12 @@ use ::http::{Method, Request};
 use bytes::Bytes;
 
 use super::answers::Refusal;
-use super::query;
+use super::query::{self, Variables};
 
 /// The parameters of one request, by Kannel's names, decoded.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    pairs: Variables,
     /// The text came as a body of its own.
     pub is_posted: bool,
 }
@@ -99,7 +99,7 @@ fn content_type(headers: &HeaderMap) -> (Vec<u8>, Vec<u8>) {
 
 /// `X-Kannel-DLR-Mask: 31` is `dlr-mask=31`. Of a header that comes twice the last counts, and nothing is percent-encoded
 /// but the user data header, which may be, or in hex.
-fn headers(headers: &HeaderMap) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Refusal> {
+fn headers(headers: &HeaderMap) -> Result<Variables, Refusal> {
     const PREFIX: &str = "x-kannel-";
     let mut pairs = Vec::new();
     for name in headers.keys() {

@@ -85,7 +85,8 @@ fn who_asks_stands_in_the_parameters() {
     ] {
         assert_eq!(who(&request), acme, "{request:?}");
     }
-    let refused = Err((403, "Authorization failed for sendsms".to_owned()));
+    let wrong = (403, "Authorization failed for sendsms".to_owned());
+    let refused = Err(wrong.clone());
     for request in [
         get(""),
         get("username=acme"),
@@ -95,7 +96,7 @@ fn who_asks_stands_in_the_parameters() {
     ] {
         assert_eq!(who(&request), refused, "{request:?}");
     }
-    assert_eq!(told(http::unauthorized(&get("username=acme&password=wrong"))), refused.unwrap_err());
+    assert_eq!(told(http::unauthorized(&get("username=acme&password=wrong"))), wrong);
     assert_eq!(who(&post("application/json", &[], b"{}")), Err((400, "Invalid content-type".to_owned())));
     for kind in ["text/html", "text/xml; charset=UTF-8", "text/vnd.wap.wml"] {
         assert_eq!(who(&post(kind, &headers, b"")), Err((415, "Unsupported content-type, rejected".to_owned())));

@@ -103,7 +103,7 @@ fn several_receivers_stand_apart_and_each_once() {
     let read = |to: &str| {
         let sendsms = read_with(&config(""), &format!("from=A&to={to}")).unwrap();
         let text = |list: Vec<Vec<u8>>| list.into_iter().map(|one| String::from_utf8(one).unwrap()).collect::<Vec<_>>();
-        (text(sendsms.receivers), text(sendsms.denied))
+        (text(sendsms.receivers.numbers), text(sendsms.receivers.denied))
     };
     assert_eq!(
         read("%2B491701+491702%20491701%0a491702"),
