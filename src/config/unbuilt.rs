@@ -14,12 +14,9 @@ enum Needs {
 
 /// Where (`*` is any key or any element), when, and what is missing.
 const UNBUILT: &[(&str, Needs, &str)] = &[
-    ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
-    ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
-    ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
 ];
 
 const CALLBACKS: &str = "HTTP callbacks are not built yet";

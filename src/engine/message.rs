@@ -313,7 +313,7 @@ pub enum ShardMessage {
     },
     Ended {
         address: IpAddr,
-        was_bound: bool,
+        was: super::gate::Was,
     },
 }
 

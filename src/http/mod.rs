@@ -7,13 +7,17 @@
 mod addresses;
 mod credentials;
 mod fields;
+mod forwarded;
+pub mod guard;
 mod json;
 pub mod kannel;
 mod message;
+mod openapi;
 mod outcome;
 mod problem;
 mod query;
 mod references;
+mod refusal;
 mod route;
 mod status;
 mod submit;
@@ -21,6 +25,8 @@ mod times;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::LazyLock;
 
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use ::http::{Request, Response};
@@ -30,8 +36,11 @@ use crate::config::{Account, Config, Secret};
 use crate::engine::web::{self, Reply};
 use crate::smpp::message_id::MessageId;
 
+pub use forwarded::client;
+pub use openapi::document;
 pub use problem::{Kind, Problem};
 pub use references::References;
+pub use refusal::{Refusal, closing};
 
 use outcome::Asked;
 use route::Route;
@@ -123,7 +132,7 @@ pub fn take(request: &Request<Bytes>, composing: &Composing<'_>) -> Step {
     let step = match (route, composing.account) {
         (Route::Nowhere, _) => Ok(Step::Answer(route::not_found())),
         (Route::WrongMethod(allowed), _) => Ok(Step::Answer(route::wrong_method(allowed))),
-        (Route::Document, _) => query::none(request).map(|()| Step::Answer(route::not_found())),
+        (Route::Document, _) => query::none(request).map(|()| Step::Answer(openapi())),
         (Route::Sendsms, _) => Ok(kannel::take(request, composing)),
         (Route::WrongSendsms, _) => Ok(Step::Answer(kannel::wrong_method())),
         (Route::Submit | Route::Find | Route::Status(_), None) => Ok(Step::Answer(credentials::unauthorized())),
@@ -167,6 +176,13 @@ impl Waiting {
             (_, Reply::Submitted(_) | Reply::Status(_) | Reply::Found(_)) => outcome::lost().response(),
         }
     }
+}
+
+fn openapi() -> Response<Bytes> {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(document);
+    let mut response = Response::new(Bytes::from_static(DOCUMENT.as_bytes()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn json_response(body: Vec<u8>) -> Response<Bytes> {

@@ -87,6 +87,9 @@ pub(super) fn problem_of(error: SubmitError, unix_seconds: u32) -> Problem {
             Problem::new(Kind::ValidityOver, "Its validity was over before it could be sent.").field("validity")
         }
         SubmitError::SubmitsDisabled => Problem::new(Kind::SubmitsDisabled, "The account may not submit at present."),
+        SubmitError::WindowFull => {
+            Problem::new(Kind::Window, "Too many of the account's messages are not answered yet.").retry_after(SOON)
+        }
         SubmitError::OverRate => Problem::new(Kind::Rate, "The account's rate is used up.").retry_after(SOON),
         SubmitError::OverQuota => {
             // Days are those of UTC.

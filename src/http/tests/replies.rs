@@ -32,10 +32,11 @@ fn what_was_taken_is_answered_with_its_id() {
 }
 
 /// Every error of the engine's, and what it is answered.
-const ERRORS: [(SubmitError, u16, &str, Option<&str>); 20] = [
+const ERRORS: [(SubmitError, u16, &str, Option<&str>); 21] = [
     (SubmitError::NoRoute, 422, "no-route", None),
     (SubmitError::NoCarrierBound, 503, "no-carrier", Some("5")),
     (SubmitError::OverRate, 429, "rate", Some("1")),
+    (SubmitError::WindowFull, 429, "window", Some("1")),
     // 12:34:56 by UTC.
     (SubmitError::OverQuota, 429, "quota", Some("41104")),
     (SubmitError::OverCap, 422, "destination-cap", None),
