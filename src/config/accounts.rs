@@ -128,6 +128,8 @@ pub struct Callback {
     pub secret: Option<Secret>,
     pub allow_http: bool,
     pub allow_private: bool,
+    /// As many events at most go in one call; more than 1 has each call in the form for many.
+    pub batch: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

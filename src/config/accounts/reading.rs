@@ -220,7 +220,8 @@ fn read_callback(callback: &mut Fields<'_>) -> Option<Callback> {
     }
     let secret = callback.secret("secret");
     let allow_private = callback.parse_or("allow_private", false, flag);
-    url.map(|url| Callback { url, secret, allow_http, allow_private })
+    let batch = callback.parse_or("batch", 1, whole(1..=1_000)) as usize;
+    url.map(|url| Callback { url, secret, allow_http, allow_private, batch })
 }
 
 fn status(text: &str) -> Result<Option<Duration>, String> {

@@ -17,6 +17,7 @@ mod telling;
 mod waiting;
 
 pub use messages::Messages;
+pub use posts::Posts;
 pub use submission::{Place, Submissions};
 pub use telling::dlr;
 
