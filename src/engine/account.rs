@@ -60,6 +60,8 @@ pub struct Account {
     /// What came by HTTP: requests that wait for their reply, and messages.
     pub(super) submissions: web::Submissions,
     pub(super) web_messages: web::Messages,
+    /// What its callbacks are to be told.
+    pub posts: web::Posts,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
     pub backlog: Backlog,
@@ -98,6 +100,7 @@ impl Account {
             states: States::default(),
             submissions: web::Submissions::default(),
             web_messages: web::Messages::default(),
+            posts: web::Posts::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
@@ -235,7 +238,7 @@ impl Account {
     }
 
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
-    /// True once no session is left, and every request is replied to.
+    /// True once no session is left, no try at a callback, and every request is replied to.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
         self.keep_usage(cx);
@@ -245,7 +248,7 @@ impl Account {
         if !is_delivering {
             self.unbind_all(cx);
         }
-        self.sessions.is_empty() && self.submissions.is_empty()
+        self.drain_posts(cx) && self.sessions.is_empty() && self.submissions.is_empty()
     }
 
     /// Whether no session waits for room in the window.
@@ -278,6 +281,9 @@ impl Account {
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
         self.counts.receipts_held = self.joining.held() as u64;
+        self.counts.events_queued = (self.posts.events()) as u64;
+        self.counts.mo_parts = (self.posts.len() - self.posts.events()) as u64;
+        self.counts.posts_outstanding = self.posts.outstanding() as u64;
     }
 
     /// Answers an ESME's unbind once its submits are, and what it asked.

@@ -21,6 +21,7 @@ mod waiting;
 pub use access::Tried;
 pub use dlr::DlrType;
 pub use messages::Messages;
+pub use posts::Posts;
 pub use submission::{Place, Submissions};
 pub use telling::dlr;
 
