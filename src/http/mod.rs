@@ -6,6 +6,7 @@
 
 mod addresses;
 mod credentials;
+pub mod destination;
 mod fields;
 mod forwarded;
 pub mod guard;
@@ -22,6 +23,7 @@ mod route;
 mod status;
 mod submit;
 mod times;
+pub mod webhook;
 
 #[cfg(test)]
 mod tests;

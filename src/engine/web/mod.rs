@@ -9,7 +9,6 @@
 mod access;
 mod admitting;
 mod asking;
-mod dlr;
 mod messages;
 mod posts;
 mod receipt;
@@ -19,7 +18,6 @@ mod telling;
 mod waiting;
 
 pub use access::Tried;
-pub use dlr::DlrType;
 pub use messages::Messages;
 pub use posts::Posts;
 pub use submission::{Place, Submissions};

@@ -144,6 +144,7 @@ fn failed(error: SubmitError) -> Refusal {
         | SubmitError::OverRate
         | SubmitError::OverQuota
         | SubmitError::QueueFull
+        | SubmitError::WindowFull
         | SubmitError::Expired
         | SubmitError::Draining
         | SubmitError::NoIds

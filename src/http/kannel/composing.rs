@@ -4,7 +4,7 @@ use super::answers::Refusal;
 use super::escapes::{FromRequest, prepare};
 use super::reading::{Content, Sendsms, number_of};
 use crate::config::Account;
-use crate::engine::web::{DlrType, Message, Tell};
+use crate::engine::web::{Message, Tell, dlr};
 use crate::http::addresses;
 use crate::smpp::compose::Draft;
 use crate::smpp::text::{self, Encoded, Reference, TextError, Wanted};
@@ -79,13 +79,13 @@ fn refusal(error: &TextError) -> Refusal {
 
 /// Which receipts a mask asks the carrier for (SMPP 3.4, section 5.2.17).
 fn registered_delivery(mask: u8) -> u8 {
-    let asks = |kind: DlrType| mask & kind as u8 != 0;
-    let last = match (asks(DlrType::Delivered), asks(DlrType::Failed)) {
+    let asks = |bit| mask & bit != 0;
+    let last = match (asks(dlr::DELIVERED), asks(dlr::UNDELIVERED)) {
         (true, _) => 1,
         (false, true) => 2,
         (false, false) => 0,
     };
-    last | if asks(DlrType::Buffered) { 0x10 } else { 0 }
+    last | if asks(dlr::BUFFERED) { 0x10 } else { 0 }
 }
 
 /// Without a dlr-url the account's callback is told, if it has one.

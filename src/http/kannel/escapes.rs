@@ -3,7 +3,7 @@
 
 use super::query;
 use crate::config::Account;
-use crate::engine::web::{DlrType, Event, SegmentStatus, Status, What};
+use crate::engine::web::{Event, SegmentStatus, Status, What, dlr};
 use crate::http::times;
 use crate::smpp::command::CommandStatus;
 
@@ -101,28 +101,26 @@ fn with_plus(number: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn dlr_url(url: &str, event: &Event, account: &Account) -> String {
     let What::Receipt { status, text } = &event.what else { return url.to_owned() };
-    let kind = DlrType::of(status, text);
-    let words = words_of(kind, status, text);
-    let mut report = Report { event, account, status, kind, words: &words, next: 1 };
+    let words = words_of(status, text);
+    let mut report = Report { event, account, status, words: &words, next: 1 };
     let mut out = Vec::with_capacity(url.len() + words.len());
     fill(url.as_bytes(), &mut out, |escape, out| report.value(escape, out), |octet, out| out.push(octet));
     String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What the SMSC said: its receipt, or its answer as Kannel tells it.
-fn words_of(kind: DlrType, status: &Status, text: &[u8]) -> Vec<u8> {
-    match kind {
-        DlrType::Accepted => b"ACK/".to_vec(),
-        DlrType::Rejected => {
+fn words_of(status: &Status, text: &[u8]) -> Vec<u8> {
+    match status.dlr_type() {
+        dlr::ACCEPTED => b"ACK/".to_vec(),
+        dlr::REFUSED => {
             let refused = status.segments.iter().find(|segment| segment.accepted == 0 && segment.error != 0);
             let why = |segment: &SegmentStatus| {
-                let error = segment.error;
-                let name = CommandStatus(error).name().map(|name| format!("/{name}"));
-                format!("0x{error:08x}{}", name.unwrap_or_default())
+                let name = CommandStatus(segment.error).name().map(|name| format!("/{name}"));
+                format!("0x{:08x}{}", segment.error, name.unwrap_or_default())
             };
             format!("NACK/{}", refused.map(why).unwrap_or_default()).into_bytes()
         }
-        DlrType::Delivered | DlrType::Failed | DlrType::Buffered => text.to_vec(),
+        _ => text.to_vec(),
     }
 }
 
@@ -131,7 +129,6 @@ struct Report<'a> {
     event: &'a Event,
     account: &'a Account,
     status: &'a Status,
-    kind: DlrType,
     words: &'a [u8],
     next: usize,
 }
@@ -149,7 +146,7 @@ impl Report<'_> {
         let format = self.account.message_id;
         match letter {
             b'%' => out.push(b'%'),
-            b'd' => out.extend_from_slice((self.kind as u8).to_string().as_bytes()),
+            b'd' => out.extend_from_slice(self.status.dlr_type().to_string().as_bytes()),
             b'A' | b'b' => query::encode(self.words, out),
             b'e' => query::write_hex(self.words, out),
             b'a' => self.rest_of_words(0, out),

@@ -8,7 +8,7 @@ use super::charset;
 use super::coding::Coding;
 use super::said::{CODING_OF_TYPE, Said, UNDEFINED};
 use crate::config::Account;
-use crate::engine::web::DlrType;
+use crate::engine::web::dlr;
 use crate::http::addresses;
 use crate::http::fields::{MOST_MESSAGES, MOST_URL};
 
@@ -115,7 +115,7 @@ fn missing_receiver(said: &Said) -> Refusal {
 /// Its bits for two kinds of failures ask for failures.
 fn with_failures(mask: u8) -> u8 {
     const KINDS: u8 = 0x20 | 0x40;
-    if mask & KINDS == 0 { mask } else { mask & !KINDS | DlrType::Failed as u8 }
+    if mask & KINDS == 0 { mask } else { mask & !KINDS | dlr::UNDELIVERED }
 }
 
 /// A whole number up to `most`, or nothing; -1 is nothing too.

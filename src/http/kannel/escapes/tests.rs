@@ -105,9 +105,9 @@ fn escapes_of_a_receipt_are_filled_in_as_smsbox_does() {
 fn each_event_says_its_type_and_the_carriers_words() {
     let refused = event(State::Rejected, &[(State::Rejected, 0, 0x0B)], "");
     let unnamed = event(State::Rejected, &[(State::Delivered, 5, 0), (State::Rejected, 0, 0x401)], "");
-    let ours = event(State::Expired, &[(State::Expired, 0, 0)], "");
+    let ours = event(State::Rejected, &[(State::Rejected, 0, 0)], "");
     let failed = event(State::Undeliverable, &[(State::Undeliverable, 5, 27)], "id:1 stat:UNDELIV err:27");
-    let buffered = event(State::Enroute, &[(State::Enroute, 5, 0)], "stat:ENROUTE");
+    let buffered = event(State::Enroute, &[(State::Enroute, 5, 0)], "stat:ENROUTE err:000");
     let accepted = event(State::Accepted, &[(State::Accepted, 5, 0)], "");
     for (event, expected) in [
         (delivered(), "1 %03%00%00 id%3A1"),
@@ -116,7 +116,7 @@ fn each_event_says_its_type_and_the_carriers_words() {
         (unnamed, "16  NACK%2F0x00000401"),
         (ours, "16  NACK%2F"),
         (failed, "2 %03%00%1B id%3A1"),
-        (buffered, "4  stat%3AENROUTE"),
+        (buffered, "4 %03%00%00 stat%3AENROUTE"),
     ] {
         assert_eq!(filled("%d %#smpp#dlr_err# %k", &event), expected);
     }
