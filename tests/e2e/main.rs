@@ -25,6 +25,7 @@ mod gateway;
 mod joined;
 #[path = "../malformed/judge.rs"]
 mod judge;
+mod kannel_http;
 mod lifecycle;
 mod limits;
 mod links;
