@@ -44,6 +44,7 @@ mod receiver;
 mod rewriting;
 mod routing;
 mod security;
+mod sendsms;
 mod sessions;
 mod store;
 mod stored;

@@ -12,6 +12,7 @@
 
 mod journeys;
 mod kannel;
+mod kannel_http;
 mod libraries;
 mod peers;
 mod texts;
@@ -25,3 +26,7 @@ mod gateway;
 mod peer;
 #[path = "../e2e/processes.rs"]
 mod processes;
+#[path = "../e2e/receiver.rs"]
+mod receiver;
+#[path = "../e2e/sendsms.rs"]
+mod sendsms;

@@ -11,8 +11,10 @@ const WRONG: Refusal = Refusal::bad("Charset or body misformed, rejected");
 pub(super) fn text(octets: &[u8], charset: &[u8], unsaid: &'static Encoding) -> Result<String, Refusal> {
     let charset = charset.trim_ascii();
     let encoding = if charset.is_empty() { unsaid } else { named(charset).ok_or(WRONG)? };
-    let is_unicode = [UTF_8, UTF_16BE, UTF_16LE].contains(&encoding);
-    let (text, is_wrong) = if is_unicode {
+    let (text, is_wrong) = if encoding == UTF_8 {
+        encoding.decode_with_bom_removal(octets)
+    } else if [UTF_16BE, UTF_16LE].contains(&encoding) {
+        // A mark in front says which of the two it is.
         let (text, _, is_wrong) = encoding.decode(octets);
         (text, is_wrong)
     } else {
@@ -70,6 +72,7 @@ mod tests {
     fn what_is_no_text_in_its_charset_is_refused() {
         for (octets, charset) in [
             (&b"\xFF\xFE\xFD"[..], "UTF-8"),
+            (b"\xFF\xFE", "UTF-8"),
             (b"caf\xE9", ""),
             (b"caf\xC3", "UTF-8"),
             (b"\0h\0", "UTF-16BE"),
