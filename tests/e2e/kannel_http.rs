@@ -157,3 +157,30 @@ fn a_dlr_url_hears_what_the_carrier_keeps_refuses_and_fails() {
     }
     receiver.expect_none();
 }
+
+/// As Kannel does it: answered when it is kept here, and told of afterwards.
+#[test]
+fn what_was_stored_is_told_of_when_a_carrier_took_or_refused_it() {
+    const RINVDSTADR: u32 = 0x0B;
+    let carrier = Carrier::listen();
+    let address = carrier.address();
+    let linked = std::thread::spawn(move || (carrier.accept(), carrier));
+    let (_gateway, http) = gateway(address, "accept: store");
+    let (mut link, _carrier) = linked.join().unwrap();
+    let receiver = Receiver::listen();
+    let url = dlr_url(receiver.address, "/?%d+%A");
+    let query = format!("{WHO}&from=1000&to=4915100000001&text=hello&dlr-mask=31&dlr-url={url}");
+    assert_eq!(sendsms(http, &query), (202, ACCEPTED.to_owned()));
+    let submit = link.expect(CommandId::SUBMIT_SM);
+    link.send_pdu(&Pdu::new(CommandId::SUBMIT_SM_RESP, RINVDSTADR, submit.sequence, b""));
+    let call = called(&receiver);
+    assert!(call.starts_with("/?16+NACK%2F"), "{call}");
+    assert_eq!(sendsms(http, &query), (202, ACCEPTED.to_owned()));
+    let submit = link.expect(CommandId::SUBMIT_SM);
+    link.send_pdu(&resp(&submit, "n1"));
+    assert_eq!(called(&receiver), "/?8+ACK%2F");
+    link.send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 1, &receipt("n1", "DELIVRD")));
+    link.expect_answer(CommandId::DELIVER_SM_RESP, ROK, 1);
+    assert!(called(&receiver).starts_with("/?1+id%3A"));
+    receiver.expect_none();
+}
