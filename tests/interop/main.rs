@@ -15,6 +15,7 @@ mod kannel;
 mod kannel_http;
 mod libraries;
 mod peers;
+mod smsboxes;
 mod texts;
 mod wireshark;
 

@@ -1,3 +1,5 @@
+//! Requests to sendsms as they come, to the messages they become and what they are answered.
+
 use ::http::Response;
 
 use super::*;

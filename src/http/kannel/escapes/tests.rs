@@ -1,3 +1,5 @@
+//! Each escape of a dlr-url, beside what smsbox makes of it.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Each parameter, sound and not, and in whose words it is refused.
+
 use ::http::Request;
 use bytes::Bytes;
 
