@@ -81,6 +81,11 @@ const ALIKE: &[(&str, usize)] = &[
     ("from=ACME&to=4915100000001&text=x&coding=abc&priority=&dlr-mask=x", 1),
     ("from=ACME&to=4915100000001&text=100%&priority=1x&pid=+7", 1),
     ("from=ACME&to=4915100000001&text=a%zzb%4&priority=2&priority=9", 1),
+    // Not percent-encoded as it should be.
+    ("from=ACME&to=4915100000001&text=caf\u{e9}", 1),
+    ("from=ACME&to=4915100000001&text=a|b{c}[d]^", 1),
+    ("from=ACME&to=4915100000001&text=x'y'\\z", 1),
+    ("from=ACME&to=4915100000001&text=a/b?c=d;e,f:g@h$!*()~", 1),
     ("from=ACME&to=4915100000001&text=x&dlr-mask=1", 1),
     ("from=ACME&to=4915100000001&text=x&dlr-mask=2", 1),
     ("from=ACME&to=4915100000001&text=x&dlr-mask=7", 1),
@@ -121,6 +126,9 @@ const OTHERWISE: &[(&str, (u16, &str), (u16, &str))] = &[
         (202, "0: Accepted for delivery Failed receivers are: 33151"),
     ),
     ("from=ACME&to=4915100000001&text=%FF%FE&charset=UTF-8", ACCEPTED, (400, "Charset or body misformed, rejected")),
+    // Neither a URL nor anything else that HTTP knows.
+    ("from=ACME&to=4915100000001&text=<x>", ACCEPTED, (400, "")),
+    ("from=ACME&to=4915100000001&text=\"x\"", ACCEPTED, (400, "")),
     ("from=ACME&to=4915100000001&text=x&binfo=sixlet", ACCEPTED, (400, "BInfo field misformed, rejected")),
     ("from=TWELVELETTER&to=4915100000001&text=x", ACCEPTED, (400, "From field misformed, rejected")),
     (
