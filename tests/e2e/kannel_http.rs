@@ -6,7 +6,7 @@ use trunkline::smpp::command::CommandId;
 use trunkline::smpp::view::SmView;
 
 use crate::carrier::{AutoCarrier, Carrier, receipt, resp};
-use crate::gateway::{Gateway, free_address};
+use crate::gateway::{Directory, Gateway, free_address, run};
 use crate::peer::{Pdu, ROK};
 use crate::receiver::Receiver;
 use crate::sendsms::{called, dlr_url, posted, sendsms};
@@ -27,6 +27,17 @@ routes: [{{ when: {{ destination: "49*" }}, to: north }}]
     ));
     gateway.wait_for_metric("trunkline_links_bound{carrier=\"north\"}", |bound| bound > 0.0);
     (gateway, listen)
+}
+
+#[test]
+fn the_example_in_the_docs_is_a_configuration() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kannel.md")).unwrap();
+    let yaml = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let directory = Directory::new();
+    let file = directory.write("trunkline.yaml", yaml);
+    let (code, out, err) = run(&["check", "--config", file.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("HTTP on 127.0.0.1:13013"), "{out}");
 }
 
 const WHO: &str = "username=acme&password=secret";

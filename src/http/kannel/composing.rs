@@ -18,10 +18,15 @@ pub(super) struct With<'a> {
     pub reference: Reference,
 }
 
+/// Of one request: a thousand receivers of the longest text would take a hundred megabytes.
+const MOST_SEGMENTS: usize = 10_000;
 const NO_SENDER: Address<'static> = Address { ton: 0, npi: 0, digits: b"" };
 
 pub(super) fn messages(sendsms: &Sendsms, with: &With<'_>) -> Result<Vec<Message>, Refusal> {
     let encoded = encode(sendsms, with.reference).map_err(|error| refusal(&error))?;
+    if encoded.parts.len() * sendsms.receivers.numbers.len() > MOST_SEGMENTS {
+        return Err(Refusal::bad("Too many receivers of so long a text, rejected"));
+    }
     sendsms.receivers.numbers.iter().map(|receiver| message(sendsms, &encoded, receiver, with)).collect()
 }
 

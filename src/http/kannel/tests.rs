@@ -177,6 +177,15 @@ fn a_long_text_goes_in_parts_and_so_does_one_behind_a_header() {
     };
     let long = "x".repeat(255 * 153 + 1);
     assert_eq!(refused(&format!("text={long}")), (400, "Text is too long, rejected".to_owned()));
+    let many: Vec<_> = (0..1000).map(|number| format!("49170{number:04}")).collect();
+    let to_many = |parts: usize| {
+        let (to, text) = (many.join("+"), "x".repeat(parts * 153));
+        let query = format!("username=acme&password=secret&from=ACME&to={to}&text={text}");
+        take_with(&config(""), &post("application/x-www-form-urlencoded", &[], query.as_bytes()))
+    };
+    assert_eq!(to_many(10).map(|(messages, _)| messages.len()).ok(), Some(1000));
+    let why = "Too many receivers of so long a text, rejected".to_owned();
+    assert_eq!(to_many(11).map(|_| ()), Err((400, why)));
     assert_eq!(refused("udh=%03%00%03%01"), (400, "UDH field misformed, rejected".to_owned()));
     let why = "UDH field marks a part, and the text does not fit into one, rejected".to_owned();
     assert_eq!(refused(&format!("udh=%05%00%03%01%02%01&text={text}")), (400, why));
