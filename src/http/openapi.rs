@@ -12,13 +12,17 @@ use super::problem::Kind;
 /// The document, as people read it.
 #[must_use]
 pub fn document() -> String {
+    let [nowhere, wrong_method] = answers::OF_PATHS.map(|kind| format!("{} `{}`", kind.status().as_u16(), kind.name()));
     let document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Trunkline",
             "version": "1",
             "summary": "Sends short messages and tells what became of them.",
-            "description": "Errors are problem documents (RFC 9457); `field` names what is wrong.",
+            "description": format!(
+                "Errors are problem documents (RFC 9457); `field` names what is wrong. Another path is answered {nowhere}, another \
+                 method {wrong_method}."
+            ),
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
         "servers": [{ "url": "/" }],

@@ -22,6 +22,7 @@ mod crowd;
 mod drain;
 mod framing;
 mod gateway;
+mod http_api;
 mod joined;
 #[path = "../malformed/judge.rs"]
 mod judge;
@@ -52,4 +53,5 @@ mod tls;
 mod tls_esme;
 mod tools;
 mod versions;
+mod web;
 mod world;

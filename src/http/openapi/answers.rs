@@ -39,8 +39,8 @@ pub(super) const OF_SUBMIT: &[Kind] = &[
     Kind::InDoubt,
 ];
 pub(super) const OF_STATUS: &[Kind] = &[Kind::NotFound];
-/// What a path is answered that has no such method.
-pub(super) const OF_PATHS: &[Kind] = &[Kind::MethodNotAllowed];
+/// What a path is answered that is none of these, or has no such method.
+pub(super) const OF_PATHS: [Kind; 2] = [Kind::NotFound, Kind::MethodNotAllowed];
 
 pub(super) fn submit() -> Value {
     let taken = json!({ "oneOf": [reference("Submitted"), reference("DryRun"), reference("Results")] });

@@ -16,7 +16,7 @@ fn the_document_in_the_repository_is_what_the_code_makes() {
 
 #[test]
 fn every_problem_is_a_requests_answer_or_a_paths() {
-    let lists = [answers::OF_ANY, answers::OF_ACCOUNTS, answers::OF_SUBMIT, answers::OF_STATUS, answers::OF_PATHS];
+    let lists = [answers::OF_ANY, answers::OF_ACCOUNTS, answers::OF_SUBMIT, answers::OF_STATUS, &answers::OF_PATHS];
     for kind in Kind::ALL {
         assert!(lists.iter().any(|list| list.contains(kind)), "{kind:?} is no answer to anything");
     }
@@ -31,7 +31,7 @@ fn every_reference_leads_somewhere() {
                 members.values().for_each(|value| collect(value, found));
             }
             Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     let document: Value = serde_json::from_str(&document()).unwrap();

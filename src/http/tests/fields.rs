@@ -103,12 +103,14 @@ fn a_value_of_another_type_is_refused_by_its_fields_name() {
     let mut tried = 0;
     for field in Field::ALL.iter().copied() {
         for (kind, value) in OF_TYPES {
-            let is_type = match field {
-                Field::Receipt | Field::DryRun => kind == "flag",
-                Field::Class | Field::Priority | Field::Validity => kind == "whole",
-                _ => false,
+            let of_type = if matches!(field, Field::Receipt | Field::DryRun) {
+                "flag"
+            } else if matches!(field, Field::Class | Field::Priority | Field::Validity) {
+                "whole"
+            } else {
+                "another text"
             };
-            if is_type {
+            if kind == of_type {
                 continue;
             }
             tried += 1;
@@ -127,10 +129,10 @@ fn a_value_of_another_type_is_refused_by_its_fields_name() {
 /// A message that is right but for this field.
 fn with(field: Field, value: &str) -> String {
     let mut members = vec![("to", "\"491701234567\""), ("from", "\"ACME\"")];
-    match field {
-        Field::Hex | Field::Base64 | Field::Text => {}
-        Field::Udh => members.push(("hex", "\"00\"")),
-        _ => members.push(("text", "\"hello\"")),
+    if field == Field::Udh {
+        members.push(("hex", "\"00\""));
+    } else if !matches!(field, Field::Hex | Field::Base64 | Field::Text) {
+        members.push(("text", "\"hello\""));
     }
     members.retain(|(name, _)| *name != field.name());
     members.push((field.name(), value));
