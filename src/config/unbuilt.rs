@@ -3,8 +3,8 @@
 use super::raw::Node;
 use super::reader::{Reading, shown_key};
 
-/// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: &[(&str, Needs, &str)] = &[("cdr", Needs::Any, "CDRs are not built yet: none are written")];
+/// Where (`*` is any key or any element) and what is missing.
+const UNBUILT: &[(&str, &str)] = &[("cdr", "CDRs are not built yet: none are written")];
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
     for &(path, message) in UNBUILT {

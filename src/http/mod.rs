@@ -11,6 +11,7 @@ mod fields;
 mod forwarded;
 pub mod guard;
 mod json;
+pub mod kannel;
 mod message;
 mod openapi;
 mod outcome;
@@ -85,6 +86,7 @@ enum Awaited {
     Messages(Vec<Entry>, u32),
     Status,
     Found,
+    Sendsms(kannel::Receivers),
 }
 
 /// Who a request says it is from.
@@ -99,8 +101,12 @@ pub enum Claim {
 /// Who this request says it is from.
 #[must_use]
 pub fn claim(request: &Request<Bytes>) -> Claim {
-    if !Route::of(request).needs_account() {
+    let route = Route::of(request);
+    if !route.needs_account() {
         return Claim::Nobody;
+    }
+    if route == Route::Sendsms {
+        return kannel::claim(request);
     }
     match credentials::of_headers(request.headers()) {
         Some(credentials) => Claim::Of(credentials),
@@ -111,8 +117,8 @@ pub fn claim(request: &Request<Bytes>) -> Claim {
 /// What it is answered when it is not known from whom it is.
 #[must_use]
 pub fn unauthorized(request: &Request<Bytes>) -> Response<Bytes> {
-    let _ = request;
-    credentials::unauthorized()
+    let is_sendsms = Route::of(request) == Route::Sendsms;
+    if is_sendsms { kannel::unauthorized() } else { credentials::unauthorized() }
 }
 
 /// A body beyond the limit was not read.
@@ -129,6 +135,8 @@ pub fn take(request: &Request<Bytes>, composing: &Composing<'_>) -> Step {
         (Route::Nowhere, _) => Ok(Step::Answer(route::not_found())),
         (Route::WrongMethod(allowed), _) => Ok(Step::Answer(route::wrong_method(allowed))),
         (Route::Document, _) => query::none(request).map(|()| Step::Answer(openapi())),
+        (Route::Sendsms, _) => Ok(kannel::take(request, composing)),
+        (Route::WrongSendsms, _) => Ok(Step::Answer(kannel::wrong_method())),
         (Route::Submit | Route::Find | Route::Status(_), None) => Ok(Step::Answer(credentials::unauthorized())),
         (Route::Submit, Some(account)) => query::none(request).and_then(|()| submit::take(request, composing, account)),
         (Route::Find, Some(_)) => {
@@ -155,6 +163,7 @@ impl Waiting {
             (Awaited::Messages(entries, at), Reply::Submitted(submitted)) => {
                 submit::results(&entries, submitted, (account, at))
             }
+            (Awaited::Sendsms(receivers), Reply::Submitted(submitted)) => receivers.answer(&submitted),
             (_, Reply::KeyReused) => {
                 Problem::new(Kind::KeyReused, "This Idempotency-Key was used for another request.").response()
             }

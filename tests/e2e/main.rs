@@ -26,6 +26,7 @@ mod http_api;
 mod joined;
 #[path = "../malformed/judge.rs"]
 mod judge;
+mod kannel_http;
 mod lifecycle;
 mod limits;
 mod links;
@@ -44,6 +45,7 @@ mod receiver;
 mod rewriting;
 mod routing;
 mod security;
+mod sendsms;
 mod sessions;
 mod store;
 mod stored;
