@@ -25,18 +25,19 @@ pub struct TlsClient {
     server_name: Option<ServerName<'static>>,
 }
 
-/// What TLS needs, to carriers and from ESMEs.
+/// What TLS needs, to carriers and from customers.
 #[derive(Debug)]
 pub struct TlsSetup {
     pub clients: Vec<Option<TlsClient>>,
-    pub server: Option<TlsServer>,
+    pub smpp: Option<TlsServer>,
+    pub http: Option<TlsServer>,
 }
 
 /// Reads and checks all that TLS needs. Else every problem, one a line.
 pub fn open(config: &Config) -> Result<TlsSetup, Vec<String>> {
-    match (clients(config), TlsServer::open(config)) {
-        (Ok(clients), Ok(server)) => Ok(TlsSetup { clients, server }),
-        (clients, server) => Err([server.err(), clients.err()].into_iter().flatten().flatten().collect()),
+    match (clients(config), TlsServer::for_smpp(config), TlsServer::for_http(config)) {
+        (Ok(clients), Ok(smpp), Ok(http)) => Ok(TlsSetup { clients, smpp, http }),
+        (clients, smpp, http) => Err([smpp.err(), http.err(), clients.err()].into_iter().flatten().flatten().collect()),
     }
 }
 
