@@ -43,7 +43,7 @@ pub use profile::{
     ReceiptHabits, Reconnect, Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
 };
 pub use reader::{Problem, Surroundings};
-pub use scalars::duration_or_zero as parse_duration;
+pub use scalars::{callback_url, duration_or_zero as parse_duration};
 pub use secret::{Password, Secret};
 pub use summary::{route_in_words, summary};
 pub use validate::{Parsed, parse};

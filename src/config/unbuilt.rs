@@ -17,7 +17,6 @@ const UNBUILT: &[(&str, Needs, &str)] = &[
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
     ("accounts.*.callback", Needs::Any, CALLBACKS),
     ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
-    ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
 ];
 
 const CALLBACKS: &str = "HTTP callbacks are not built yet";

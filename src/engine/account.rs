@@ -170,6 +170,7 @@ impl Account {
     /// once it has rested.
     pub fn is_ready(&mut self, session: Key, window: u32) -> bool {
         let has_room = self.unanswered() < window as usize;
+        let has_room = has_room && !self.submissions.has_turn();
         if has_room && self.resting == 0 {
             return true;
         }
@@ -234,7 +235,7 @@ impl Account {
     }
 
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
-    /// True once no session is left.
+    /// True once no session is left, and every request is replied to.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
         self.keep_usage(cx);
@@ -244,7 +245,12 @@ impl Account {
         if !is_delivering {
             self.unbind_all(cx);
         }
-        self.sessions.is_empty()
+        self.sessions.is_empty() && self.submissions.is_empty()
+    }
+
+    /// Whether no session waits for room in the window.
+    pub(super) fn has_nobody_paused(&self) -> bool {
+        self.paused.is_empty()
     }
 
     fn unbind_all(&mut self, cx: &mut Context<'_>) {

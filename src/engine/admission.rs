@@ -65,7 +65,7 @@ impl Account {
     ) -> Result<(), SubmitError> {
         let taken = self.admit_submit(at, origin, body, view, cx);
         if let Err(error) = taken {
-            self.refused(at, error, view, cx);
+            self.refused(Some(at), error, view, cx);
         }
         taken
     }
@@ -122,7 +122,7 @@ impl Account {
         let submit =
             Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false, cap, shown };
         if leave.is_held {
-            self.hold(submit, late_at, body, cx);
+            self.hold(submit, (segments, late_at), body, cx);
             return Ok(());
         }
         let taken = self.hand_on(submit, body, cx);
@@ -133,6 +133,13 @@ impl Account {
             self.arm_limits(cx);
         }
         taken
+    }
+
+    /// A part goes first where others of its message went.
+    pub(super) fn begin_with_others(&self, submit: &mut Submit, cx: &Context<'_>) {
+        if let Some(carrier) = submit.part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
+            cx.routes.begin_with(&mut submit.choice, carrier);
+        }
     }
 
     /// What may leave now goes to a carrier, or is kept until one has room.

@@ -318,6 +318,7 @@ impl Shard {
             Drain::Carriers => {
                 for account in self.accounts.iter_mut().flatten() {
                     account.pump_held(context!(self, now, out));
+                    account.pump_requests(context!(self, now, out));
                 }
                 let mut is_done = true;
                 for carrier in self.carriers.iter_mut().flatten() {

@@ -135,6 +135,7 @@ fn edits<'a>(rewriting: &'a Rewriting, view: &SmView<'_>, from: Address<'_>) -> 
         destination: Some(destination).filter(|destination| destination.address() != view.destination),
         validity: validity.map(str::as_bytes),
         data_coding: data_coding.map(|(_, to)| *to),
+        text: rewriting.alphabet.converted(view),
         tlvs: Some(&rewriting.tlvs),
     })
 }

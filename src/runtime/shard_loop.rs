@@ -21,6 +21,7 @@ use crate::engine::event::{Action, AdmittedBind, Input, Notice};
 use crate::engine::message::{Batch, ShardId};
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
+use crate::http::References;
 use crate::runtime::connection::Connection;
 use crate::runtime::control::Shared;
 use crate::runtime::dialer::Dial;
@@ -51,6 +52,7 @@ pub struct ShardLoop {
     timer_at: Cell<Instant>,
     pub(super) callers: Callers,
     pub web: Web,
+    pub(super) references: References,
     dirty: RefCell<Vec<u32>>,
     actions: RefCell<Vec<Action>>,
 }
@@ -65,6 +67,8 @@ impl ShardLoop {
         let id = engine.shard.id;
         let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
         let web_timers = shared.config.http.as_ref().map(|http| http.timers).unwrap_or_default();
+        let first = clock::since_unix_epoch().as_secs() as u16;
+        let references = References::new(id.0, shared.control.shards() as u16, first);
         Rc::new(Self {
             id,
             shared,
@@ -80,6 +84,7 @@ impl ShardLoop {
             timer_at: Cell::new(Instant::NEVER),
             callers: Callers::default(),
             web: Web::new(web_timers),
+            references,
             dirty: RefCell::default(),
             actions: RefCell::default(),
         })

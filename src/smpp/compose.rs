@@ -75,3 +75,47 @@ fn push_c_string(octets: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(octets);
     out.push(0);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::smpp::text::{Reference, Wanted, encode};
+
+    const DRAFT: Draft<'_> =
+        Draft::new(Address { ton: 5, npi: 0, digits: b"ACME" }, Address { ton: 1, npi: 1, digits: b"447700900001" });
+
+    fn text(text: &str) -> Encoded {
+        encode(text, Wanted::Auto, Reference::Eight(0xAB)).unwrap()
+    }
+
+    #[test]
+    fn a_draft_with_nothing_set_is_the_shortest_submit() {
+        let expected = b"\0\x05\0ACME\0\x01\x01447700900001\0\0\0\0\0\0\0\0\0\0\x02hi";
+        assert_eq!(DRAFT.bodies(&text("hi")), [Box::from(&expected[..])]);
+        let empty = b"\0\x05\0ACME\0\x01\x01447700900001\0\0\0\0\0\0\0\0\0\0\0";
+        assert_eq!(DRAFT.bodies(&text("")), [Box::from(&empty[..])]);
+    }
+
+    #[test]
+    fn every_field_stands_in_every_part() {
+        let draft = Draft {
+            service_type: b"CMT",
+            protocol_id: 0x41,
+            priority: 3,
+            // 2026-11-23 12:34:56 UTC
+            schedule: Some(SmppTime::At(1_795_437_296)),
+            validity: Some(SmppTime::In(Duration::from_secs(86_400 + 90))),
+            registered_delivery: 1,
+            data_coding: 0x10,
+            ..DRAFT
+        };
+        let before_text = b"CMT\0\x05\0ACME\0\x01\x01447700900001\0\x40\x41\x03\
+            261123123456000+\0000001000130000R\0\x01\0\x10\0";
+        let part = |marked: &[u8], text: &[u8]| [&before_text[..], marked, text].concat().into_boxed_slice();
+        let expected =
+            [part(b"\x9F\x05\0\x03\xAB\x02\x01", &[b'a'; 153]), part(b"\x0E\x05\0\x03\xAB\x02\x02", &[b'a'; 8])];
+        assert_eq!(draft.bodies(&text(&"a".repeat(161))), expected);
+    }
+}

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::view::{Address, SmView};
+use super::view::{Address, SmView, tag};
 
 /// The octets an address has room for (SMPP 3.4, sections 4.4.1 and 4.6.1), without the NUL.
 const ADDRESS_MAX: usize = 20;
@@ -21,6 +21,8 @@ pub struct Edits<'a> {
     pub destination: Option<FittedAddress>,
     pub validity: Option<&'a [u8]>,
     pub data_coding: Option<u8>,
+    /// In the place of the text, header and all, wherever that stands; never longer than sm_length can say.
+    pub text: Option<Vec<u8>>,
     pub tlvs: Option<&'a TlvEdits>,
 }
 
@@ -91,10 +93,12 @@ impl TlvEdits {
         !self.drop.iter().any(|tags| tags.contains(&tag)) && !self.set.iter().any(|own| own.tag == tag)
     }
 
-    fn write(&self, view: &SmView<'_>, out: &mut Vec<u8>) {
+    /// `payload` stands for the first message_payload, which is the text.
+    fn write(&self, view: &SmView<'_>, mut payload: Option<&[u8]>, out: &mut Vec<u8>) {
         let mut tlvs = view.tlvs();
         for tlv in tlvs.by_ref().filter(|tlv| self.keeps(tlv.tag)) {
-            write_tlv(tlv.tag, tlv.value, out);
+            let text = if tlv.tag == tag::MESSAGE_PAYLOAD { payload.take() } else { None };
+            write_tlv(tlv.tag, text.unwrap_or(tlv.value), out);
         }
         let added = self.add.iter().filter(|own| !self.has_kept(view, own.tag));
         for own in self.set.iter().chain(added) {
@@ -121,10 +125,21 @@ pub fn write(body: &[u8], view: &SmView<'_>, edits: &Edits<'_>, out: &mut Vec<u8
     out.extend_from_slice(&body[fields.behind_validity..fields.data_coding_at]);
     out.push(edits.data_coding.unwrap_or(view.data_coding));
     let optional_at = body.len() - view.optional.len();
-    out.extend_from_slice(&body[fields.data_coding_at + 1..optional_at]);
-    match edits.tlvs {
-        Some(tlvs) => tlvs.write(view, out),
-        None => out.extend_from_slice(view.optional),
+    let payload = match edits.text.as_deref() {
+        Some(text) if !view.short_message.is_empty() => {
+            out.extend_from_slice(&[view.default_message_id, text.len() as u8]);
+            out.extend_from_slice(text);
+            None
+        }
+        payload => {
+            out.extend_from_slice(&body[fields.data_coding_at + 1..optional_at]);
+            payload
+        }
+    };
+    match (edits.tlvs, payload) {
+        (Some(tlvs), _) => tlvs.write(view, payload, out),
+        (None, Some(_)) => TlvEdits::default().write(view, payload, out),
+        (None, None) => out.extend_from_slice(view.optional),
     }
 }
 

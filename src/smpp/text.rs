@@ -8,6 +8,7 @@
 //! with its accents, stays in one part, unless it is longer than that.
 
 mod coding;
+mod default_alphabet;
 mod gsm;
 mod header;
 mod parts;
@@ -15,6 +16,7 @@ mod parts;
 use std::fmt;
 
 pub use coding::decode;
+pub use default_alphabet::DefaultAlphabet;
 
 use gsm::Septets;
 use header::Header;

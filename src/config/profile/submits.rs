@@ -10,8 +10,9 @@ pub use addresses::{AddressKind, AddressRules, LongSender, NumberFormat, PrefixR
 use std::time::Duration;
 
 use crate::config::reader::Fields;
-use crate::config::scalars::{duration, printable, whole};
+use crate::config::scalars::{choice, duration, printable, whole};
 use crate::smpp::edit::TlvEdits;
+use crate::smpp::text::DefaultAlphabet;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubmitHabits {
@@ -32,6 +33,8 @@ pub struct Rewriting {
     pub destination: AddressRules,
     /// What goes out instead of a data_coding; the text stays.
     pub data_coding: Vec<(u8, u8)>,
+    /// What the carrier takes a text of data_coding 0 to be, which is converted to it.
+    pub alphabet: DefaultAlphabet,
     /// Replaces whatever came.
     pub service_type: Option<String>,
     /// For submits that say nothing: a relative validity_period.
@@ -39,12 +42,22 @@ pub struct Rewriting {
     pub tlvs: TlvEdits,
 }
 
+/// Texts of data_coding 0 are GSM 7-bit as they come.
+const ALPHABETS: [(&str, DefaultAlphabet); 5] = [
+    ("as_is", DefaultAlphabet::Gsm),
+    ("gsm", DefaultAlphabet::Gsm),
+    ("latin1", DefaultAlphabet::Latin1),
+    ("ascii", DefaultAlphabet::Ascii),
+    ("packed", DefaultAlphabet::Packed),
+];
+
 pub(super) fn read(fields: &mut Fields<'_>, base: &SubmitHabits) -> SubmitHabits {
     let base = base.rewriting.as_deref().cloned().unwrap_or_default();
     let rewriting = Rewriting {
         source: fields.section("source", |fields| addresses::read_source(fields, &base.source)),
         destination: fields.section("destination", |fields| addresses::read(fields, &base.destination)),
         data_coding: read_data_coding(fields).unwrap_or(base.data_coding),
+        alphabet: fields.parse_or("alphabet", base.alphabet, choice(&ALPHABETS)),
         // service_type has 5 octets and a NUL (SMPP 3.4, section 5.2.11).
         service_type: fields.parse("service_type", printable(0..=5)).or(base.service_type),
         validity: fields.parse("validity", validity).or(base.validity),

@@ -80,7 +80,6 @@ fn what_is_not_built_yet_is_told() {
     for (fields, path) in [
         ("callback: { url: \"https://h/\" }", "callback"),
         ("callback: { url: \"https://h/\" }, deliver: http", "deliver"),
-        ("callback_override: true", "callback_override"),
     ] {
         warned(&account(fields), &format!("accounts.a.{path}"), "not built yet");
     }

@@ -178,6 +178,18 @@ fn other_fields_are_as_the_profile_says_and_the_text_is_not_touched() {
 }
 
 #[test]
+fn a_text_is_written_in_the_carriers_alphabet_and_marked_as_it_says() {
+    let rules = rewriting("alphabet: latin1, data_coding: { 0: 3 }, tlvs: { drop: 0x1400, add: { 0x1402: own } }");
+    let mut came = body((5, 0, "A"), (1, 1, "49170"), b"\x14\0\0\x01\0");
+    let at = came.len() - 7;
+    came[at..at + 2].copy_from_slice(b"\0\x05");
+    let sent = sent(&rules, &came).unwrap();
+    let view = SmView::submit(&sent).unwrap();
+    assert_eq!((view.data_coding, view.short_message), (3, &b"@\xE9"[..]));
+    assert_eq!(view.optional, b"\x14\x02\0\x03own");
+}
+
+#[test]
 fn nothing_is_kept_of_what_was_not_readdressed_or_is_forgotten() {
     let mut readdressed = Readdressed::default();
     readdressed.insert(MessageId::new(1), b"");

@@ -2,19 +2,25 @@
 //!
 //! A connection is dealt to any shard, where its requests are read and answered (`http`, `runtime`); what they ask comes here
 //! as a `Request`, with the `Caller` to reply to. A message is one or several segments, each a submit like any other; it has one
-//! message_id, which is its first segment's. `submission` takes messages and replies once every segment is settled; what is known
-//! of each afterwards is in `messages`; what its customer is to be told by a callback is an `Event`, kept and offered in `posts`.
+//! message_id, which is its first segment's. It waits for the account's window (`waiting`), is judged as a whole (`admitting`), and its
+//! request is replied to once every segment is settled (`submission`). What is known of it afterwards is in `messages`, changed by
+//! its receipts (`receipt`); what its customer is to be told by a callback (`telling`) is an `Event`, kept and offered in `posts`.
 
 mod access;
+mod admitting;
 mod asking;
 mod messages;
 mod posts;
-mod record;
+mod receipt;
+pub mod record;
 mod submission;
+mod telling;
+mod waiting;
 
 pub use access::Tried;
 pub use messages::Messages;
 pub use submission::{Place, Submissions};
+pub use telling::dlr;
 
 use super::event::SubmitError;
 use super::message::{Outcome, ShardId};

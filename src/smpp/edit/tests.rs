@@ -109,6 +109,7 @@ proptest! {
         destination in prop::option::of(address()),
         validity in prop::option::of(octets(16)),
         data_coding in prop::option::of(any::<u8>()),
+        text in prop::option::of(prop::collection::vec(any::<u8>(), 0..=254)),
         (drop_from, drop_count) in (0x1400u16..0x1408, 0u16..3),
         (set, add) in (tlvs(), tlvs()),
         require in prop::collection::vec(0x1400u16..0x1408, 0..3),
@@ -130,6 +131,9 @@ proptest! {
             expected.validity.clone_from(validity);
         }
         expected.data_coding = data_coding.unwrap_or(submit.data_coding);
+        if let Some(text) = text.as_ref().filter(|_| !submit.text.is_empty()) {
+            expected.text.clone_from(text);
+        }
         let is_set = |tag: u16| tlvs.set.iter().any(|own| own.tag == tag);
         expected.tlvs.retain(|(tag, _)| !is_set(*tag) && !tlvs.drop.iter().any(|tags| tags.contains(tag)));
         let kept: Vec<u16> = expected.tlvs.iter().map(|(tag, _)| *tag).collect();
@@ -145,6 +149,7 @@ proptest! {
             destination: destination.as_ref().map(fitted),
             validity: validity.as_deref(),
             data_coding,
+            text,
             tlvs: Some(&tlvs),
         };
         let mut out = Vec::new();

@@ -24,7 +24,13 @@ fn rewriting(submits: &str) -> Rewriting {
 
 #[test]
 fn a_profile_that_changes_nothing_is_no_rewriting() {
-    for submits in ["", "source: {}", "source: { format: as_is }, tlvs: {}", "data_coding: { 3: 3 }, destination:"] {
+    for submits in [
+        "",
+        "source: {}",
+        "source: { format: as_is }, tlvs: {}",
+        "data_coding: { 3: 3 }, destination:",
+        "alphabet: gsm",
+    ] {
         let habits = read_profiles(&format!("odd: {{ submits: {{ {submits} }} }}")).unwrap();
         assert_eq!(habits, SubmitHabits::default(), "{submits}");
     }
@@ -36,7 +42,7 @@ fn every_key_of_submits_is_read() {
         "source: { force: ACME, default: \"4477\", long_sender: cut, format: zeros, short_digits: 5,
                    number: { ton: 1, npi: 1 }, national: { ton: 2 }, alphanumeric: { ton: 5 }, short: { npi: 9 } },
          destination: { rewrite: [{ from: \"0*\", to: \"49*\" }, { from: \"112\", to: \"+4930112\" }, { from: \"9*\", to: \"*\" }] },
-         data_coding: { 0: 1, 0x08: 0x18 }, service_type: CMT, validity: 26h,
+         data_coding: { 0: 1, 0x08: 0x18 }, alphabet: packed, service_type: CMT, validity: 26h,
          tlvs: { require: [0x1400, user_message_reference], drop: [516, 0x1500..0x15FF, dest_subaddress],
                  set: { 0x1402: \"text\" }, add: { 0x0123: { hex: \"00fF\" }, callback_num: \"\" } }",
     );
@@ -55,7 +61,7 @@ fn every_key_of_submits_is_read() {
     };
     let rules = [rule("0*", "49", true), rule("112", "+4930112", false), rule("9*", "", true)];
     assert_eq!(read.destination, AddressRules { rewrite: rules.to_vec(), ..AddressRules::default() });
-    assert_eq!(read.data_coding, [(0, 1), (8, 0x18)]);
+    assert_eq!((&read.data_coding[..], read.alphabet), (&[(0, 1), (8, 0x18)][..], DefaultAlphabet::Packed));
     assert_eq!((read.service_type.as_deref(), read.validity.as_deref()), (Some("CMT"), Some("000001020000000R")));
     let own = |tag, value: &[u8]| OwnTlv { tag, value: value.to_vec() };
     let tlvs = TlvEdits {
@@ -69,13 +75,14 @@ fn every_key_of_submits_is_read() {
 
 #[test]
 fn a_profile_goes_on_from_the_one_it_is_like() {
-    let base = "base: { submits: { source: { force: A, number: { ton: 1 } }, service_type: CMT, tlvs: { drop: 5 } } }";
+    let base = "base: { submits: { source: { force: A, number: { ton: 1 } }, service_type: CMT, alphabet: ascii, tlvs: { drop: 5 } } }";
     let read = |more: &str| {
         let habits = read_profiles(&format!("{base}, odd: {{ like: base, submits: {{ {more} }} }}")).unwrap();
         *habits.rewriting.unwrap()
     };
     let same = read("");
     assert_eq!((same.source.force.as_deref(), same.service_type.as_deref()), (Some("A"), Some("CMT")));
+    assert_eq!((same.alphabet, read("alphabet: as_is").alphabet), (DefaultAlphabet::Ascii, DefaultAlphabet::Gsm));
     let other = read("source: { number: { npi: 8 } }, service_type: \"\", tlvs: { drop: [] }");
     assert_eq!(other.source.address.number, AddressKind { ton: Some(1), npi: Some(8) });
     assert_eq!((other.service_type.as_deref(), other.tlvs), (Some(""), TlvEdits::default()));
@@ -113,6 +120,7 @@ fn what_no_carrier_could_be_sent_is_refused() {
         ("destination: { rewrite: [{ from: \"49*\", to: \"1*2\" }] }", "destination.rewrite[0].to"),
         ("destination: { rewrite: [{ from: \"49\", to: \"1*\" }] }", "destination.rewrite[0].to"),
         ("data_coding: 8", "data_coding"),
+        ("alphabet: utf8", "alphabet"),
         ("data_coding: { 256: 0 }", "data_coding.256"),
         ("data_coding: { 0: 0x100 }", "data_coding.0"),
         ("service_type: TOOLONG", "service_type"),
