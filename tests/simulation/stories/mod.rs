@@ -97,6 +97,7 @@ impl Sim {
 
     fn end(&mut self) {
         self.run_until_quiet(QUIET);
+        self.check_web();
         self.ledger.joined.held = self.books.held_parts();
         self.ledger.audit();
     }
