@@ -254,6 +254,8 @@ family! {
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
         outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";
         held_back = "trunkline_submits_held_back", "Submits of them that wait for the account's rate.";
+        storing = "trunkline_submits_storing", "Segments that came by HTTP and wait to be durable here.";
+        keys = "trunkline_idempotency_keys", "Idempotency-Keys that are remembered.";
         window = "trunkline_account_window", "Submits that may be outstanding.";
     }
 }

@@ -61,6 +61,7 @@ pub struct Account {
     pub(super) web_messages: web::Messages,
     /// What its callbacks are to be told.
     pub posts: web::Posts,
+    pub(super) keys: web::Keys,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
     pub backlog: Backlog,
@@ -100,6 +101,7 @@ impl Account {
             submissions: web::Submissions::default(),
             web_messages: web::Messages::default(),
             posts: web::Posts::default(),
+            keys: web::Keys::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
@@ -237,7 +239,7 @@ impl Account {
     }
 
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
-    /// True once no session is left, no try at a callback, and every request is replied to.
+    /// True once no session is left, every request is replied to, and no try at a callback is out.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
         self.keep_usage(cx);
@@ -247,7 +249,8 @@ impl Account {
         if !is_delivering {
             self.unbind_all(cx);
         }
-        self.drain_posts(cx) && self.sessions.is_empty() && self.submissions.is_empty()
+        let is_posted = self.drain_posts(cx);
+        is_posted && self.sessions.is_empty() && self.submissions.is_empty()
     }
 
     /// Whether no session waits for room in the window.
@@ -274,6 +277,8 @@ impl Account {
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
+        self.counts.storing = self.submissions.to_store() as u64;
+        self.counts.keys = self.keys.len() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.states = self.states.len() as u64;

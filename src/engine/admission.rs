@@ -144,9 +144,13 @@ impl Account {
 
     /// What may leave now goes to a carrier, or is kept until one has room.
     pub(super) fn hand_on(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        match cx.config.account(self.id).accept {
-            Accept::Relay => self.dispatch(submit, body, cx),
-            Accept::Store => self.store(submit, body, cx),
+        match (cx.config.account(self.id).accept, submit.origin) {
+            (Accept::Relay, _) => self.dispatch(submit, body, cx),
+            (Accept::Store, Origin::Web(place)) => {
+                self.segment_ready(place, submit, body, cx);
+                Ok(())
+            }
+            (Accept::Store, _) => self.store(submit, body, cx),
         }
     }
 }

@@ -242,6 +242,7 @@ impl Account {
             self.look_at_messages(cx);
             self.sweep_states(cx);
             self.sweep_messages(cx);
+            self.sweep_keys(cx);
         }
         self.deliveries.take_due(cx.now);
         self.limits_timeout(cx);
@@ -271,18 +272,13 @@ impl Account {
         let has_aging = self.kept_deliveries() > 0
             || !self.joining.is_empty()
             || !self.states.is_empty()
-            || !self.web_messages.is_empty();
+            || !self.web_messages.is_empty()
+            || !self.keys.is_empty();
         let sweep = if has_aging { self.next_sweep } else { Instant::NEVER };
         let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
         let call = self.calling.as_ref().map_or(Instant::NEVER, |calling| calling.due);
-        let at = retry
-            .min(sweep)
-            .min(call)
-            .min(self.next_stored_look(cx.now))
-            .min(limits)
-            .min(self.audit.next())
-            .min(self.posts.next())
-            .min(self.submissions.next_look());
+        let at = retry.min(sweep).min(call).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
+        let at = at.min(self.submissions.next_look()).min(self.posts.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 

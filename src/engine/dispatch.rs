@@ -157,6 +157,11 @@ impl Shard {
                     account.answer_submit(submit, Outcome::Accepted, context!(self, now, out));
                 }
             }
+            ShardMessage::WebIntended { account, submission } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.begin_submission(submission, context!(self, now, out));
+                }
+            }
             ShardMessage::WebKept { account, submission } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     account.web_kept(submission, context!(self, now, out));

@@ -61,7 +61,7 @@ impl Account {
         let (id, carrier) = (entry.info.id, entry.carrier);
         let is_wanted = match wants.receipts {
             // What came by HTTP is told of as a whole anyway.
-            _ if entry.info.is_web() => false,
+            _ if entry.info.is_web() || self.is_web_segment(id) => false,
             ReceiptsOfParts::Each => entry.info.wants_receipt && is_per_message(carrier, cx),
             ReceiptsOfParts::Last | ReceiptsOfParts::All => true,
         };

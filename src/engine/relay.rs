@@ -59,7 +59,8 @@ impl Account {
         let Some(entry) = self.submits.get(submit) else { return };
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         // One id of a submit_multi stands for several messages, whose states would differ; and of what came by HTTP all is known.
-        let sent = if entry.shown.is_some() || info.is_web() { &[] } else { sent };
+        let is_web = info.is_web() || info.is_stored() && self.is_web_segment(info.id);
+        let sent = if entry.shown.is_some() || is_web { &[] } else { sent };
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
@@ -92,7 +93,7 @@ impl Account {
             self.messages.settled(part, known, cx.now);
         }
         match submit.origin {
-            Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
+            Origin::Stored(key) => self.stored_settled((key, submit.carrier), outcome, submit.course, cx),
             Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } | Origin::Web(_) => {
                 self.tell_origin(&submit, outcome.after(submit.refused), cx);
             }

@@ -190,7 +190,8 @@ impl Shard {
             account.restore_usage(context!(self, now, out));
             account.start_joining(context!(self, now, out));
             account.start_states(context!(self, now, out));
-            account.start_messages(context!(self, now, out));
+            account.start_messages(&accepted, context!(self, now, out));
+            account.start_keys(&accepted, context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
             account.start_posts(context!(self, now, out));
             account.call_if_awaited(context!(self, now, out));

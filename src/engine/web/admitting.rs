@@ -1,8 +1,7 @@
 //! Whether an account may submit a message that came by HTTP, as `admission` says it of what comes by SMPP: policy, validity, route
 //! and limits, for all of its segments together.
 
-use crate::config::CarrierId;
-use crate::config::UnrequestedReceipts;
+use crate::config::{Accept, CarrierId, UnrequestedReceipts};
 use crate::engine::account::Account;
 use crate::engine::admission::is_expiring;
 use crate::engine::context::Context;
@@ -48,8 +47,9 @@ impl Account {
         }
         let first = message.segments.first().cloned().unwrap_or_default();
         let view = SmView::submit(&first).map_err(SubmitError::Malformed)?;
-        let deadline = self.submissions.open.get(at.0).ok_or(SubmitError::Withdrawn)?.deadline;
-        match self.admit_message(&message, &view, deadline, cx) {
+        let open = self.submissions.open.get(at.0).ok_or(SubmitError::Withdrawn)?;
+        let (deadline, ids) = (open.deadline, open.intended(at.1)?);
+        match self.admit_message((&message, ids), &view, deadline, cx) {
             Ok((admitted, ids)) => self.send_message(at, (message, &view), (admitted, ids), deadline, cx),
             Err(error) => {
                 self.refused(None, error, &view, cx);
@@ -60,7 +60,7 @@ impl Account {
 
     fn admit_message(
         &mut self,
-        message: &Message,
+        (message, mut ids): (&Message, Vec<MessageId>),
         view: &SmView<'_>,
         deadline: Instant,
         cx: &mut Context<'_>,
@@ -82,15 +82,20 @@ impl Account {
         let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
         let choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
-        if !cx.ids.has_any() {
+        if ids.is_empty() && !cx.ids.has_any() {
             return Err(SubmitError::NoIds);
+        }
+        if config.accept == Accept::Store && !self.has_room_to_store(message.segments.len(), cx) {
+            return Err(SubmitError::QueueFull);
         }
         let late_at = cx.late_at(deadline);
         let leave = match &mut self.limits {
             Some(limits) => limits.take(config, destination, count, late_at, cx)?,
             None => Leave::FREE,
         };
-        let ids: Vec<MessageId> = message.segments.iter().map_while(|_| cx.ids.issue(cx.out)).collect();
+        if ids.is_empty() {
+            ids = message.segments.iter().map_while(|_| cx.ids.issue(cx.out)).collect();
+        }
         if ids.len() < message.segments.len() {
             if let Some(limits) = &mut self.limits {
                 limits.settle(Outcome::Failed(SubmitError::NoIds), leave.cap, count as u16, cx);

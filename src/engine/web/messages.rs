@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 
 use crate::engine::account::Account;
 use crate::engine::context::Context;
@@ -81,8 +81,8 @@ fn of_reference(status: &Status) -> Option<(u64, u32, u64)> {
 }
 
 impl Account {
-    /// Finds again what an earlier process kept.
-    pub(in crate::engine) fn start_messages(&mut self, cx: &mut Context<'_>) {
+    /// Finds again what an earlier process kept. `accepted` are ids that a carrier's home knows by now.
+    pub(in crate::engine) fn start_messages(&mut self, accepted: &AHashSet<MessageId>, cx: &mut Context<'_>) {
         let (mut unwanted, mut open) = (Vec::new(), Vec::new());
         for (key, holding) in self.holdings.of_kind(HoldingKind::Message) {
             let Some(record) = Record::read(&holding.body) else {
@@ -100,7 +100,7 @@ impl Account {
         }
         for id in open {
             let Some(mut record) = self.kept_record(id) else { continue };
-            if record.close(cx.unix_seconds()) {
+            if record.close(accepted, cx.unix_seconds()) {
                 self.put_record(&record, cx);
                 self.tell_of_end(&record, cx);
             }
@@ -138,7 +138,11 @@ impl Account {
         let kept_for = cx.config.account(self.id).status.unwrap_or(Messages::KEPT_FOR);
         if let Some(oldest) = cx.wall.oldest_kept(kept_for, cx.now) {
             for key in self.web_messages.kept.take_expired(oldest, &self.holdings) {
-                self.forget_record(key, cx);
+                match self.holdings.get(key).and_then(|holding| Record::read(&holding.body)) {
+                    // It is stored, and may be for longer.
+                    Some(record) if record.waits() => self.put_record(&record, cx),
+                    Some(_) | None => self.forget_record(key, cx),
+                }
             }
         }
         self.web_messages.kept.tidy(&self.holdings);

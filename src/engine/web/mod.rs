@@ -8,14 +8,20 @@
 
 mod admitting;
 mod asking;
+mod key_record;
+mod keys;
 mod messages;
 mod posts;
 mod receipt;
 pub mod record;
+mod smpp_status;
+mod storing;
 mod submission;
 mod telling;
 mod waiting;
 
+pub use key_record::intended_ids;
+pub use keys::Keys;
 pub use messages::Messages;
 pub use posts::Posts;
 pub use submission::{Place, Submissions};
@@ -53,7 +59,7 @@ pub struct Submission {
     pub key: Option<IdempotencyKey>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IdempotencyKey {
     pub key: Box<[u8]>,
     /// Of the request's body.

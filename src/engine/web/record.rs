@@ -1,5 +1,7 @@
 //! What is kept of a message that came by HTTP, as octets and back. The first octet is the layout's version.
 
+use ahash::AHashSet;
+
 use crate::engine::message::Outcome;
 use crate::smpp::message_id::MessageId;
 use crate::smpp::receipt::MessageState;
@@ -82,14 +84,21 @@ impl Record {
         self.at.iter().enumerate().filter(move |(_, its)| its.is_some() && **its == at).map(|(segment, _)| segment)
     }
 
-    /// What no receipt was waited for when the process ended was in doubt then. False when nothing was.
-    pub(super) fn close(&mut self, now: u32) -> bool {
+    /// Whether a segment is stored here, or not settled.
+    pub(super) fn waits(&self) -> bool {
+        self.status.segments.iter().any(|segment| segment.state == State::Queued)
+    }
+
+    /// What was not settled when the process ended is in doubt, but for what is known to be accepted. False when all was settled.
+    pub(super) fn close(&mut self, accepted: &AHashSet<MessageId>, now: u32) -> bool {
         if !std::mem::take(&mut self.is_open) {
             return false;
         }
         for segment in 0..self.ids.len() {
             if self.status.segments[segment].state == State::Queued {
-                self.set(segment, SegmentStatus::of(Outcome::InDoubt, now), now);
+                let is_accepted = accepted.contains(&self.ids[segment]);
+                let outcome = if is_accepted { Outcome::Accepted } else { Outcome::InDoubt };
+                self.set(segment, SegmentStatus::of(outcome, now), now);
             }
         }
         true
@@ -333,12 +342,14 @@ mod tests {
     #[test]
     fn what_was_not_settled_when_the_process_ended_is_in_doubt() {
         let queued = SegmentStatus { state: State::Queued, error: 0, accepted: 0, finished: 0 };
-        let mut record = record(Tell::Nobody, vec![ACCEPTED, queued]);
-        assert!(!record.close(9));
+        let mut record = record(Tell::Nobody, vec![ACCEPTED, queued, queued]);
+        let accepted = AHashSet::from_iter([record.ids[2]]);
+        assert!(!record.close(&accepted, 9));
         assert_eq!(record.status.segments[1].state, State::Queued, "it is stored here");
         record.is_open = true;
-        assert!(record.close(9));
-        assert_eq!(record.status.segments.iter().map(|it| it.finished).collect::<Vec<_>>(), [0, 9]);
+        assert!(record.close(&accepted, 9));
+        assert_eq!(record.status.segments.iter().map(|it| it.finished).collect::<Vec<_>>(), [0, 9, 0]);
+        assert_eq!(record.status.segments[2].state, State::Accepted);
         assert_eq!(record.status.state, State::Unknown);
     }
 }

@@ -16,8 +16,9 @@ use crate::engine::time::Instant;
 use crate::smpp::message_id::MessageId;
 
 use super::record::Record;
+use super::storing::Ready;
 use super::waiting::Line;
-use super::{Caller, Fate, Message, Reply, Request, SegmentStatus, State, Submission, Submitted};
+use super::{Caller, Fate, IdempotencyKey, Message, Reply, Request, SegmentStatus, State, Submission, Submitted};
 
 /// Requests of one account that are not replied to.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Submissions {
     pub(super) line: Line,
     /// Segments that were accepted, whose receipts may come.
     of: AHashMap<MessageId, Place>,
+    /// Segments that wait to be durable here, with all of their requests.
+    pub(super) to_store: usize,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,10 @@ pub(super) struct Open {
     unsettled: usize,
     /// What is known of its messages is kept, and it is replied to once that is durable.
     is_kept: bool,
+    /// Until its answer is kept.
+    pub(super) key: Option<IdempotencyKey>,
+    /// With a key: the ids of each message's segments, or why it is not sent, as its intent has them.
+    pub(super) intended: Vec<Result<Vec<MessageId>, SubmitError>>,
 }
 
 /// A message of a request.
@@ -59,6 +66,9 @@ pub(super) struct Taken {
     pub(super) outcomes: Vec<Option<Outcome>>,
     /// A carrier's receipt for all segments it has, while others may yet turn out to be there.
     pub(super) whole: Option<Whole>,
+    /// Segments that are stored once all are ready.
+    pub(super) ready: Vec<Ready>,
+    pub(super) is_stored: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +91,11 @@ impl Submissions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Segments that wait for nothing but our disk: no window holds them.
+    pub(in crate::engine) fn to_store(&self) -> usize {
+        self.to_store
     }
 
     /// Whether a message waits for room in the window.
@@ -130,6 +145,23 @@ impl Open {
     fn is_settled(&self) -> bool {
         self.next == self.messages.len() && self.unsettled == 0
     }
+
+    /// What became of each message.
+    pub(super) fn answer(&self) -> Vec<Submitted> {
+        self.messages.iter().map(Under::submitted).collect()
+    }
+
+    /// What its intent says of a message: its ids; none without a key.
+    pub(super) fn intended(&self, message: usize) -> Result<Vec<MessageId>, SubmitError> {
+        self.intended.get(message).cloned().unwrap_or(Ok(Vec::new()))
+    }
+}
+
+impl Taken {
+    /// Whether something of it was sent, or will be.
+    pub(super) fn may_have_left(&self) -> bool {
+        self.outcomes.iter().flatten().any(|outcome| matches!(outcome, Outcome::Accepted | Outcome::InDoubt))
+    }
 }
 
 impl Account {
@@ -137,27 +169,45 @@ impl Account {
     pub fn ask(&mut self, caller: Caller, request: Request, cx: &mut Context<'_>) {
         let reply = match request {
             Request::Submit(submission) => return self.submit(caller, submission, cx),
-            Request::Status(id) => Reply::Status(self.message_status(id).map(Box::new)),
+            Request::Status(id) => {
+                Reply::Status(self.message_status(id).or_else(|| self.smpp_status(id)).map(Box::new))
+            }
             Request::Find(reference) => Reply::Found(self.find_messages(&reference)),
         };
         cx.out.act(Action::Reply { caller, reply });
     }
 
     fn submit(&mut self, caller: Caller, submission: Submission, cx: &mut Context<'_>) {
-        let Submission { messages, key: _ } = submission;
-        let submission = self.open_submission(caller, messages, cx);
+        let Submission { messages, key } = submission;
+        if let Some(reply) = key.as_ref().and_then(|key| self.claim_key(key)) {
+            return cx.out.act(Action::Reply { caller, reply });
+        }
+        let is_relayed = cx.config.account(self.id).accept == Accept::Relay;
+        let is_intended = is_relayed && key.is_some();
+        let submission = self.open_submission(caller, (messages, key), cx);
+        if is_intended && self.intend(submission, cx) {
+            let (account, own) = (self.id, cx.out.own());
+            return cx.out.after_records(own).messages.push(ShardMessage::WebIntended { account, submission });
+        }
         self.begin_submission(submission, cx);
     }
 
     /// A request with its deadline; nothing is done about it before `begin_submission`.
-    pub(super) fn open_submission(&mut self, caller: Caller, messages: Vec<Message>, cx: &Context<'_>) -> Key {
+    fn open_submission(
+        &mut self,
+        caller: Caller,
+        (messages, key): (Vec<Message>, Option<IdempotencyKey>),
+        cx: &Context<'_>,
+    ) -> Key {
         let messages: Vec<Under> = messages.into_iter().map(Under::Waits).collect();
         let deadline = cx.now + cx.config.smpp.timers.response;
-        self.submissions.open.insert(Open { caller, deadline, messages, next: 0, unsettled: 0, is_kept: false })
+        let (next, unsettled, is_kept, intended) = (0, 0, false, Vec::new());
+        let open = Open { caller, deadline, messages, next, unsettled, is_kept, key, intended };
+        self.submissions.open.insert(open)
     }
 
-    /// Its messages may leave.
-    pub(super) fn begin_submission(&mut self, submission: Key, cx: &mut Context<'_>) {
+    /// Its messages may leave: with a key, its intent is durable.
+    pub fn begin_submission(&mut self, submission: Key, cx: &mut Context<'_>) {
         let Some(open) = self.submissions.open.get(submission) else { return };
         let (messages, octets) = (open.messages.len(), open.messages.iter().map(Under::octets).sum());
         let late_at = cx.late_at(open.deadline);
@@ -214,7 +264,8 @@ impl Account {
         let Some(open) = self.submissions.open.get_mut(submission) else { return };
         let count = record.ids.len();
         open.unsettled += count;
-        open.messages[at] = Under::Taken(Box::new(Taken { record, outcomes: vec![None; count], whole: None }));
+        let (outcomes, ready) = (vec![None; count], Vec::new());
+        open.messages[at] = Under::Taken(Box::new(Taken { record, outcomes, whole: None, ready, is_stored: false }));
     }
 
     /// One segment is settled.
@@ -226,16 +277,12 @@ impl Account {
         cx: &mut Context<'_>,
     ) {
         let (segment, now) = (usize::from(place.segment), cx.unix_seconds());
-        let is_stored = cx.config.account(self.id).accept == Accept::Store;
         let Some(taken) = self.submissions.taken(place) else { return };
         taken.outcomes[segment] = Some(outcome);
         let is_accepted = outcome == Outcome::Accepted;
-        // What is stored has no carrier yet.
-        if !(is_accepted && is_stored) {
-            taken.record.set(segment, SegmentStatus::of(outcome, now), now);
-        }
+        taken.record.set(segment, SegmentStatus::of(outcome, now), now);
         let id = taken.record.ids[segment];
-        if is_accepted && !is_stored && is_per_message(carrier, cx) {
+        if is_accepted && is_per_message(carrier, cx) {
             taken.record.set_carrier(segment, &cx.config.carrier(carrier).name);
             if let Some(whole) = taken.whole.filter(|whole| whole.carrier == carrier) {
                 let standing = taken.record.status.segments[segment].told(whole.state, whole.error, true, now);
@@ -246,16 +293,21 @@ impl Account {
         if is_accepted {
             self.submissions.of.insert(id, place);
         }
-        if let Some(open) = self.submissions.open.get_mut(place.submission) {
-            open.unsettled -= 1;
-        }
         self.count_outcome(outcome);
-        self.finish_if_settled(place.submission, cx);
+        self.one_settled(place.submission, cx);
         if is_accepted && is_told_of {
             // No receipt of its own will come.
             let home = cx.placement.home_of_carrier(carrier);
             cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id });
         }
+    }
+
+    /// One segment more is settled, or may be stored.
+    pub(super) fn one_settled(&mut self, submission: Key, cx: &mut Context<'_>) {
+        if let Some(open) = self.submissions.open.get_mut(submission) {
+            open.unsettled -= 1;
+        }
+        self.finish_if_settled(submission, cx);
     }
 
     /// Every segment is settled: the request is replied to once what is known of its messages is durable.
@@ -267,16 +319,17 @@ impl Account {
         for message in 0..open.messages.len() {
             self.message_settled(Place { submission, message: message as u16, segment: 0 }, cx);
         }
+        self.settle_key(submission, cx);
         let (account, own) = (self.id, cx.out.own());
         cx.out.after_records(own).messages.push(ShardMessage::WebKept { account, submission });
     }
 
     /// Keeps what is known of a message, unless nothing of it went out.
     fn message_settled(&mut self, place: Place, cx: &mut Context<'_>) {
+        self.store_message(place, cx);
         let Some(taken) = self.submissions.taken(place) else { return };
         taken.record.is_open = false;
-        let went_out = |outcome: &Outcome| matches!(outcome, Outcome::Accepted | Outcome::InDoubt);
-        let went_out = taken.outcomes.iter().flatten().any(went_out);
+        let went_out = taken.may_have_left();
         let record = taken.record.clone();
         if went_out {
             self.put_record(&record, cx);
@@ -287,14 +340,13 @@ impl Account {
     /// What is known of its messages is durable.
     pub fn web_kept(&mut self, submission: Key, cx: &mut Context<'_>) {
         let Some(open) = self.submissions.open.remove(submission) else { return };
-        let accept = cx.config.account(self.id).accept;
-        let reply = Reply::Submitted(open.messages.iter().map(|message| message.submitted(accept)).collect());
-        cx.out.act(Action::Reply { caller: open.caller, reply });
+        cx.out.act(Action::Reply { caller: open.caller, reply: Reply::Submitted(open.answer()) });
         for under in open.messages {
             if let Under::Taken(taken) = under {
                 for id in &taken.record.ids {
                     self.submissions.of.remove(id);
                 }
+                self.message_stored(&taken.ready, cx);
             }
         }
         self.release_events(submission, cx);
@@ -309,7 +361,7 @@ impl Under {
         }
     }
 
-    fn submitted(&self, accept: Accept) -> Submitted {
+    fn submitted(&self) -> Submitted {
         let taken = match self {
             Self::Taken(taken) => taken,
             Self::Refused(error) => return Submitted { id: None, fate: Fate::Failed(*error) },
@@ -321,7 +373,7 @@ impl Under {
         let in_doubt = outcomes().find(|outcome| *outcome == Outcome::InDoubt);
         let fate = match refused.or(in_doubt) {
             Some(outcome) => outcome.into(),
-            None if accept == Accept::Store => Fate::Stored,
+            None if taken.is_stored => Fate::Stored,
             None => Fate::Accepted,
         };
         Submitted { id: Some(taken.record.status.id), fate }

@@ -119,6 +119,23 @@ impl Account {
         }
     }
 
+    /// No segment of a stored message waits here any more: each has gone to a carrier, or ended.
+    pub(super) fn tell_of_leaving(&mut self, record: &Record, cx: &mut Context<'_>) {
+        let status = &record.status;
+        let state = match record.tell {
+            Tell::Kannel { .. } if status.was_refused() => State::Rejected,
+            Tell::Nobody | Tell::Account | Tell::Url(_) | Tell::Kannel { .. } => status.state,
+        };
+        let status = Status { state, ..status.clone() };
+        let is_news = match record.tell {
+            Tell::Kannel { mask, .. } => mask & status.dlr_type() != 0,
+            Tell::Nobody | Tell::Account | Tell::Url(_) => status.finished > 0,
+        };
+        if let Some(target) = self.target(record, cx).filter(|_| is_news) {
+            self.tell_news(target, status, b"", None, cx);
+        }
+    }
+
     /// The process ended before all was settled, and a receipt had come: nothing more will.
     pub(super) fn tell_of_end(&mut self, record: &Record, cx: &mut Context<'_>) {
         let is_news = record.status.is_over() && Before::BEGUN.is_news(record);
