@@ -59,6 +59,9 @@ pub struct Account {
     /// What came by HTTP: requests that wait for their reply, and messages.
     pub(super) submissions: web::Submissions,
     pub(super) web_messages: web::Messages,
+    /// What its callbacks are to be told.
+    pub posts: web::Posts,
+    pub(super) keys: web::Keys,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
     pub backlog: Backlog,
@@ -97,6 +100,8 @@ impl Account {
             states: States::default(),
             submissions: web::Submissions::default(),
             web_messages: web::Messages::default(),
+            posts: web::Posts::default(),
+            keys: web::Keys::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
@@ -169,6 +174,7 @@ impl Account {
     /// once it has rested.
     pub fn is_ready(&mut self, session: Key, window: u32) -> bool {
         let has_room = self.unanswered() < window as usize;
+        let has_room = has_room && !self.submissions.has_turn();
         if has_room && self.resting == 0 {
             return true;
         }
@@ -233,7 +239,7 @@ impl Account {
     }
 
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
-    /// True once no session is left.
+    /// True once no session is left, every request is replied to, and no try at a callback is out.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
         self.keep_usage(cx);
@@ -243,7 +249,13 @@ impl Account {
         if !is_delivering {
             self.unbind_all(cx);
         }
-        self.sessions.is_empty()
+        let is_posted = self.drain_posts(cx);
+        is_posted && self.sessions.is_empty() && self.submissions.is_empty()
+    }
+
+    /// Whether no session waits for room in the window.
+    pub(super) fn has_nobody_paused(&self) -> bool {
+        self.paused.is_empty()
     }
 
     fn unbind_all(&mut self, cx: &mut Context<'_>) {
@@ -265,12 +277,17 @@ impl Account {
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
+        self.counts.storing = self.submissions.to_store() as u64;
+        self.counts.keys = self.keys.len() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.states = self.states.len() as u64;
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
         self.counts.receipts_held = self.joining.held() as u64;
+        self.counts.events_queued = (self.posts.events()) as u64;
+        self.counts.mo_parts = (self.posts.len() - self.posts.events()) as u64;
+        self.counts.posts_outstanding = self.posts.outstanding() as u64;
     }
 
     /// Answers an ESME's unbind once its submits are, and what it asked.

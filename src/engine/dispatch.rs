@@ -157,9 +157,19 @@ impl Shard {
                     account.answer_submit(submit, Outcome::Accepted, context!(self, now, out));
                 }
             }
+            ShardMessage::WebIntended { account, submission } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.begin_submission(submission, context!(self, now, out));
+                }
+            }
             ShardMessage::WebKept { account, submission } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     account.web_kept(submission, context!(self, now, out));
+                }
+            }
+            ShardMessage::EventKept { account, key } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.event_kept(key, context!(self, now, out));
                 }
             }
             ShardMessage::Ask { carrier, request, body } => {
@@ -312,6 +322,7 @@ impl Shard {
             Drain::Carriers => {
                 for account in self.accounts.iter_mut().flatten() {
                     account.pump_held(context!(self, now, out));
+                    account.pump_requests(context!(self, now, out));
                 }
                 let mut is_done = true;
                 for carrier in self.carriers.iter_mut().flatten() {

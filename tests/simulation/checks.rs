@@ -192,10 +192,11 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // Those under way and those held back; what is stored is offered to carriers when it was settled already.
-    let open = counts.outstanding as usize;
-    if counts.submits != settled + open as u64 {
+    let (open, storing) = (counts.outstanding as usize, counts.storing);
+    if counts.submits != settled + open as u64 + storing {
         let submits = counts.submits;
-        return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
+        let counted = format!("{settled} settled, {open} open and {storing} being stored");
+        return Some(format!("{}: {submits} submits are not {counted}", config.name));
     }
     // A submit_multi is taken whole as long as there is any room.
     let beyond = if counts.multis > 0 { MULTI_MAX - 1 } else { 0 };

@@ -47,6 +47,10 @@ impl Sim {
     /// The ledger knows it as one whose session is lost: its answer is no PDU.
     fn ledger_takes(&mut self, account: AccountId, body: &[u8]) {
         let Some(tag) = submit_tag(body) else { self.fail("a message without a tag") };
+        if self.ledger.submits.contains_key(&tag) {
+            // A request that is repeated.
+            return;
+        }
         let wants_receipt = SmView::submit(body).is_ok_and(|view| view.wants_receipt());
         let submit = Submit {
             account: account.index(),

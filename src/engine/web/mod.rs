@@ -2,17 +2,30 @@
 //!
 //! A connection is dealt to any shard, where its requests are read and answered (`http`, `runtime`); what they ask comes here
 //! as a `Request`, with the `Caller` to reply to. A message is one or several segments, each a submit like any other; it has one
-//! message_id, which is its first segment's. `submission` takes messages and replies once every segment is settled; what is known
-//! of each afterwards is in `messages`; what its customer is to be told by a callback is an `Event`, kept and offered in `posts`.
+//! message_id, which is its first segment's. It waits for the account's window (`waiting`), is judged as a whole (`admitting`), and its
+//! request is replied to once every segment is settled (`submission`). What is known of it afterwards is in `messages`, changed by
+//! its receipts (`receipt`); what its customer is to be told by a callback (`telling`) is an `Event`, kept and offered in `posts`.
 
+mod admitting;
 mod asking;
+mod key_record;
+mod keys;
 mod messages;
 mod posts;
-mod record;
+mod receipt;
+pub mod record;
+mod smpp_status;
+mod storing;
 mod submission;
+mod telling;
+mod waiting;
 
+pub use key_record::intended_ids;
+pub use keys::Keys;
 pub use messages::Messages;
+pub use posts::Posts;
 pub use submission::{Place, Submissions};
+pub use telling::dlr;
 
 use super::event::SubmitError;
 use super::message::{Outcome, ShardId};
@@ -46,7 +59,7 @@ pub struct Submission {
     pub key: Option<IdempotencyKey>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IdempotencyKey {
     pub key: Box<[u8]>,
     /// Of the request's body.

@@ -4,6 +4,7 @@ mod access;
 mod bounds;
 mod crashes;
 mod joined;
+mod keys;
 mod lies;
 mod limits;
 mod mo;
@@ -24,6 +25,7 @@ mod stored;
 mod submits;
 mod versions;
 mod web;
+mod web_stored;
 mod whole;
 
 use std::time::Duration;

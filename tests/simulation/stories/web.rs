@@ -24,5 +24,5 @@ fn a_message_is_accepted_by_its_carrier_and_known_by_its_id_and_reference() {
     let asked = sim.ask_web(A0, Request::Status(submitted[0].id.unwrap()));
     sim.run_for(Duration::from_millis(10));
     let Some(Reply::Status(Some(status))) = sim.web_reply(asked) else { panic!("not known") };
-    assert_eq!((status.state, &*status.destination), (State::Accepted, &b"4917000000001"[..]));
+    assert_eq!((status.state, &*status.destination), (State::Delivered, &b"4917000000001"[..]));
 }
