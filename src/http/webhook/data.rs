@@ -109,7 +109,7 @@ fn message(event: &Event, parts: &[Box<[u8]>], total: u8, format: MessageIdForma
     let is_alike = views.iter().all(|view| view.data_coding == first.data_coding);
     match text::decode(first.data_coding, &octets).filter(|_| is_alike) {
         Some(text) => {
-            data.insert("encoding".to_owned(), text::coding_name(first.data_coding).into());
+            data.insert("encoding".to_owned(), text::coding_name(first.data_coding, &octets).into());
             data.insert("text".to_owned(), text.into());
         }
         None => {
