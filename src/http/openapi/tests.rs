@@ -67,3 +67,16 @@ fn sendsms_has_the_parameters_its_page_has() {
     let others = ["user", "pass", "dlrmask", "dlrurl", "account", "smsc", "meta-data", "flash", "tag"];
     assert_eq!(told.difference(&names).copied().collect::<BTreeSet<_>>(), others.into());
 }
+
+#[test]
+fn the_page_for_customers_names_every_field_state_and_problem() {
+    let page = include_str!("../../../docs/http.md");
+    let names = Field::ALL.iter().map(|field| field.name()).chain(Kind::ALL.iter().map(|kind| kind.name()));
+    for name in names.chain(crate::http::status::STATES.map(|(_, word)| word)) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    for kind in Kind::ALL {
+        let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{}`", kind.name())));
+        assert!(row.is_some_and(|row| row.contains(kind.status().as_str())), "{kind:?}");
+    }
+}
