@@ -218,6 +218,13 @@ family! {
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";
         deliveries_cut = "trunkline_deliveries_cut_total", "Texts over 254 octets cut for a session of SMPP 3.3.";
+        events_told = "trunkline_events_told_total", "Receipts and MO the account's callbacks took.";
+        events_retried = "trunkline_events_retried_total", "Receipts and MO that a callback did not take, to be offered again.";
+        events_expired = "trunkline_events_expired_total", "Receipts and MO for callbacks nobody took within the retention.";
+        events_refused = "trunkline_events_refused_total", "MO for callbacks not taken because the delivery queue or the store was full.";
+        breakers_opened = "trunkline_callback_breaker_opened_total", "Times a callback was left alone for a while, because it failed again and again.";
+        mo_parts_repeated = "trunkline_mo_parts_repeated_total", "Parts of long MO that a carrier brought once more.";
+        mo_incomplete = "trunkline_mo_incomplete_total", "Long MO told of by a callback without some of their parts.";
         alerts = "trunkline_alerts_total", "alert_notifications passed to the account.";
         alerts_dropped = "trunkline_alerts_dropped_total", "alert_notifications dropped because no session of the account could take them.";
         stored_accepted = "trunkline_stored_accepted_total", "Stored submits a carrier took.";
@@ -240,6 +247,9 @@ family! {
         deliveries_queued = "trunkline_deliveries_queued", "Receipts and MO that wait for the account.";
         receipts_held = "trunkline_receipts_held", "Receipts of parts held back until their message can be told of.";
         deliveries_outstanding = "trunkline_deliveries_outstanding", "Receipts and MO sent and not yet acknowledged.";
+        events_queued = "trunkline_events_queued", "Receipts and MO that the account's callbacks have not taken yet.";
+        mo_parts = "trunkline_mo_parts", "Parts of long MO that wait for the others.";
+        posts_outstanding = "trunkline_callbacks_outstanding", "Calls to the account's callbacks not answered yet.";
         stored_waiting = "trunkline_stored", "Stored submits whose fate is not known.";
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
         outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";

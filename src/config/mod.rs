@@ -28,7 +28,7 @@ mod unbuilt;
 mod validate;
 
 pub use accounts::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
+    Accept, Account, Binds, Callback, Calls, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
     ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
@@ -43,7 +43,7 @@ pub use profile::{
     ReceiptHabits, Reconnect, Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
 };
 pub use reader::{Problem, Surroundings};
-pub use scalars::duration_or_zero as parse_duration;
+pub use scalars::{callback_url, duration_or_zero as parse_duration};
 pub use secret::{Password, Secret};
 pub use summary::{route_in_words, summary};
 pub use validate::{Parsed, parse};

@@ -17,12 +17,7 @@ const UNBUILT: &[(&str, Needs, &str)] = &[
     ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
     ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
     ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
-    ("accounts.*.callback", Needs::Any, CALLBACKS),
-    ("accounts.*.deliver", Needs::Value("http"), CALLBACKS),
-    ("accounts.*.callback_override", Needs::Value("true"), CALLBACKS),
 ];
-
-const CALLBACKS: &str = "HTTP callbacks are not built yet";
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
     for &(path, needs, message) in UNBUILT {

@@ -59,6 +59,8 @@ pub struct Account {
     /// What came by HTTP: requests that wait for their reply, and messages.
     pub(super) submissions: web::Submissions,
     pub(super) web_messages: web::Messages,
+    /// What its callbacks are to be told.
+    pub posts: web::Posts,
     pub(super) keys: web::Keys,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
@@ -98,6 +100,7 @@ impl Account {
             states: States::default(),
             submissions: web::Submissions::default(),
             web_messages: web::Messages::default(),
+            posts: web::Posts::default(),
             keys: web::Keys::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
@@ -236,7 +239,7 @@ impl Account {
     }
 
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
-    /// True once no session is left, and every request is replied to.
+    /// True once no session is left, every request is replied to, and no try at a callback is out.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
         self.keep_usage(cx);
@@ -246,7 +249,8 @@ impl Account {
         if !is_delivering {
             self.unbind_all(cx);
         }
-        self.sessions.is_empty() && self.submissions.is_empty()
+        let is_posted = self.drain_posts(cx);
+        is_posted && self.sessions.is_empty() && self.submissions.is_empty()
     }
 
     /// Whether no session waits for room in the window.
@@ -281,6 +285,9 @@ impl Account {
         self.counts.deliveries_queued = (self.deliveries.len() - self.deliveries.outstanding()) as u64;
         self.counts.deliveries_outstanding = self.deliveries.outstanding() as u64;
         self.counts.receipts_held = self.joining.held() as u64;
+        self.counts.events_queued = (self.posts.events()) as u64;
+        self.counts.mo_parts = (self.posts.len() - self.posts.events()) as u64;
+        self.counts.posts_outstanding = self.posts.outstanding() as u64;
     }
 
     /// Answers an ESME's unbind once its submits are, and what it asked.

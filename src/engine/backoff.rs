@@ -81,7 +81,9 @@ pub fn part_of(span: Duration, random: u64) -> Duration {
     Duration::from_millis(random % span_ms)
 }
 
-fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+/// `first`, doubled so often, but no more than `longest`.
+#[must_use]
+pub fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << times.min(16)).min(longest)
 }
 

@@ -13,7 +13,7 @@ use super::session::{Late, Session};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
-use crate::config::{CarrierId, Deliver};
+use crate::config::{CarrierId, Deliver, DeliverMo};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::data_sm;
 use crate::smpp::frame::{self, Frame};
@@ -40,6 +40,13 @@ impl Account {
     pub fn deliver(&mut self, incoming: Incoming, body: &[u8], cx: &mut Context<'_>) {
         let home = cx.placement.home_of_carrier(incoming.carrier);
         let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
+        if incoming.kind == DeliveryKind::Mo && cx.config.account(self.id).deliver == DeliverMo::Http {
+            if !self.take_web_mo(body, cx) {
+                return self.refuse_delivery(&incoming, cx);
+            }
+            let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
+            return cx.out.after_records(home).messages.push(done);
+        }
         if !cx.has_room {
             return self.refuse_delivery(&incoming, cx);
         }
@@ -53,7 +60,7 @@ impl Account {
                 Joined::PassedOn => {}
             }
         }
-        if self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize {
+        if self.kept_deliveries() >= cx.config.account(self.id).delivery_queue as usize {
             return self.refuse_delivery(&incoming, cx);
         }
         let is_of_part = !self.joining.is_empty() && incoming.kind != DeliveryKind::Mo;
@@ -230,6 +237,7 @@ impl Account {
                     self.counts.deliveries_expired += 1;
                     self.forget(kept, cx);
                 }
+                self.expire_events(oldest, cx);
             }
             self.look_at_messages(cx);
             self.sweep_states(cx);
@@ -240,6 +248,7 @@ impl Account {
         self.limits_timeout(cx);
         self.pump_requests(cx);
         self.stored_timeout(cx);
+        self.posts_timeout(cx);
         self.pump_deliveries(cx);
         self.arm(cx);
     }
@@ -260,7 +269,7 @@ impl Account {
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
-        let has_aging = !self.deliveries.is_empty()
+        let has_aging = self.kept_deliveries() > 0
             || !self.joining.is_empty()
             || !self.states.is_empty()
             || !self.web_messages.is_empty()
@@ -269,7 +278,7 @@ impl Account {
         let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
         let call = self.calling.as_ref().map_or(Instant::NEVER, |calling| calling.due);
         let at = retry.min(sweep).min(call).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
-        let at = at.min(self.submissions.next_look());
+        let at = at.min(self.submissions.next_look()).min(self.posts.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 

@@ -167,6 +167,11 @@ impl Shard {
                     account.web_kept(submission, context!(self, now, out));
                 }
             }
+            ShardMessage::EventKept { account, key } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.event_kept(key, context!(self, now, out));
+                }
+            }
             ShardMessage::Ask { carrier, request, body } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.ask(request, batch.octets(body), context!(self, now, out));

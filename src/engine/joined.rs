@@ -303,7 +303,8 @@ impl Account {
     /// So many deliveries at once are let in when there are no others, too: or they never would be.
     fn has_room_for(&self, more: usize, cx: &Context<'_>) -> bool {
         let most = cx.config.account(self.id).delivery_queue as usize;
-        self.deliveries.is_empty() || self.deliveries.len() + more <= most
+        let kept = self.kept_deliveries();
+        kept == 0 || kept + more <= most
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A reply is another message, never a lock. Requests (`Submit`, `Deliver`) take a place that their reply gives back, so a
 //! reply cannot fail. An account and a carrier of the same shard speak through the same messages, looped back in memory.
+//! Over 400 lines, for they belong together.
 
 use std::net::IpAddr;
 
@@ -201,6 +202,11 @@ pub enum ShardMessage {
         account: AccountId,
         submission: Key,
     },
+    /// Account's home to itself, behind a record: an event for a callback is durable.
+    EventKept {
+        account: AccountId,
+        key: u64,
+    },
     /// Account's home to carrier's: ask this of a message it has. Bounded by what a turn reads: what the carrier's home has no room for
     /// is refused at once.
     Ask {
@@ -387,6 +393,7 @@ impl Batch {
                 | ShardMessage::StoredDone { .. }
                 | ShardMessage::WebIntended { .. }
                 | ShardMessage::WebKept { .. }
+                | ShardMessage::EventKept { .. }
                 | ShardMessage::AskSend { .. }
                 | ShardMessage::MaySend { .. }
                 | ShardMessage::Withdraw { .. }

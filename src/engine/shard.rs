@@ -193,6 +193,7 @@ impl Shard {
             account.start_messages(&accepted, context!(self, now, out));
             account.start_keys(&accepted, context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
+            account.start_posts(context!(self, now, out));
             account.call_if_awaited(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {
@@ -346,6 +347,7 @@ impl Shard {
         while let Some(account) = out.take_next_turn() {
             if let Some(account) = &mut self.accounts[account.index()] {
                 account.pump_deliveries(context!(self, now, out));
+                account.pump_posts(context!(self, now, out));
             }
         }
     }

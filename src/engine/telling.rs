@@ -45,7 +45,7 @@ impl Account {
     }
 
     fn is_full(&self, cx: &Context<'_>) -> bool {
-        self.deliveries.len() >= cx.config.account(self.id).delivery_queue as usize
+        self.kept_deliveries() >= cx.config.account(self.id).delivery_queue as usize
     }
 
     /// Queues the receipt that tells of a message. Those of its parts that may still come are told of by it, too.

@@ -4,15 +4,21 @@
 //! The way of a request: `claim` says who it claims to be from; the shell verifies that. `take` answers it at once, or says
 //! what to ask and what it waits for; `Waiting::answer` makes the response of the reply.
 
+mod credentials;
+pub mod destination;
 mod problem;
+mod route;
+pub mod webhook;
 
-use ::http::{Request, Response, StatusCode};
+use ::http::{Request, Response};
 use bytes::Bytes;
 
 use crate::config::{Account, Config, Secret};
 use crate::engine::web;
 
-pub use problem::Problem;
+pub use problem::{Kind, Problem};
+
+use route::Route;
 
 /// Who a request claims to be from.
 #[derive(Debug)]
@@ -58,28 +64,40 @@ pub enum Claim {
 /// Who this request says it is from.
 #[must_use]
 pub fn claim(request: &Request<Bytes>) -> Claim {
-    let _ = request;
-    Claim::Nobody
+    if !Route::of(request).needs_account() {
+        return Claim::Nobody;
+    }
+    match credentials::of_headers(request.headers()) {
+        Some(credentials) => Claim::Of(credentials),
+        None => Claim::Refused(credentials::unauthorized()),
+    }
 }
 
 /// What it is answered when it is not known from whom it is.
 #[must_use]
 pub fn unauthorized(request: &Request<Bytes>) -> Response<Bytes> {
     let _ = request;
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "The credentials are missing or wrong.").response()
+    credentials::unauthorized()
 }
 
 /// A body beyond the limit was not read.
 #[must_use]
 pub fn too_large() -> Response<Bytes> {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is over 1 MiB.").response()
+    Problem::new(Kind::TooLarge, "The body is over 1 MiB.").response()
 }
 
 /// What is to be done with a request from this account.
 #[must_use]
 pub fn take(request: &Request<Bytes>, composing: &Composing<'_>) -> Step {
-    let _ = (request, composing);
-    Step::Answer(Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here.").response())
+    let route = Route::of(request);
+    if route.needs_account() && composing.account.is_none() {
+        return Step::Answer(unauthorized(request));
+    }
+    match route {
+        Route::Submit | Route::Find | Route::Status(_) | Route::Document => Step::Answer(route::not_found()),
+        Route::WrongMethod(allowed) => Step::Answer(route::wrong_method(allowed)),
+        Route::Nowhere => Step::Answer(route::not_found()),
+    }
 }
 
 impl Waiting {
@@ -87,6 +105,6 @@ impl Waiting {
     #[must_use]
     pub fn answer(self, reply: web::Reply, account: &Account) -> Response<Bytes> {
         let _ = (reply, account);
-        Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here.").response()
+        route::not_found()
     }
 }

@@ -1,5 +1,6 @@
 //! What all threads of the process share: the configuration, its health, the message id numbers, and how it ends.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -19,6 +20,8 @@ pub struct Shared {
     pub ids: Arc<IdStore>,
     /// By carrier.
     pub tls: Vec<Option<TlsClient>>,
+    /// By account, for its callbacks.
+    pub callback_tls: Vec<Option<TlsClient>>,
     /// What ESMEs that come over TLS are shown.
     pub tls_server: Option<TlsServer>,
     /// Where passwords are compared with hashes; `None` where there are none.
@@ -26,6 +29,8 @@ pub struct Shared {
     pub control: Control,
     pub mailboxes: Arc<Mailboxes>,
     pub opt_outs: OptOuts,
+    /// Where this process listens: no callback goes there.
+    pub listens: Vec<SocketAddr>,
 }
 
 /// Why the process ends.

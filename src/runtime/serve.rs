@@ -76,6 +76,9 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
     let listeners = listen_all(&config)?;
     let admin_listener = listen(config.admin.listen)?;
+    let sockets = listeners.iter().map(|listener| &listener.socket).chain([&admin_listener]);
+    let listens = sockets.map(TcpListener::local_addr).collect::<Result<_, _>>();
+    let listens = listens.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
 
     let health = Arc::new(Health::new(shards as u16));
     let (end, ended) = mpsc::channel();
@@ -86,11 +89,13 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         health: Arc::clone(&health),
         ids: Arc::new(ids),
         tls: tls.clients,
+        callback_tls: tls.callbacks,
         tls_server: tls.server,
         passwords,
         control: Control::new(shards, end),
         mailboxes: Arc::new(Mailboxes::new(shards)),
         opt_outs: OptOuts::new(shards),
+        listens,
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
@@ -317,6 +322,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         if round % UPKEEPS_A_SECOND == 0 {
             shard.end_partial(LONGEST_PDU_WAIT);
             shard.take_opt_outs();
+            shard.posting.close_idle();
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
             shard.in_engine(|engine, _| {
                 engine.store.measure(&mut engine.shard);

@@ -27,6 +27,7 @@ use crate::runtime::dialer::Dial;
 use crate::runtime::disk::Disk;
 use crate::runtime::engine::Engine;
 use crate::runtime::mesh::{Accepted, Mesh, MeshMessage, MovedConnection, Speaks};
+use crate::runtime::posting::Posting;
 use crate::runtime::resolve::Resolver;
 use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::transport::{Tls, Transport};
@@ -44,6 +45,7 @@ pub struct ShardLoop {
     mesh: Mesh,
     pub(super) disk: Disk,
     pub(super) resolver: Resolver,
+    pub(super) posting: Posting,
     pub(super) turn: Wakeup,
     timer: Wakeup,
     /// When the timer task will look at the engine's deadlines.
@@ -72,6 +74,7 @@ impl ShardLoop {
             mesh,
             disk,
             resolver: Resolver::default(),
+            posting: Posting::default(),
             turn: Wakeup::default(),
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),

@@ -15,7 +15,7 @@ mod parts;
 
 use std::fmt;
 
-pub use coding::decode;
+pub use coding::{coding_name, decode};
 pub use default_alphabet::DefaultAlphabet;
 
 use gsm::Septets;

@@ -12,6 +12,7 @@
 mod bad_company;
 mod balancer;
 mod binds;
+mod callbacks;
 mod carrier;
 mod carriers_faults;
 mod content;
@@ -38,6 +39,7 @@ mod policy;
 mod processes;
 mod proxy;
 mod receipts;
+mod receiver;
 mod rewriting;
 mod routing;
 mod security;

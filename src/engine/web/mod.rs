@@ -22,6 +22,7 @@ mod waiting;
 
 pub use keys::Keys;
 pub use messages::Messages;
+pub use posts::Posts;
 pub use submission::{Place, Submissions};
 pub use telling::dlr;
 

@@ -9,7 +9,7 @@ use crate::smpp::receipt::MessageState;
 use super::{Message, SegmentStatus, State, Status, Tell};
 
 const VERSION: u8 = 1;
-const STATES: [State; 9] = [
+pub(super) const STATES: [State; 9] = [
     State::Queued,
     State::Accepted,
     State::Enroute,

@@ -39,6 +39,20 @@ impl Coding {
     }
 }
 
+/// What `decode` takes a text to be.
+#[must_use]
+pub fn coding_name(data_coding: u8) -> &'static str {
+    match Coding::of(data_coding) {
+        Some(Coding::Gsm) => "gsm",
+        Some(Coding::Ascii) => "ascii",
+        Some(Coding::Latin1) => "latin1",
+        Some(Coding::Cyrillic) => "cyrillic",
+        Some(Coding::Hebrew) => "hebrew",
+        Some(Coding::Ucs2) => "ucs2",
+        None => "binary",
+    }
+}
+
 /// A text without its user data header, read by its data_coding; of a long message the octets of all its parts, joined before.
 ///
 /// data_coding 0 is taken for unpacked GSM 7-bit. What is no character (an octet beyond the alphabet, half a surrogate pair)
