@@ -3,27 +3,14 @@
 use super::raw::Node;
 use super::reader::{Reading, shown_key};
 
-/// When a key needs what is not built.
-#[derive(Clone, Copy)]
-enum Needs {
-    /// Written at all, unless it is an empty list.
-    Any,
-    /// Written with this value.
-    Value(&'static str),
-}
-
-/// Where (`*` is any key or any element), when, and what is missing.
-const UNBUILT: &[(&str, Needs, &str)] = &[
-    ("http", Needs::Any, "HTTP is not built yet: these addresses are not listened on"),
-    ("cdr", Needs::Any, "CDRs are not built yet: none are written"),
-    ("accounts.*.tokens", Needs::Any, "HTTP is not built yet: tokens open nothing"),
-];
+/// Where (`*` is any key or any element) and what is missing.
+const UNBUILT: &[(&str, &str)] = &[("cdr", "CDRs are not built yet: none are written")];
 
 pub(super) fn warn(tree: &Node, reading: &Reading<'_>) {
-    for &(path, needs, message) in UNBUILT {
+    for &(path, message) in UNBUILT {
         let keys: Vec<&str> = path.split('.').collect();
         descend(tree, &keys, String::new(), &mut |path, node| {
-            if needs.met_by(node) {
+            if is_written(node) {
                 reading.warn(path, message);
             }
         });
@@ -51,17 +38,11 @@ fn descend(node: &Node, keys: &[&str], path: String, found: &mut impl FnMut(Stri
     }
 }
 
-impl Needs {
-    fn met_by(self, node: &Node) -> bool {
-        let written = match node {
-            Node::Null => return false,
-            Node::Scalar(text) => Some(text.as_str()),
-            Node::List(list) if list.is_empty() => return false,
-            Node::List(_) | Node::Map(_) => None,
-        };
-        match self {
-            Self::Any => true,
-            Self::Value(value) => written == Some(value),
-        }
+/// An empty list asks for nothing.
+fn is_written(node: &Node) -> bool {
+    match node {
+        Node::Null => false,
+        Node::List(list) => !list.is_empty(),
+        Node::Scalar(_) | Node::Map(_) => true,
     }
 }

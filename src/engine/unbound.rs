@@ -20,6 +20,7 @@ use super::session::Session;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
+use super::ways;
 use crate::config::{Account, AccountId, Config, Password, Secret};
 use crate::metrics::BindRefusal;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
@@ -294,28 +295,11 @@ impl Unbound {
 
     /// Whether the account may be used in the way this connection came.
     fn check_ways(&self, account: &Account) -> Result<(), BindRefusal> {
-        let is_allowed_from = match &account.allow_from {
-            None => true,
-            Some(networks) => networks.iter().any(|network| network.contains(self.address)),
+        let names = match &self.way {
+            Way::Secured { names } => Some(names.as_slice()),
+            Way::InClear | Way::Handshaking => None,
         };
-        // A certificate's `*.example` is a name like others here: it stands for no name below it.
-        let is_certified = |names: &[String]| match &self.way {
-            Way::Secured { names: shown } => {
-                names.iter().any(|name| shown.iter().any(|shown| shown.eq_ignore_ascii_case(name)))
-            }
-            Way::InClear | Way::Handshaking => false,
-        };
-        if !account.enabled {
-            Err(BindRefusal::Disabled)
-        } else if !is_allowed_from {
-            Err(BindRefusal::Address)
-        } else if account.tls_required && !matches!(self.way, Way::Secured { .. }) {
-            Err(BindRefusal::Tls)
-        } else if !account.client_certificate.as_deref().is_none_or(is_certified) {
-            Err(BindRefusal::Certificate)
-        } else {
-            Ok(())
-        }
+        ways::check(account, self.address, names)
     }
 
     pub fn secured(&mut self, names: Vec<String>) {

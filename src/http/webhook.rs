@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::config::{Account, Secret};
 use crate::engine::web::{Event, Post, Target};
+use crate::http::kannel::dlr_url;
 use crate::smpp::message_id::MessageIdFormat;
 
 const USER_AGENT: &str = concat!("trunkline/", env!("CARGO_PKG_VERSION"));
@@ -81,11 +82,6 @@ fn batch_id(events: &[Event]) -> String {
     }
     let digest = ids.finish();
     digest.as_ref()[..16].iter().fold("batch_".to_owned(), |id, octet| id + &format!("{octet:02x}"))
-}
-
-/// Kannel's dlr-url with its escapes filled in.
-fn dlr_url(url: &str, _: &Event, _: &Account) -> String {
-    url.to_owned()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::engine::event::{Action, AdmittedBind, Input, Notice};
 use crate::engine::message::{Batch, ShardId};
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
+use crate::http::References;
 use crate::runtime::connection::Connection;
 use crate::runtime::control::Shared;
 use crate::runtime::dialer::Dial;
@@ -51,6 +52,7 @@ pub struct ShardLoop {
     /// When the timer task will look at the engine's deadlines.
     timer_at: Cell<Instant>,
     pub(super) callers: Callers,
+    pub(super) references: References,
     dirty: RefCell<Vec<u32>>,
     actions: RefCell<Vec<Action>>,
 }
@@ -64,6 +66,8 @@ impl ShardLoop {
     pub fn new(engine: Engine, disk: Disk, mesh: Mesh, shared: Arc<Shared>) -> Rc<Self> {
         let id = engine.shard.id;
         let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
+        let first = clock::since_unix_epoch().as_secs() as u16;
+        let references = References::new(id.0, shared.control.shards() as u16, first);
         Rc::new(Self {
             id,
             shared,
@@ -79,6 +83,7 @@ impl ShardLoop {
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),
             callers: Callers::default(),
+            references,
             dirty: RefCell::default(),
             actions: RefCell::default(),
         })

@@ -12,8 +12,10 @@
 
 mod journeys;
 mod kannel;
+mod kannel_http;
 mod libraries;
 mod peers;
+mod smsboxes;
 mod texts;
 mod wireshark;
 
@@ -25,3 +27,7 @@ mod gateway;
 mod peer;
 #[path = "../e2e/processes.rs"]
 mod processes;
+#[path = "../e2e/receiver.rs"]
+mod receiver;
+#[path = "../e2e/sendsms.rs"]
+mod sendsms;

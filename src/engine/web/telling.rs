@@ -105,7 +105,8 @@ impl Account {
         if let Tell::Kannel { mask, .. } = record.tell {
             let is_refused = status.was_refused();
             let was_accepted = status.segments.iter().all(|segment| segment.accepted > 0);
-            if is_refused && mask & dlr::REFUSED != 0 {
+            // Kannel tells of refusals also whoever asks for failures.
+            if is_refused && mask & (dlr::REFUSED | dlr::UNDELIVERED) != 0 {
                 let status = Status { state: State::Rejected, ..status.clone() };
                 self.tell_news(target.clone(), status, b"", Some(submission), cx);
             } else if was_accepted && mask & dlr::ACCEPTED != 0 {
