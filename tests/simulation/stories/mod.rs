@@ -99,6 +99,7 @@ impl Sim {
 
     fn end(&mut self) {
         self.run_until_quiet(QUIET);
+        self.check_web();
         self.ledger.joined.held = self.books.held_parts();
         self.ledger.audit();
     }
