@@ -142,7 +142,12 @@ impl Sim {
         let is_told = self.web.callbacks.within_ms.is_some();
         for account in self.nodes.iter_mut().flat_map(|node| node.shard.accounts()) {
             if is_told && account.posts.events() > 0 {
-                return Some(format!("account {}: {} events", account.id.0, account.posts.events()));
+                return Some(format!(
+                    "account {}: {} events {:?}",
+                    account.id.0,
+                    account.posts.events(),
+                    account.posts
+                ));
             }
             if !account.backlog.is_empty() {
                 let (stored, under_way) = (account.backlog.len(), account.backlog.under_way());

@@ -99,8 +99,11 @@ impl Sim {
     /// The tag of a segment; `None` when it was submitted before, by a request that this one repeats.
     fn ledger_takes(&mut self, account: AccountId, body: &[u8]) -> Option<u32> {
         let Some(tag) = submit_tag(body) else { self.fail("a message without a tag") };
-        if self.ledger.submits.contains_key(&tag) {
-            return None;
+        if let Some(known) = self.ledger.submits.get_mut(&tag) {
+            // After a definite refusal it may be sent in earnest.
+            let was_refused =
+                |(status, _): &(CommandStatus, Vec<u8>)| !status.is_ok() && *status != CommandStatus::RUNKNOWNERR;
+            return known.answer.take_if(|answer| was_refused(answer)).map(|_| tag);
         }
         let wants_receipt = SmView::submit(body).is_ok_and(|view| view.wants_receipt());
         let submit = Submit {
