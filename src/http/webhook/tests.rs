@@ -1,3 +1,5 @@
+//! Calls as they go out, octet by octet.
+
 use std::path::PathBuf;
 
 use serde_json::Value;
