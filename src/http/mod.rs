@@ -6,7 +6,10 @@
 
 mod credentials;
 pub mod destination;
+mod forwarded;
+pub mod guard;
 mod problem;
+mod refusal;
 mod route;
 pub mod webhook;
 
@@ -16,7 +19,9 @@ use bytes::Bytes;
 use crate::config::{Account, Config, Secret};
 use crate::engine::web;
 
+pub use forwarded::client;
 pub use problem::{Kind, Problem};
+pub use refusal::{Refusal, closing};
 
 use route::Route;
 

@@ -48,7 +48,12 @@ kinds! {
     /// A field, parameter or header is wrong, and is named.
     Invalid = BAD_REQUEST, "invalid", "A field is wrong";
     TextTooLong = BAD_REQUEST, "text-too-long", "The text is too long";
+    /// The request itself is wrong, not what it holds.
+    Malformed = BAD_REQUEST, "malformed", "The request is malformed";
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large";
+    Late = REQUEST_TIMEOUT, "late", "The request did not come in time";
     Unauthorized = UNAUTHORIZED, "unauthorized", "Who this is from is not known";
+    AccountNotAllowed = FORBIDDEN, "account-not-allowed", "The account may not be used so";
     SenderNotAllowed = FORBIDDEN, "sender-not-allowed", "The sender is not allowed";
     DestinationNotAllowed = FORBIDDEN, "destination-not-allowed", "The destination is not allowed";
     OptedOut = FORBIDDEN, "opted-out", "The destination has opted out";
@@ -66,6 +71,7 @@ kinds! {
     ValidityOver = UNPROCESSABLE_ENTITY, "validity-over", "The validity was over before it could be sent";
     Rate = TOO_MANY_REQUESTS, "rate", "The account's rate is used up";
     Quota = TOO_MANY_REQUESTS, "quota", "The account's quota is used up";
+    Busy = SERVICE_UNAVAILABLE, "busy", "Too much is asked at once";
     NoCarrier = SERVICE_UNAVAILABLE, "no-carrier", "No carrier is connected";
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "Too much waits to be sent";
     StoreFull = SERVICE_UNAVAILABLE, "store-full", "There is no room to remember the message";

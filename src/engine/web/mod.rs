@@ -6,6 +6,7 @@
 //! request is replied to once every segment is settled (`submission`). What is known of it afterwards is in `messages`, changed by
 //! its receipts (`receipt`); what its customer is to be told by a callback (`telling`) is an `Event`, kept and offered in `posts`.
 
+mod access;
 mod admitting;
 mod asking;
 mod key_record;
@@ -20,6 +21,7 @@ mod submission;
 mod telling;
 mod waiting;
 
+pub use access::Tried;
 pub use key_record::intended_ids;
 pub use keys::Keys;
 pub use messages::Messages;
