@@ -79,6 +79,11 @@ impl Control {
     }
 
     #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    #[must_use]
     pub fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Acquire) {
             0 => Stage::Serving,

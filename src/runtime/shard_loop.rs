@@ -21,6 +21,7 @@ use crate::engine::event::{Action, AdmittedBind, Input, Notice};
 use crate::engine::message::{Batch, ShardId};
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
+use crate::http::References;
 use crate::runtime::connection::Connection;
 use crate::runtime::control::Shared;
 use crate::runtime::dialer::Dial;
@@ -32,7 +33,7 @@ use crate::runtime::resolve::Resolver;
 use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::transport::{Tls, Transport};
 use crate::runtime::wakeup::Wakeup;
-use crate::runtime::web::Callers;
+use crate::runtime::web::{self, Callers};
 use crate::runtime::web_watch::Web;
 use crate::runtime::{clock, notice, socket, sys};
 
@@ -53,6 +54,7 @@ pub struct ShardLoop {
     timer_at: Cell<Instant>,
     pub(super) callers: Callers,
     pub web: Web,
+    pub(super) references: References,
     dirty: RefCell<Vec<u32>>,
     actions: RefCell<Vec<Action>>,
 }
@@ -67,6 +69,7 @@ impl ShardLoop {
         let id = engine.shard.id;
         let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
         let web_timers = shared.config.http.as_ref().map(|http| http.timers).unwrap_or_default();
+        let references = web::references(id, &shared);
         Rc::new(Self {
             id,
             shared,
@@ -83,6 +86,7 @@ impl ShardLoop {
             timer_at: Cell::new(Instant::NEVER),
             callers: Callers::default(),
             web: Web::new(web_timers),
+            references,
             dirty: RefCell::default(),
             actions: RefCell::default(),
         })

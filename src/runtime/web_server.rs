@@ -227,7 +227,8 @@ async fn answer(shard: &Rc<ShardLoop>, peer: &WebPeer, request: Request<Bytes>) 
         }
     };
     let of_account = account.map(|account| config.account(account));
-    let composing = Composing { config, account: of_account, unix_seconds: clock::since_unix_epoch().as_secs() as u32 };
+    let unix_seconds = clock::since_unix_epoch().as_secs() as u32;
+    let composing = Composing { config, account: of_account, unix_seconds, references: &shard.references };
     match http::take(&request, &composing) {
         Step::Answer(response) => response,
         Step::Ask(asked, waiting) => {

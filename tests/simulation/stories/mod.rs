@@ -25,6 +25,7 @@ mod stored;
 mod submits;
 mod versions;
 mod web;
+mod web_receipts;
 mod web_stored;
 mod whole;
 
@@ -99,6 +100,7 @@ impl Sim {
 
     fn end(&mut self) {
         self.run_until_quiet(QUIET);
+        self.check_web();
         self.ledger.joined.held = self.books.held_parts();
         self.ledger.audit();
     }
