@@ -162,6 +162,31 @@ fn another_body_under_a_key_is_refused_and_so_is_the_same_while_the_first_is_ope
 }
 
 #[test]
+fn no_answer_is_repeated_before_it_is_durable() {
+    for is_power in [false, true] {
+        let mut sim = gateway("", "", ONE);
+        let asked = sim.ask_keyed("k", &[1]);
+        let mut busy = 0;
+        let first = loop {
+            sim.run_for(Duration::from_micros(50));
+            if let Some(Reply::Submitted(first)) = sim.web_reply(asked) {
+                break first;
+            }
+            let again = sim.ask_keyed("k", &[1]);
+            sim.run_for(Duration::from_micros(10));
+            match sim.web_reply(again) {
+                Some(Reply::KeyBusy) => busy += 1,
+                // Whoever is first told of the answer may be this one.
+                Some(Reply::Submitted(first)) => break first,
+                other => panic!("{other:?}"),
+            }
+        };
+        sim.crash_and_restart(is_power);
+        assert_eq!((sim.submitted_keyed("k", &[1]), busy > 3), (first, true));
+    }
+}
+
+#[test]
 fn a_key_is_forgotten_after_a_day() {
     let mut sim = gateway("", "", ONE);
     let first = sim.submitted_keyed("k", &[1]);
