@@ -211,7 +211,6 @@ statuses! {
         NotTaken = "not_taken",
         /// Too many bodies were being read at once.
         Busy = "busy",
-        Draining = "draining",
     }
 }
 

@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use super::bans::Pair;
 use super::context::Context;
@@ -21,7 +21,7 @@ use super::slab::Key;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
 use super::ways;
-use crate::config::{Account, AccountId, Config, Password, Secret};
+use crate::config::{Account, AccountId, Config, Secret};
 use crate::metrics::BindRefusal;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::{Fault, Frame};
@@ -353,21 +353,10 @@ fn look_up(bind: &Bind, config: &Config) -> (Option<AccountId>, bool) {
         // An unknown name costs the same comparison as a wrong password.
         return (None, bind.password.ct_ne(&bind.password).into());
     };
-    (Some(id), is_plain_password(account, &bind.password))
+    (Some(id), ways::is_plain_password(&account.passwords, &bind.password))
 }
 
 fn find<'a>(config: &'a Config, system_id: &[u8]) -> Option<(AccountId, &'a Account)> {
     let at = config.accounts.iter().position(|account| account.name.as_bytes() == system_id)?;
     Some((AccountId(u32::try_from(at).ok()?), &config.accounts[at]))
-}
-
-/// Compares with every plain password in constant time, so that timing says neither which nor how far it matched.
-fn is_plain_password(account: &Account, password: &[u8]) -> bool {
-    let mut is_right = Choice::from(0);
-    for known in &account.passwords {
-        if let Password::Plain(secret) = known {
-            is_right |= secret.expose().ct_eq(password);
-        }
-    }
-    is_right.into()
 }

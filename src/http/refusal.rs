@@ -6,14 +6,16 @@ use bytes::Bytes;
 
 use super::guard::Fault;
 use super::{Kind, Problem, too_large};
+use crate::metrics::WebRefusal;
 
 /// Why.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
     Faulty(Fault),
     BodyTooLarge,
-    /// The head or the body did not come in time.
-    Late,
+    /// It did not come in time.
+    HeadLate,
+    BodyLate,
     /// Too many bodies are being read, or passwords compared.
     Busy,
     /// The account may not be used from there, or in this way.
@@ -21,6 +23,23 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The peer closed before its body was whole.
+    pub const BODY_ENDED: Self = Self::Faulty(Fault::Malformed("The body ended early."));
+
+    /// As it is counted; who is not let in is counted with the reason.
+    #[must_use]
+    pub fn why(self) -> Option<WebRefusal> {
+        match self {
+            Self::Faulty(Fault::Malformed(_)) => Some(WebRefusal::Malformed),
+            Self::Faulty(Fault::HeadTooLarge) => Some(WebRefusal::HeadTooLarge),
+            Self::BodyTooLarge => Some(WebRefusal::BodyTooLarge),
+            Self::HeadLate => Some(WebRefusal::HeadLate),
+            Self::BodyLate => Some(WebRefusal::BodyLate),
+            Self::Busy => Some(WebRefusal::Busy),
+            Self::Forbidden => None,
+        }
+    }
+
     #[must_use]
     pub fn response(self) -> Response<Bytes> {
         let problem = match self {
@@ -29,7 +48,8 @@ impl Refusal {
                 Problem::new(Kind::HeadTooLarge, "The head is over 8 KiB, or has over 64 headers.")
             }
             Self::BodyTooLarge => return closing(too_large()),
-            Self::Late => Problem::new(Kind::Late, "The request did not come in time."),
+            Self::HeadLate => Problem::new(Kind::Late, "The head did not come in time."),
+            Self::BodyLate => Problem::new(Kind::Late, "The body did not come in time."),
             Self::Busy => Problem::new(Kind::Busy, "Too much is being read or checked at once.").retry_after(1),
             Self::Forbidden => {
                 let why = "The account may not be used from this address or in this way.";
@@ -63,7 +83,7 @@ impl Refusal {
             Self::Faulty(Fault::Malformed(_)) => Kind::Malformed.status(),
             Self::Faulty(Fault::HeadTooLarge) => Kind::HeadTooLarge.status(),
             Self::BodyTooLarge => Kind::TooLarge.status(),
-            Self::Late => Kind::Late.status(),
+            Self::HeadLate | Self::BodyLate => Kind::Late.status(),
             Self::Busy => Kind::Busy.status(),
             Self::Forbidden => Kind::AccountNotAllowed.status(),
         }
@@ -100,7 +120,8 @@ mod tests {
             (Refusal::Faulty(Fault::Malformed("")), 400),
             (Refusal::Faulty(Fault::HeadTooLarge), 431),
             (Refusal::BodyTooLarge, 413),
-            (Refusal::Late, 408),
+            (Refusal::HeadLate, 408),
+            (Refusal::BodyLate, 408),
             (Refusal::Busy, 503),
             (Refusal::Forbidden, 403),
         ];

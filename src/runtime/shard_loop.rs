@@ -34,6 +34,7 @@ use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::transport::{Tls, Transport};
 use crate::runtime::wakeup::Wakeup;
 use crate::runtime::web::Callers;
+use crate::runtime::web_watch::Web;
 use crate::runtime::{clock, notice, socket, sys};
 
 pub struct ShardLoop {
@@ -52,6 +53,7 @@ pub struct ShardLoop {
     /// When the timer task will look at the engine's deadlines.
     timer_at: Cell<Instant>,
     pub(super) callers: Callers,
+    pub web: Web,
     pub(super) references: References,
     dirty: RefCell<Vec<u32>>,
     actions: RefCell<Vec<Action>>,
@@ -66,6 +68,7 @@ impl ShardLoop {
     pub fn new(engine: Engine, disk: Disk, mesh: Mesh, shared: Arc<Shared>) -> Rc<Self> {
         let id = engine.shard.id;
         let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
+        let web_timers = shared.config.http.as_ref().map(|http| http.timers).unwrap_or_default();
         let first = clock::since_unix_epoch().as_secs() as u16;
         let references = References::new(id.0, shared.control.shards() as u16, first);
         Rc::new(Self {
@@ -83,6 +86,7 @@ impl ShardLoop {
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),
             callers: Callers::default(),
+            web: Web::new(web_timers),
             references,
             dirty: RefCell::default(),
             actions: RefCell::default(),
@@ -270,7 +274,7 @@ impl ShardLoop {
                 }
             }
             Action::Move { connection, to, bind } => self.move_away(connection, to, bind),
-            Action::Verify { connection, account, password } => self.verify(connection, account, &password),
+            Action::Verify { connection, account, password } => self.verify(connection, account, password),
             Action::Reply { caller, reply } => self.reply(caller, reply),
             Action::Post(post) => self.post(*post),
             Action::Resume { connection } => {
@@ -282,7 +286,7 @@ impl ShardLoop {
                 glommio::spawn_local(Rc::clone(self).reserve_ids()).detach();
             }
             Action::CarriersDrained => self.shared.control.carriers_drained(),
-            Action::SessionsDrained => self.shared.control.sessions_drained(),
+            Action::SessionsDrained => self.web.answer_last(),
             // Each shard finds out by itself; it is one file system, and said once.
             Action::Notice(Notice::StoreRoom { has_room }) if !self.shared.health.store_room(has_room) => {}
             Action::Notice(notice) => notice::log(&notice, &self.shared.config),

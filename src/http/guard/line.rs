@@ -48,7 +48,8 @@ impl Head {
                 }
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                if !value.eq_ignore_ascii_case(b"chunked") || std::mem::replace(&mut self.is_chunked, true) {
+                let is_again = std::mem::replace(&mut self.is_chunked, true);
+                if is_again || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(Fault::Malformed("Transfer-Encoding is not exactly `chunked`."));
                 }
             }

@@ -1,3 +1,5 @@
+//! The corpus: what is passed, and what is a fault.
+
 use super::*;
 
 /// What follows a request in the tests: were it passed, it would be taken for one.
