@@ -313,6 +313,10 @@ impl Account {
     }
 
     pub(super) fn resume_paused(&mut self, cx: &mut Context<'_>) {
+        // Whoever was first, and so had the room there was, is last this time.
+        if self.paused.len() > 1 {
+            self.paused.rotate_left(1);
+        }
         for key in self.paused.drain(..) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.is_paused = false;

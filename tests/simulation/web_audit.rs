@@ -43,7 +43,7 @@ impl Sim {
         let mut is_over = true;
         for (tag, segment) in message.tags.iter().zip(&status.segments) {
             let said = self.acknowledged(*tag);
-            if self.ledger.unpromised.contains(tag) {
+            if self.ledger.unpromised.contains(tag) || !self.ledger.submits[tag].wants_receipt {
                 is_over = false;
             } else if said.is_empty() && message.fate == Fate::Stored {
                 is_over &= segment.finished > 0;

@@ -64,7 +64,8 @@ impl Account {
                 is_changed = true;
             }
         }
-        let target = self.target(&record, cx).filter(|_| before.is_news(&record));
+        // What is news while its request is open is told when that is settled.
+        let target = self.target(&record, cx).filter(|_| before.is_news(&record) && !record.is_open);
         if target.is_some() && !self.has_room_for_event(cx) {
             return Joined::Refused;
         }
@@ -81,6 +82,9 @@ impl Account {
             self.tell_news(target, record.status.clone(), view.short_message, behind, cx);
         }
         if let Some(taken) = place.and_then(|place| self.submissions.taken(place)) {
+            if record.is_open {
+                taken.text = view.short_message.into();
+            }
             taken.record = record;
             taken.whole = whole.or(taken.whole);
         }

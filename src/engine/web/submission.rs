@@ -65,6 +65,8 @@ pub(super) struct Taken {
     pub(super) outcomes: Vec<Option<Outcome>>,
     /// A carrier's receipt for all segments it has, while others may yet turn out to be there.
     pub(super) whole: Option<Whole>,
+    /// Of the last receipt that came before its request was settled.
+    pub(super) text: Box<[u8]>,
     /// Segments that are stored once all are ready.
     pub(super) ready: Vec<Ready>,
     pub(super) is_stored: bool,
@@ -263,8 +265,9 @@ impl Account {
         let Some(open) = self.submissions.open.get_mut(submission) else { return };
         let count = record.ids.len();
         open.unsettled += count;
-        let (outcomes, ready) = (vec![None; count], Vec::new());
-        open.messages[at] = Under::Taken(Box::new(Taken { record, outcomes, whole: None, ready, is_stored: false }));
+        let (outcomes, text, ready) = (vec![None; count], Box::default(), Vec::new());
+        let taken = Taken { record, outcomes, whole: None, text, ready, is_stored: false };
+        open.messages[at] = Under::Taken(Box::new(taken));
     }
 
     /// One segment is settled.
@@ -329,11 +332,11 @@ impl Account {
         let Some(taken) = self.submissions.taken(place) else { return };
         taken.record.is_open = false;
         let went_out = taken.may_have_left();
-        let record = taken.record.clone();
+        let (record, text) = (taken.record.clone(), std::mem::take(&mut taken.text));
         if went_out {
             self.put_record(&record, cx);
         }
-        self.tell_of_settling(&record, place.submission, cx);
+        self.tell_of_settling(&record, &text, place.submission, cx);
     }
 
     /// What is known of its messages is durable.

@@ -7,7 +7,7 @@ use crate::engine::context::Context;
 use crate::engine::slab::Key;
 
 use super::record::Record;
-use super::{State, Status, Target, Tell, What};
+use super::{SegmentStatus, State, Status, Target, Tell, What};
 
 /// What is told of, as the bits of Kannel's dlr-mask.
 pub mod dlr {
@@ -98,12 +98,14 @@ impl Account {
         self.keep_event(target, What::Receipt { status, text: text.into() }, behind, cx);
     }
 
-    /// Every segment is settled, and its request is about to be replied to.
-    pub(super) fn tell_of_settling(&mut self, record: &Record, submission: Key, cx: &mut Context<'_>) {
+    /// Every segment is settled, and its request is about to be replied to; `text` is of the last receipt that came before.
+    pub(super) fn tell_of_settling(&mut self, record: &Record, text: &[u8], submission: Key, cx: &mut Context<'_>) {
         let Some(target) = self.target(record, cx) else { return };
         let status = &record.status;
         if let Tell::Kannel { mask, .. } = record.tell {
-            let is_refused = status.was_refused();
+            // Of our own refusals the reply tells.
+            let is_carriers = |segment: &SegmentStatus| segment.accepted == 0 && segment.error != 0;
+            let is_refused = status.was_refused() && status.segments.iter().any(is_carriers);
             let was_accepted = status.segments.iter().all(|segment| segment.accepted > 0);
             // Kannel tells of refusals also whoever asks for failures.
             if is_refused && mask & (dlr::REFUSED | dlr::UNDELIVERED) != 0 {
@@ -114,9 +116,9 @@ impl Account {
                 self.tell_news(target.clone(), status, b"", Some(submission), cx);
             }
         }
-        // Receipts came first.
-        if status.is_over() && Before::BEGUN.is_news(record) {
-            self.tell_news(target, status.clone(), b"", Some(submission), cx);
+        // What receipts said before is told now. Without any, the reply tells all.
+        if (status.finished == 0 || status.is_over()) && Before::BEGUN.is_news(record) {
+            self.tell_news(target, status.clone(), text, Some(submission), cx);
         }
     }
 
@@ -137,7 +139,7 @@ impl Account {
         }
     }
 
-    /// The process ended before all was settled, and a receipt had come: nothing more will.
+    /// The process ended before its request was replied to, and a receipt had come: nothing more will.
     pub(super) fn tell_of_end(&mut self, record: &Record, cx: &mut Context<'_>) {
         let is_news = record.status.is_over() && Before::BEGUN.is_news(record);
         if let Some(target) = self.target(record, cx).filter(|_| is_news) {

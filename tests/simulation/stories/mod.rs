@@ -25,6 +25,7 @@ mod stored;
 mod submits;
 mod versions;
 mod web;
+mod web_receipts;
 mod web_stored;
 mod whole;
 
