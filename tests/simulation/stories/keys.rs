@@ -162,6 +162,42 @@ fn another_body_under_a_key_is_refused_and_so_is_the_same_while_the_first_is_ope
 }
 
 #[test]
+fn no_answer_is_repeated_before_it_is_durable() {
+    for run in 0..20 {
+        let mut sim = gateway("", "", ONE);
+        // What a power failure leaves is another each time.
+        for _ in 0..run {
+            sim.rng.draw();
+        }
+        // Without a receipt nothing but the answer tells that it was accepted.
+        let unreceipted = || {
+            let body = submit_body(1, "4917000000001", false, 0, 0, None);
+            keyed("k", vec![Message { segments: vec![body.into()], reference: None, tell: Tell::Nobody }])
+        };
+        let asked = sim.ask_web(A0, unreceipted());
+        let mut busy = 0;
+        let first = loop {
+            sim.run_for(Duration::from_micros(50));
+            if let Some(Reply::Submitted(first)) = sim.web_reply(asked) {
+                break first;
+            }
+            let again = sim.ask_web(A0, unreceipted());
+            sim.run_for(Duration::from_micros(10));
+            match sim.web_reply(again) {
+                Some(Reply::KeyBusy) => busy += 1,
+                // Whoever is first told of the answer may be this one.
+                Some(Reply::Submitted(first)) => break first,
+                other => panic!("{other:?}"),
+            }
+        };
+        sim.crash_and_restart(true);
+        let asked = sim.ask_web(A0, unreceipted());
+        let Reply::Submitted(again) = sim.reply_to(asked) else { panic!("not submitted") };
+        assert_eq!((again, busy > 3), (first, true));
+    }
+}
+
+#[test]
 fn a_key_is_forgotten_after_a_day() {
     let mut sim = gateway("", "", ONE);
     let first = sim.submitted_keyed("k", &[1]);
