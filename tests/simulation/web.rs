@@ -21,6 +21,9 @@ use crate::web_habits::{Callbacks, Keyed, WebHabit};
 /// Where no ESME is connected.
 pub(crate) const NO_WIRE: WireId = WireId::MAX;
 
+/// An account by its number, and an Idempotency-Key of it.
+type AccountKey = (usize, Box<[u8]>);
+
 /// What happened on the HTTP side so far.
 #[derive(Default)]
 pub(crate) struct Web {
@@ -35,7 +38,7 @@ pub(crate) struct Web {
     pub(crate) told: Vec<(usize, Told)>,
     pub(crate) keyed: Vec<Keyed>,
     /// Of each account's keys, what something was sent under is answered with, and since when.
-    answers: BTreeMap<(usize, Box<[u8]>), (u64, Vec<Submitted>)>,
+    answers: BTreeMap<AccountKey, (u64, Vec<Submitted>)>,
     /// Requests that were told what an earlier one was told.
     pub(crate) told_again: usize,
     /// The most segments a message had.

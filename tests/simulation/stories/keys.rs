@@ -53,18 +53,16 @@ impl Sim {
     }
 
     fn submitted_keyed(&mut self, key: &str, tags: &[u32]) -> Vec<Submitted> {
-        match self.told_keyed(key, tags) {
-            Reply::Submitted(submitted) => submitted,
-            other => self.fail(&format!("{key} was told {other:?}")),
-        }
+        let told = self.told_keyed(key, tags);
+        let Reply::Submitted(submitted) = told else { self.fail(&format!("{key} was told {told:?}")) };
+        submitted
     }
 
     fn web_status(&mut self, id: MessageId) -> Option<Status> {
         let asked = self.ask_web(A0, Request::Status(id));
-        match self.reply_to(asked) {
-            Reply::Status(status) => status.map(|status| *status),
-            other => self.fail(&format!("a status is {other:?}")),
-        }
+        let told = self.reply_to(asked);
+        let Reply::Status(status) = told else { self.fail(&format!("a status is {told:?}")) };
+        status.map(|status| *status)
     }
 
     fn accepted_times(&self, tag: u32) -> usize {
