@@ -11,6 +11,7 @@ use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::flood::Flood;
+use super::gate::Was;
 use super::holdings::Holdings;
 use super::joining::Joining;
 use super::limits::Limits;
@@ -234,7 +235,7 @@ impl Account {
             self.withdraw_held(at, cx);
             self.withdraw(at, cx);
         }
-        cx.out.tell(ShardId(0), ShardMessage::Ended { address: session.address, was_bound: true });
+        cx.out.tell(ShardId(0), ShardMessage::Ended { address: session.address, was: Was::Bound });
         self.pump_deliveries(cx);
     }
 

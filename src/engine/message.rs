@@ -324,7 +324,7 @@ pub enum ShardMessage {
     },
     Ended {
         address: IpAddr,
-        was_bound: bool,
+        was: super::gate::Was,
     },
 }
 

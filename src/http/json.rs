@@ -14,6 +14,7 @@ use super::problem::{Kind, Problem};
 
 /// What a request brings.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is read once and not kept; a box would cost the usual case more")]
 pub(super) enum Body<'a> {
     One(Given<'a>),
     Several(Vec<Given<'a>>),
@@ -113,10 +114,7 @@ impl<'a> Outer<'a> {
     fn body(self) -> Result<Body<'a>, Problem> {
         let wrong = |field: &str, detail: String| Err(Problem::new(Kind::Invalid, detail).field(field));
         let Some(messages) = self.messages else {
-            return match self.given.fault {
-                Some(Fault::NoObject) => Err(Problem::new(Kind::Unreadable, "The body must be a JSON object.")),
-                _ => Ok(Body::One(self.given)),
-            };
+            return Ok(Body::One(self.given));
         };
         if let Some(Fault::Unknown(name)) = &self.given.fault {
             return wrong(name, format!("There is no field {name:?}."));
@@ -191,12 +189,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 }
 
-fn read_field<'de, A: MapAccess<'de>>(
-    key: Key,
-    map: &mut A,
-    given: &mut Given<'de>,
-    at: &At,
-) -> Result<(), A::Error> {
+fn read_field<'de, A: MapAccess<'de>>(key: Key, map: &mut A, given: &mut Given<'de>, at: &At) -> Result<(), A::Error> {
     let unknown = match key {
         Key::Field(field) => {
             at.field.set(Some(field));

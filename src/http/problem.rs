@@ -48,7 +48,12 @@ kinds! {
     /// A field, parameter or header is wrong, and is named.
     Invalid = BAD_REQUEST, "invalid", "A field is wrong";
     TextTooLong = BAD_REQUEST, "text-too-long", "The text is too long";
+    /// The request itself is wrong, not what it holds.
+    Malformed = BAD_REQUEST, "malformed", "The request is malformed";
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large";
+    Late = REQUEST_TIMEOUT, "late", "The request did not come in time";
     Unauthorized = UNAUTHORIZED, "unauthorized", "Who this is from is not known";
+    AccountNotAllowed = FORBIDDEN, "account-not-allowed", "The account may not be used so";
     SenderNotAllowed = FORBIDDEN, "sender-not-allowed", "The sender is not allowed";
     DestinationNotAllowed = FORBIDDEN, "destination-not-allowed", "The destination is not allowed";
     OptedOut = FORBIDDEN, "opted-out", "The destination has opted out";
@@ -65,13 +70,23 @@ kinds! {
     DestinationCap = UNPROCESSABLE_ENTITY, "destination-cap", "The destination has had enough for a while";
     ValidityOver = UNPROCESSABLE_ENTITY, "validity-over", "The validity was over before it could be sent";
     Rate = TOO_MANY_REQUESTS, "rate", "The account's rate is used up";
+    Window = TOO_MANY_REQUESTS, "window", "The account's window is full";
     Quota = TOO_MANY_REQUESTS, "quota", "The account's quota is used up";
+    Busy = SERVICE_UNAVAILABLE, "busy", "Too much is asked at once";
     NoCarrier = SERVICE_UNAVAILABLE, "no-carrier", "No carrier is connected";
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "Too much waits to be sent";
     StoreFull = SERVICE_UNAVAILABLE, "store-full", "There is no room to remember the message";
     NotSentInTime = SERVICE_UNAVAILABLE, "not-sent-in-time", "It could not be sent in time";
     Draining = SERVICE_UNAVAILABLE, "draining", "The gateway is about to stop";
     InDoubt = GATEWAY_TIMEOUT, "in-doubt", "Whether a carrier accepted it is not known";
+}
+
+impl Kind {
+    /// Its type.
+    #[must_use]
+    pub fn uri(self) -> String {
+        format!("urn:trunkline:{}", self.name())
+    }
 }
 
 /// One problem.
@@ -86,7 +101,7 @@ impl Problem {
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let mut members = Map::new();
-        members.insert("type".to_owned(), format!("urn:trunkline:{}", kind.name()).into());
+        members.insert("type".to_owned(), kind.uri().into());
         members.insert("title".to_owned(), kind.title().into());
         members.insert("status".to_owned(), kind.status().as_u16().into());
         members.insert("detail".to_owned(), detail.into().into());
@@ -99,6 +114,15 @@ impl Problem {
         self.with("field", json!(name))
     }
 
+    /// Of the message at this place among several: its field is one of that.
+    #[must_use]
+    pub fn among(mut self, place: usize) -> Self {
+        if let Some(Value::String(field)) = self.members.get_mut("field") {
+            field.insert_str(0, &format!("messages[{place}]."));
+        }
+        self
+    }
+
     /// One member more.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
@@ -106,11 +130,11 @@ impl Problem {
         self
     }
 
-    /// When to try again, in seconds.
+    /// When to try again, in seconds; among a batch's results no header could say it.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
-        self
+        self.with("retry_after", json!(seconds))
     }
 
     /// As a member of a batch's results.

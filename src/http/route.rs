@@ -16,6 +16,10 @@ pub(super) enum Route<'a> {
     Status(&'a str),
     /// `GET /v1/openapi.json`
     Document,
+    /// `/cgi-bin/sendsms`, Kannel's
+    Sendsms,
+    /// The same by another method than it has.
+    WrongSendsms,
     /// Something is there, for these methods.
     WrongMethod(&'static str),
     Nowhere,
@@ -32,6 +36,8 @@ impl<'a> Route<'a> {
             "/v1/messages" if is_read => Self::Find,
             "/v1/messages" => Self::WrongMethod("GET, HEAD, POST"),
             "/v1/openapi.json" => read(Self::Document),
+            "/cgi-bin/sendsms" if method == Method::GET || method == Method::POST => Self::Sendsms,
+            "/cgi-bin/sendsms" => Self::WrongSendsms,
             path => match path.strip_prefix("/v1/messages/") {
                 Some(id) if !id.is_empty() && !id.contains('/') => read(Self::Status(id)),
                 _ => Self::Nowhere,
@@ -42,8 +48,8 @@ impl<'a> Route<'a> {
     /// Whether it has to be known who asks.
     pub(super) fn needs_account(self) -> bool {
         match self {
-            Self::Submit | Self::Find | Self::Status(_) => true,
-            Self::Document | Self::WrongMethod(_) | Self::Nowhere => false,
+            Self::Submit | Self::Find | Self::Status(_) | Self::Sendsms => true,
+            Self::Document | Self::WrongSendsms | Self::WrongMethod(_) | Self::Nowhere => false,
         }
     }
 }
@@ -76,6 +82,10 @@ mod tests {
             ("DELETE", "/v1/messages/0123", Route::WrongMethod("GET, HEAD")),
             ("GET", "/v1/openapi.json", Route::Document),
             ("POST", "/v1/openapi.json", Route::WrongMethod("GET, HEAD")),
+            ("GET", "/cgi-bin/sendsms?to=1", Route::Sendsms),
+            ("POST", "/cgi-bin/sendsms", Route::Sendsms),
+            ("HEAD", "/cgi-bin/sendsms", Route::WrongSendsms),
+            ("GET", "/cgi-bin/sendsms/", Route::Nowhere),
             ("GET", "/v1/messages/", Route::Nowhere),
             ("GET", "/v1/messages/1/2", Route::Nowhere),
             ("GET", "/v1/messages/0123/", Route::Nowhere),

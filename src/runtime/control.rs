@@ -13,6 +13,7 @@ use crate::runtime::opt_out::OptOuts;
 use crate::runtime::passwords::Passwords;
 use crate::runtime::tls::TlsClient;
 use crate::runtime::tls_listener::TlsServer;
+use crate::runtime::web_accounts::WebAccounts;
 
 pub struct Shared {
     pub config: Arc<Config>,
@@ -24,6 +25,10 @@ pub struct Shared {
     pub callback_tls: Vec<Option<TlsClient>>,
     /// What ESMEs that come over TLS are shown.
     pub tls_server: Option<TlsServer>,
+    /// And who asks over HTTPS.
+    pub tls_web: Option<TlsServer>,
+    /// Whose names and tokens those of HTTP requests are.
+    pub web_accounts: WebAccounts,
     /// Where passwords are compared with hashes; `None` where there are none.
     pub passwords: Option<Arc<Passwords>>,
     pub control: Control,
@@ -71,6 +76,11 @@ impl Control {
             sessions_drained: AtomicUsize::new(0),
             end,
         }
+    }
+
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards
     }
 
     #[must_use]

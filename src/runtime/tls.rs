@@ -26,22 +26,25 @@ pub struct TlsClient {
     server_name: Option<ServerName<'static>>,
 }
 
-/// What TLS needs, to carriers and from ESMEs.
+/// What TLS needs, to carriers and from customers.
 #[derive(Debug)]
 pub struct TlsSetup {
     pub clients: Vec<Option<TlsClient>>,
     /// By account.
     pub callbacks: Vec<Option<TlsClient>>,
-    pub server: Option<TlsServer>,
+    pub smpp: Option<TlsServer>,
+    pub http: Option<TlsServer>,
 }
 
 /// Reads and checks all that TLS needs. Else every problem, one a line.
 pub fn open(config: &Config) -> Result<TlsSetup, Vec<String>> {
     let mut trust = Trust::default();
-    match (clients(config, &mut trust), callbacks(config, &mut trust), TlsServer::open(config)) {
-        (Ok(clients), Ok(callbacks), Ok(server)) => Ok(TlsSetup { clients, callbacks, server }),
-        (clients, callbacks, server) => {
-            Err([server.err(), clients.err(), callbacks.err()].into_iter().flatten().flatten().collect())
+    let clients = (clients(config, &mut trust), callbacks(config, &mut trust));
+    match (clients, TlsServer::for_smpp(config), TlsServer::for_http(config)) {
+        ((Ok(clients), Ok(callbacks)), Ok(smpp), Ok(http)) => Ok(TlsSetup { clients, callbacks, smpp, http }),
+        ((clients, callbacks), smpp, http) => {
+            let problems = [smpp.err(), http.err(), clients.err(), callbacks.err()];
+            Err(problems.into_iter().flatten().flatten().collect())
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::engine::placement::Placement;
 use crate::engine::restore::Restored;
 use crate::engine::shard::Shard;
 use crate::engine::time::Instant;
-use crate::engine::web::intended_ids;
+use crate::engine::web;
 use crate::smpp::message_id::MessageId;
 
 /// Records of one commit while everything is recorded anew, and octets in them: MO may be long.
@@ -35,7 +35,7 @@ pub struct Homes<'a> {
     accounts: Vec<Option<AccountId>>,
     carriers: Vec<Option<CarrierId>>,
     /// Submits of which it is to be known whether a carrier accepted them, by our id: stored ones that may have reached one, and
-    /// segments of requests that were not answered.
+    /// segments of HTTP requests that were not answered.
     marked: AHashSet<MessageId>,
     /// Everything is recorded anew, and all old segments go.
     pub is_moved: bool,
@@ -67,11 +67,11 @@ impl<'a> Homes<'a> {
         let counts = recovered.counts();
         let mut marked = AHashSet::new();
         for live in recovered.holdings() {
-            match live.entry {
-                Entry::Holding { kind: HoldingKind::Sent, id, .. } => drop(marked.insert(id)),
-                Entry::Holding { kind: HoldingKind::Keyed, body, .. } => marked.extend(intended_ids(body)),
-                _ => {}
+            let Entry::Holding { kind, id, body, .. } = live.entry else { continue };
+            if kind == HoldingKind::Sent {
+                marked.insert(id);
             }
+            marked.extend(web::unsettled_ids(kind, body));
         }
         let mut homes = Self { placement, recovered, counts, accounts, carriers, marked, is_moved: false };
         homes.is_moved = homes.recovered.is_spread

@@ -26,7 +26,7 @@ type Answer = Option<(u16, String)>;
 #[test]
 fn a_request_repeated_after_a_kill_is_told_what_became_of_the_first_and_sends_nothing_twice() {
     let directory = Directory::new("keys");
-    let flags = "--latency 5..60ms --receipts 0..1s";
+    let flags = "--latency 5ms..60ms --receipts 0..1s";
     let (mut carrier, north) = start_carrier(&directory.0, "north", flags);
     let [smpp, admin, http] = free_addresses().unwrap();
     let file = directory.0.join("trunkline.yaml");

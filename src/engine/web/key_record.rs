@@ -113,8 +113,7 @@ impl<'a> KeyRecord<'a> {
 }
 
 /// Ids under which something may have been sent, of what is kept of a key.
-#[must_use]
-pub fn intended_ids(octets: &[u8]) -> Vec<MessageId> {
+pub(super) fn intended_ids(octets: &[u8]) -> Vec<MessageId> {
     let standing = KeyRecord::read(octets).map(|record| record.standing);
     let Some(Standing::Open(messages)) = standing else { return Vec::new() };
     let ids_of = |message| match message {
@@ -248,7 +247,7 @@ mod tests {
         let own = [Fate::Accepted, Fate::Stored, Fate::InDoubt, Fate::Refused(refused)];
         let malformed = Fate::Failed(SubmitError::Malformed(refused));
         let fates = own.into_iter().chain([malformed]).chain(ERRORS.map(Fate::Failed));
-        let id = |at: usize| (at % 2 == 0).then(|| MessageId::new(1 << 40 | at as u64));
+        let id = |at: usize| at.is_multiple_of(2).then(|| MessageId::new(1 << 40 | at as u64));
         let answer: Vec<_> = fates.enumerate().map(|(at, fate)| Submitted { id: id(at), fate }).collect();
         reads_as(&KeyRecord::settled(&key(), &answer), Standing::Settled(answer));
     }

@@ -6,6 +6,7 @@
 //! request is replied to once every segment is settled (`submission`). What is known of it afterwards is in `messages`, changed by
 //! its receipts (`receipt`); what its customer is to be told by a callback (`telling`) is an `Event`, kept and offered in `posts`.
 
+mod access;
 mod admitting;
 mod asking;
 mod key_record;
@@ -20,19 +21,39 @@ mod submission;
 mod telling;
 mod waiting;
 
-pub use key_record::intended_ids;
+pub use access::Tried;
 pub use keys::Keys;
 pub use messages::Messages;
 pub use posts::Posts;
 pub use submission::{Place, Submissions};
 pub use telling::dlr;
 
-use super::event::SubmitError;
+use record::Record;
+
+use super::event::{HoldingKind, SubmitError};
 use super::message::{Outcome, ShardId};
 use super::slab::Key;
 use crate::config::AccountId;
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageId;
+
+/// Segments that were not settled when this was kept: of a key's request, or of a message of which a receipt came first. Who finds it
+/// after a start asks whether they were accepted.
+#[must_use]
+pub fn unsettled_ids(kind: HoldingKind, octets: &[u8]) -> Vec<MessageId> {
+    match kind {
+        HoldingKind::Keyed => key_record::intended_ids(octets),
+        HoldingKind::Message => Record::read(octets).filter(|it| it.is_open).map_or(Vec::new(), |it| it.ids),
+        HoldingKind::Delivery(_)
+        | HoldingKind::Stored
+        | HoldingKind::Sent
+        | HoldingKind::Usage
+        | HoldingKind::State
+        | HoldingKind::Parts
+        | HoldingKind::Event
+        | HoldingKind::MoPart => Vec::new(),
+    }
+}
 
 /// Where a request is answered: the shard its connection was dealt to, and its place there. One that is gone is answered in vain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -107,7 +107,8 @@ impl Account {
             let is_carriers = |segment: &SegmentStatus| segment.accepted == 0 && segment.error != 0;
             let is_refused = status.was_refused() && status.segments.iter().any(is_carriers);
             let was_accepted = status.segments.iter().all(|segment| segment.accepted > 0);
-            if is_refused && mask & dlr::REFUSED != 0 {
+            // Kannel tells of refusals also whoever asks for failures.
+            if is_refused && mask & (dlr::REFUSED | dlr::UNDELIVERED) != 0 {
                 let status = Status { state: State::Rejected, ..status.clone() };
                 self.tell_news(target.clone(), status, b"", Some(submission), cx);
             } else if was_accepted && mask & dlr::ACCEPTED != 0 {
