@@ -7,7 +7,6 @@
 mod addresses;
 mod credentials;
 pub mod destination;
-<<<<<<< HEAD
 mod fields;
 mod forwarded;
 pub mod guard;
@@ -16,10 +15,6 @@ pub mod kannel;
 mod message;
 mod openapi;
 mod outcome;
-=======
-mod forwarded;
-pub mod guard;
->>>>>>> main
 mod problem;
 mod query;
 mod references;

@@ -22,10 +22,6 @@ mod telling;
 mod waiting;
 
 pub use access::Tried;
-<<<<<<< HEAD
-=======
-pub use key_record::intended_ids;
->>>>>>> main
 pub use keys::Keys;
 pub use messages::Messages;
 pub use posts::Posts;
