@@ -123,8 +123,9 @@ impl Account {
     /// It is durable: its customer is told, and it may go to carriers.
     pub fn stored_done(&mut self, submit: Key, stored: u64, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
-        self.storing -= 1;
+        // Counted until it waits: whoever has room by this answer may want to store something.
         self.tell_origin(&submit, Outcome::Accepted, cx);
+        self.storing -= 1;
         self.await_turn(stored, submit.choice.rule(), cx);
     }
 
@@ -274,7 +275,7 @@ impl Account {
             Outcome::Accepted => {
                 self.counts.stored_accepted += 1;
                 if let Some(holding) = self.forget_stored(key, cx) {
-                    self.web_accepted(holding.id, carrier, cx);
+                    self.web_accepted(holding.id, Some(carrier), cx);
                 }
             }
             Outcome::Refused(status) => self.fail_stored(key, Failure::Rejected(status), cx),

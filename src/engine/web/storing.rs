@@ -8,7 +8,7 @@ use crate::engine::context::Context;
 use crate::engine::event::SubmitError;
 use crate::engine::failures::Failure;
 use crate::engine::joined::is_per_message;
-use crate::engine::message::Outcome;
+use crate::engine::message::{Outcome, ShardMessage};
 use crate::engine::relay::Submit;
 use crate::smpp::message_id::MessageId;
 
@@ -94,22 +94,31 @@ impl Account {
         }
     }
 
-    /// A carrier accepted a stored segment. False when it is of no message that came by HTTP.
-    pub(in crate::engine) fn web_accepted(&mut self, id: MessageId, carrier: CarrierId, cx: &mut Context<'_>) -> bool {
+    /// A carrier accepted a stored segment; `None` when that is configured no more. False when it is of no message that came by HTTP.
+    pub(in crate::engine) fn web_accepted(
+        &mut self,
+        id: MessageId,
+        carrier: Option<CarrierId>,
+        cx: &mut Context<'_>,
+    ) -> bool {
         let Some((mut record, segment)) = self.find_stored_segment(id) else { return false };
         let now = cx.unix_seconds();
         if record.status.segments[segment].state != State::Queued {
             return true;
         }
         record.set(segment, SegmentStatus::of(Outcome::Accepted, now), now);
-        if is_per_message(carrier, cx) {
+        if let Some(carrier) = carrier.filter(|carrier| is_per_message(*carrier, cx)) {
             let name = &cx.config.carrier(carrier).name;
             record.set_carrier(segment, name);
             // One receipt is there for all of them, and may have come.
             let told = record.at_carrier(name).map(|other| record.status.segments[other]).find(|it| it.finished > 0);
             let standing =
                 told.and_then(|told| record.status.segments[segment].told(told.state, told.error, true, now));
-            standing.into_iter().for_each(|standing| record.set(segment, standing, now));
+            if let Some(standing) = standing {
+                record.set(segment, standing, now);
+                let home = cx.placement.home_of_carrier(carrier);
+                cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id });
+            }
         }
         self.put_changed(&record, cx);
         true

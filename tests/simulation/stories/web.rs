@@ -28,10 +28,9 @@ impl Sim {
     }
 
     pub(super) fn submitted(&mut self, number: u32) -> Option<Vec<Submitted>> {
-        match self.web_reply(number)? {
-            Reply::Submitted(submitted) => Some(submitted),
-            other => self.fail(&format!("request {number} was told {other:?}")),
-        }
+        let told = self.web_reply(number)?;
+        let Reply::Submitted(submitted) = told else { self.fail(&format!("request {number} was told {told:?}")) };
+        Some(submitted)
     }
 
     pub(super) fn fates(&mut self, number: u32) -> Option<Vec<Fate>> {
