@@ -36,6 +36,7 @@ impl Sim {
             let said = self.acknowledged(*tag);
             // Who stores says himself what became of what no carrier has, or may have.
             let ended_here = message.fate == Fate::Stored && segment.finished > 0;
+            let is_doubtful = ended_here && segment.state == State::Unknown;
             if message.fate == Fate::Stored && segment.state == State::Queued {
                 self.fail(&format!("T{tag} is stored, and nothing became of it"));
             }
@@ -46,10 +47,7 @@ impl Sim {
                 if segment.finished > 0 && !ended_here {
                     self.fail(&format!("T{tag} is {:?}, and no receipt said so", segment.state));
                 }
-            } else if !said.is_empty()
-                && !(ended_here && segment.state == State::Unknown)
-                && !said.contains(&(segment.state as u8))
-            {
+            } else if !(said.is_empty() || is_doubtful || said.contains(&(segment.state as u8))) {
                 self.fail(&format!("A4: the receipt of T{tag} was acknowledged, and it is {:?}", segment.state));
             }
         }
