@@ -3,6 +3,7 @@
 
 mod answers;
 mod schemas;
+mod sendsms;
 
 use serde_json::{Map, Value, json};
 
@@ -82,6 +83,7 @@ fn paths() -> Value {
                 "responses": answers::status(),
             },
         },
+        "/cgi-bin/sendsms": sendsms::path(),
         "/v1/openapi.json": {
             "get": {
                 "operationId": "document",

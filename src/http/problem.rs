@@ -114,6 +114,15 @@ impl Problem {
         self.with("field", json!(name))
     }
 
+    /// Of the message at this place among several: its field is one of that.
+    #[must_use]
+    pub fn among(mut self, place: usize) -> Self {
+        if let Some(Value::String(field)) = self.members.get_mut("field") {
+            field.insert_str(0, &format!("messages[{place}]."));
+        }
+        self
+    }
+
     /// One member more.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {

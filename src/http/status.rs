@@ -98,7 +98,7 @@ pub(super) fn write_time(name: &str, unix_seconds: u32, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":\"");
-        times::write(unix_seconds, out);
+        out.extend_from_slice(times::rfc3339(unix_seconds).as_bytes());
         out.push(b'"');
     }
 }

@@ -60,7 +60,9 @@ pub(super) fn take(request: &Request<Bytes>, composing: &Composing<'_>, account:
                         messages.push(ready.message);
                         Entry::Asked(asked)
                     }
-                    Ok(ready) => Entry::Known(dry_run(&ready, &checking).unwrap_or_else(as_result)),
+                    Ok(ready) => Entry::Known(
+                        dry_run(&ready, &checking).unwrap_or_else(|problem| as_result(problem.among(place))),
+                    ),
                     Err(wrong) => Entry::Known(as_result(wrong.problem(Some(place)))),
                 });
             }
@@ -106,7 +108,7 @@ pub(super) fn results(entries: &[Entry], submitted: Vec<Submitted>, of: (&Accoun
                 let next = submitted.next();
                 let written = next.map_or_else(|| Err(lost()), |submitted| asked.write(submitted, of, &mut out));
                 if let Err(problem) = written {
-                    out.extend_from_slice(&as_result(problem));
+                    out.extend_from_slice(&as_result(problem.among(place)));
                 }
             }
         }

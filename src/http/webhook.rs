@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::config::{Account, Secret};
 use crate::engine::web::{Event, Post, Target};
 use crate::http::kannel::dlr_url;
+use crate::http::times;
 use crate::smpp::message_id::MessageIdFormat;
 
 const USER_AGENT: &str = concat!("trunkline/", env!("CARGO_PKG_VERSION"));
@@ -42,7 +43,7 @@ pub fn compose(post: &Post, account: &Account, unix_seconds: u64) -> Option<Outg
     let takes_many = post.target == Target::Account && account.callback.as_ref().is_some_and(|at| at.batch > 1);
     let (id, body) = if takes_many || post.events.len() > 1 {
         let events: Vec<_> = post.events.iter().map(|event| data::with_id(event, format)).collect();
-        let body = json!({ "type": "batch", "timestamp": data::rfc3339(last.at), "data": events });
+        let body = json!({ "type": "batch", "timestamp": times::rfc3339(last.at), "data": events });
         (batch_id(&post.events), body)
     } else {
         (first.id.text(format).to_string(), data::alone(first, format))

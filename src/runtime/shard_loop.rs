@@ -33,7 +33,7 @@ use crate::runtime::resolve::Resolver;
 use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::transport::{Tls, Transport};
 use crate::runtime::wakeup::Wakeup;
-use crate::runtime::web::Callers;
+use crate::runtime::web::{self, Callers};
 use crate::runtime::web_watch::Web;
 use crate::runtime::{clock, notice, socket, sys};
 
@@ -69,8 +69,7 @@ impl ShardLoop {
         let id = engine.shard.id;
         let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
         let web_timers = shared.config.http.as_ref().map(|http| http.timers).unwrap_or_default();
-        let first = clock::since_unix_epoch().as_secs() as u16;
-        let references = References::new(id.0, shared.control.shards() as u16, first);
+        let references = web::references(id, &shared);
         Rc::new(Self {
             id,
             shared,

@@ -39,11 +39,12 @@ pub struct TlsSetup {
 /// Reads and checks all that TLS needs. Else every problem, one a line.
 pub fn open(config: &Config) -> Result<TlsSetup, Vec<String>> {
     let mut trust = Trust::default();
-    let (clients, callbacks) = (clients(config, &mut trust), callbacks(config, &mut trust));
-    match (clients, callbacks, TlsServer::for_smpp(config), TlsServer::for_http(config)) {
-        (Ok(clients), Ok(callbacks), Ok(smpp), Ok(http)) => Ok(TlsSetup { clients, callbacks, smpp, http }),
-        (clients, callbacks, smpp, http) => {
-            Err([smpp.err(), http.err(), clients.err(), callbacks.err()].into_iter().flatten().flatten().collect())
+    let clients = (clients(config, &mut trust), callbacks(config, &mut trust));
+    match (clients, TlsServer::for_smpp(config), TlsServer::for_http(config)) {
+        ((Ok(clients), Ok(callbacks)), Ok(smpp), Ok(http)) => Ok(TlsSetup { clients, callbacks, smpp, http }),
+        ((clients, callbacks), smpp, http) => {
+            let problems = [smpp.err(), http.err(), clients.err(), callbacks.err()];
+            Err(problems.into_iter().flatten().flatten().collect())
         }
     }
 }

@@ -115,7 +115,7 @@ mod tests {
             ..DRAFT
         };
         let before_text = b"CMT\0\x05\0ACME\0\x01\x01447700900001\0\x40\x41\x03\
-            261123123456000+\0000001000130000R\0\x01\0\x10\0";
+            261123123456000+\x00000001000130000R\0\x01\0\x10\0";
         let part = |marked: &[u8], text: &[u8]| [&before_text[..], marked, text].concat().into_boxed_slice();
         let expected =
             [part(b"\x9F\x05\0\x03\xAB\x02\x01", &[b'a'; 153]), part(b"\x0E\x05\0\x03\xAB\x02\x02", &[b'a'; 8])];

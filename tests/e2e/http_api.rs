@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::view::SmView;
 
+use crate::carrier::resp;
 use crate::gateway::free_address;
 use crate::peer::{PATIENCE, Pdu};
 use crate::web::Web;
@@ -84,7 +85,10 @@ fn each_of_several_has_its_result_in_its_place() {
     let results = answer["results"].as_array().unwrap();
     assert_eq!((&results[0]["segments"], &results[2]["segments"]), (&json!(1), &json!(2)));
     assert_eq!(results[1]["error"]["field"], json!("messages[1].to"));
-    assert_eq!((&results[3]["error"]["status"], &results[3]["error"]["field"]), (&json!(422), &json!("to")));
+    assert_eq!(
+        (&results[3]["error"]["status"], &results[3]["error"]["field"]),
+        (&json!(422), &json!("messages[3].to"))
+    );
     assert_eq!((&results[4]["dry_run"], results.len()), (&json!(true), 5));
     assert_eq!(world.carrier.submits().len(), 1 + 3);
     assert_ne!(results[0]["id"], results[2]["id"]);
@@ -153,7 +157,9 @@ fn a_stored_message_is_answered_before_its_carrier_has_it() {
     assert_eq!(answer.status, 202, "{}", answer.body);
     let path = format!("/v1/messages/{}", answer.json()["id"].as_str().unwrap());
     assert_eq!(web.get(&path).json()["state"], json!("queued"));
-    scripted.link().expect(CommandId::SUBMIT_SM);
+    let submit = scripted.link().expect(CommandId::SUBMIT_SM);
+    scripted.link().send_pdu(&resp(&submit, "c1"));
+    wait_for(&web, &path, "accepted");
 }
 
 #[test]

@@ -117,8 +117,10 @@ const ALIKE: &[(&str, usize)] = &[
     ("from=ACME&to=33151&text=x", 0),
 ];
 
+type Answer<'a> = (u16, &'a str);
+
 /// Answered otherwise than by Kannel, as docs/kannel.md says: its answer, and ours.
-const OTHERWISE: &[(&str, (u16, &str), (u16, &str))] = &[
+const OTHERWISE: &[(&str, Answer<'_>, Answer<'_>)] = &[
     ("from=ACME&to=4915100000001+abc&text=x", ACCEPTED, (202, "0: Accepted for delivery Denied receivers are: abc")),
     (
         "from=ACME&to=33151+4915100000001&text=x",

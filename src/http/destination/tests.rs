@@ -1,3 +1,5 @@
+//! Where a call may go: which addresses are refused, and how a URL is read.
+
 use super::*;
 
 fn destination(is_tls: bool, host: &str, port: u16, path_and_query: &str) -> Destination {

@@ -230,12 +230,7 @@ fn plain(octet: u8, out: &mut Vec<u8>) {
 
 /// `2026-11-23+12:34:56`, in UTC.
 fn time(unix_seconds: u32) -> Vec<u8> {
-    let mut out = Vec::with_capacity(20);
-    times::write(unix_seconds, &mut out);
-    // Behind the seconds stands the zone.
-    out.pop();
-    out.iter_mut().filter(|octet| **octet == b'T').for_each(|octet| *octet = b'+');
-    out
+    times::rfc3339(unix_seconds).trim_end_matches('Z').replace('T', "+").into_bytes()
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ pub(super) fn document() -> Value {
     with_problems([("200", answer("An OpenAPI document.", json!({ "type": "object" })))], &[OF_ANY])
 }
 
+/// What sendsms is answered before it is looked at.
+pub(super) fn before_sendsms() -> Value {
+    with_problems([], &[OF_ANY, &[Kind::AccountNotAllowed]])
+}
+
 fn answer(description: &str, schema: Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }

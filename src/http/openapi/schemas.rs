@@ -36,15 +36,24 @@ fn message() -> Value {
         schema["description"] = description(*field).into();
         (field.name(), schema)
     });
-    let content = [Field::Text, Field::Hex, Field::Base64];
+    let content = [
+        only(Field::Text, [Field::Hex, Field::Base64, Field::Udh]),
+        only(Field::Hex, [Field::Text, Field::Base64, Field::Encoding]),
+        only(Field::Base64, [Field::Text, Field::Hex, Field::Encoding]),
+    ];
     json!({
         "type": "object",
         "description": "Exactly one of `text`, `hex` and `base64` is what it says.",
         "properties": object(properties),
         "required": [Field::To.name()],
-        "oneOf": content.map(|field| json!({ "required": [field.name()] })),
+        "oneOf": content,
         "additionalProperties": false,
     })
+}
+
+/// With this field, and without those.
+fn only(field: Field, others: [Field; 3]) -> Value {
+    json!({ "required": [field.name()], "properties": object(others.map(|other| (other.name(), false.into()))) })
 }
 
 /// The values a field may have.
@@ -78,11 +87,13 @@ fn of_field(field: Field) -> Value {
         Field::Class => whole(MOST_CLASS),
         Field::Priority => whole(MOST_PRIORITY),
         Field::Receipt | Field::DryRun => json!({ "type": "boolean", "default": false }),
-        Field::Callback => json!({ "type": "string", "format": "uri", "maxLength": MOST_URL }),
+        Field::Callback => {
+            json!({ "type": "string", "format": "uri", "pattern": "^https?://[^@]+$", "maxLength": MOST_URL })
+        }
         Field::Reference => text(1, MOST_REFERENCE, NO_NUL),
         Field::Validity => json!({ "oneOf": [
             { "type": "integer", "minimum": 1, "maximum": MOST_DAYS * 86_400 },
-            { "type": "string", "pattern": "^[0-9]+[smhd]$" },
+            { "type": "string", "pattern": "^[0-9]{1,7}[smhd]$" },
         ] }),
         Field::Schedule => json!({ "type": "string", "format": "date-time" }),
     }

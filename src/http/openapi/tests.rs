@@ -54,3 +54,29 @@ fn the_message_has_every_field() {
     let names: BTreeSet<&str> = Field::ALL.iter().map(|field| field.name()).collect();
     assert_eq!(properties.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
 }
+
+#[test]
+fn sendsms_has_the_parameters_its_page_has() {
+    let page = include_str!("../../../docs/kannel.md");
+    let table = page.split("| parameter | what it does |").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    let firsts = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told: BTreeSet<&str> = firsts.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let names: BTreeSet<&str> = sendsms::PARAMETERS.iter().map(|(name, ..)| *name).collect();
+    assert!(names.is_subset(&told), "{:?}", names.difference(&told));
+    // Other names of the same, and what is passed over.
+    let others = ["user", "pass", "dlrmask", "dlrurl", "account", "smsc", "meta-data", "flash", "tag"];
+    assert_eq!(told.difference(&names).copied().collect::<BTreeSet<_>>(), others.into());
+}
+
+#[test]
+fn the_page_for_customers_names_every_field_state_and_problem() {
+    let page = include_str!("../../../docs/http.md");
+    let names = Field::ALL.iter().map(|field| field.name()).chain(Kind::ALL.iter().map(|kind| kind.name()));
+    for name in names.chain(crate::http::status::STATES.map(|(_, word)| word)) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    for kind in Kind::ALL {
+        let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{}`", kind.name())));
+        assert!(row.is_some_and(|row| row.contains(kind.status().as_str())), "{kind:?}");
+    }
+}

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::web::{Event, SegmentStatus, State, Status, What};
+use crate::engine::web::{Event, SegmentStatus, Status, What};
+use crate::http::status::word;
+use crate::http::times::rfc3339;
 use crate::smpp::message_id::MessageIdFormat;
 use crate::smpp::segment::segment_ref;
 use crate::smpp::text;
@@ -37,7 +39,7 @@ fn data(event: &Event, format: MessageIdFormat) -> Value {
 fn receipt(status: &Status, text: &[u8], format: MessageIdFormat) -> Value {
     let mut data = Map::new();
     data.insert("id".to_owned(), status.id.text(format).to_string().into());
-    data.insert("state".to_owned(), name(status.state).into());
+    data.insert("state".to_owned(), word(status.state).into());
     data.insert("error".to_owned(), error(status).into());
     data.insert("from".to_owned(), String::from_utf8_lossy(&status.source).into());
     data.insert("to".to_owned(), String::from_utf8_lossy(&status.destination).into());
@@ -55,7 +57,7 @@ fn receipt(status: &Status, text: &[u8], format: MessageIdFormat) -> Value {
 
 fn segment(segment: &SegmentStatus) -> Value {
     let mut data = Map::new();
-    data.insert("state".to_owned(), name(segment.state).into());
+    data.insert("state".to_owned(), word(segment.state).into());
     data.insert("error".to_owned(), segment.error.into());
     insert_time(&mut data, "accepted", segment.accepted);
     insert_time(&mut data, "finished", segment.finished);
@@ -73,20 +75,6 @@ fn error(status: &Status) -> u32 {
 fn insert_time(data: &mut Map<String, Value>, key: &str, unix_seconds: u32) {
     if unix_seconds != 0 {
         data.insert(key.to_owned(), rfc3339(unix_seconds).into());
-    }
-}
-
-fn name(state: State) -> &'static str {
-    match state {
-        State::Queued => "queued",
-        State::Accepted => "accepted",
-        State::Enroute => "enroute",
-        State::Delivered => "delivered",
-        State::Expired => "expired",
-        State::Deleted => "deleted",
-        State::Undeliverable => "undeliverable",
-        State::Unknown => "unknown",
-        State::Rejected => "rejected",
     }
 }
 
@@ -109,7 +97,7 @@ fn message(event: &Event, parts: &[Box<[u8]>], total: u8, format: MessageIdForma
     let is_alike = views.iter().all(|view| view.data_coding == first.data_coding);
     match text::decode(first.data_coding, &octets).filter(|_| is_alike) {
         Some(text) => {
-            data.insert("encoding".to_owned(), text::coding_name(first.data_coding).into());
+            data.insert("encoding".to_owned(), text::coding_name(first.data_coding, &octets).into());
             data.insert("text".to_owned(), text.into());
         }
         None => {
@@ -127,20 +115,4 @@ fn message(event: &Event, parts: &[Box<[u8]>], total: u8, format: MessageIdForma
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::with_capacity(octets.len() * 2), |hex, octet| hex + &format!("{octet:02x}"))
-}
-
-/// In UTC (RFC 3339).
-pub(super) fn rfc3339(unix_seconds: u32) -> String {
-    let (days, of_day) = (unix_seconds / 86_400, unix_seconds % 86_400);
-    // Howard Hinnant's `civil_from_days`: years begin in March there.
-    let since_march = days + 719_468;
-    let (era, of_era) = (since_march / 146_097, since_march % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year + u32::from(month >= 10);
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

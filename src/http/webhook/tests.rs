@@ -1,3 +1,5 @@
+//! Calls as they go out, octet by octet.
+
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -177,6 +179,6 @@ fn moments_are_written_with_their_date() {
         (1_767_225_599, "2025-12-31T23:59:59Z"),
         (u32::MAX, "2106-02-07T06:28:15Z"),
     ] {
-        assert_eq!(data::rfc3339(unix_seconds), expected);
+        assert_eq!(times::rfc3339(unix_seconds), expected);
     }
 }
