@@ -43,6 +43,9 @@ impl Sim {
         let mut is_over = true;
         for (tag, segment) in message.tags.iter().zip(&status.segments) {
             let said = self.acknowledged(*tag);
+            if message.fate == Fate::Stored && segment.state == State::Queued {
+                self.fail(&format!("T{tag} is stored, and nothing became of it"));
+            }
             if self.ledger.unpromised.contains(tag) || !self.ledger.submits[tag].wants_receipt {
                 is_over = false;
             } else if said.is_empty() && message.fate == Fate::Stored {
