@@ -21,8 +21,8 @@ use crate::web_habits::{Callbacks, Keyed, WebHabit};
 /// Where no ESME is connected.
 pub(crate) const NO_WIRE: WireId = WireId::MAX;
 
-/// A key, and whose it is.
-type KeyOf = (usize, Box<[u8]>);
+/// An account by its number, and an Idempotency-Key of it.
+type AccountKey = (usize, Box<[u8]>);
 
 /// What happened on the HTTP side so far.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(crate) struct Web {
     pub(crate) told: Vec<(usize, Told)>,
     pub(crate) keyed: Vec<Keyed>,
     /// Of each account's keys, what something was sent under is answered with, and since when.
-    answers: BTreeMap<KeyOf, (u64, Vec<Submitted>)>,
+    answers: BTreeMap<AccountKey, (u64, Vec<Submitted>)>,
     /// Requests that were told what an earlier one was told.
     pub(crate) told_again: usize,
     /// The most segments a message had.
@@ -172,7 +172,7 @@ impl Sim {
     }
 
     /// Once something may have been sent under a key, its answer is the same for a day.
-    fn web_answered_again(&mut self, key: KeyOf, submitted: &[Submitted]) {
+    fn web_answered_again(&mut self, key: (usize, Box<[u8]>), submitted: &[Submitted]) {
         let may_have_left = |one: &Submitted| matches!(one.fate, Fate::Accepted | Fate::Stored | Fate::InDoubt);
         let has_left = submitted.iter().any(may_have_left);
         const DAY: u64 = 24 * 3_600 * 1_000_000_000;

@@ -53,15 +53,15 @@ impl Sim {
     }
 
     fn submitted_keyed(&mut self, key: &str, tags: &[u32]) -> Vec<Submitted> {
-        let reply = self.told_keyed(key, tags);
-        let Reply::Submitted(submitted) = reply else { self.fail(&format!("{key} was told {reply:?}")) };
+        let told = self.told_keyed(key, tags);
+        let Reply::Submitted(submitted) = told else { self.fail(&format!("{key} was told {told:?}")) };
         submitted
     }
 
     fn web_status(&mut self, id: MessageId) -> Option<Status> {
         let asked = self.ask_web(A0, Request::Status(id));
-        let reply = self.reply_to(asked);
-        let Reply::Status(status) = reply else { self.fail(&format!("a status is {reply:?}")) };
+        let told = self.reply_to(asked);
+        let Reply::Status(status) = told else { self.fail(&format!("a status is {told:?}")) };
         status.map(|status| *status)
     }
 
