@@ -1,7 +1,7 @@
 //! What only `unsafe` or the kernel's own files can say: may we use io_uring, how much CPU was spent, who owns a descriptor.
 //!
 //! The one file of the crate with `unsafe`; each block says why it is sound.
-#![allow(unsafe_code, reason = "descriptors and two system calls; every other file denies it")]
+#![allow(unsafe_code, reason = "descriptors and a few system calls; every other file denies it")]
 
 use std::ffi::CString;
 use std::fs::File;
@@ -105,6 +105,14 @@ pub fn own(stream: &TcpStream) -> io::Result<OwnedFd> {
 pub fn descriptor(stream: &TcpStream) -> BorrowedFd<'_> {
     // SAFETY: the stream keeps its descriptor open for as long as it is borrowed, which is as long as the result lives.
     unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
+}
+
+/// Reads what has come, without waiting; `WouldBlock` when nothing has. Streams are blocking sockets to the kernel: glommio says
+/// with each call, as this does, that it is not to wait.
+pub fn receive_now(stream: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the descriptor is open as long as the stream is borrowed, and the kernel writes no more than `into` holds.
+    let count = unsafe { libc::recv(stream.as_raw_fd(), into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 /// Takes up a connected socket on this executor, with TCP_NODELAY set: we write whole turns, nothing is gained by waiting.

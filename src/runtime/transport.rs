@@ -43,6 +43,18 @@ impl Transport {
         }
     }
 
+    /// What is there already, in clear; `None` when that is nothing, or nobody can say without `poll_read`. A stream of glommio arms
+    /// a poll whenever it read less than it could have, and on a busy shard the completion of each costs an interrupt.
+    pub fn read_ready(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
+        if self.tls.is_some() {
+            return None;
+        }
+        match sys::receive_now(&self.tcp, into) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => None,
+            read => Some(read),
+        }
+    }
+
     /// Takes some of `octets`, for good; `Pending` when it takes none now.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.tls {

@@ -33,6 +33,8 @@ pub struct WebIo {
     /// How much of it may be passed on.
     ready: usize,
     unwritten: BytesMut,
+    /// The peer was written to since it was last read from.
+    has_answered: bool,
     /// The peer closed.
     is_ended: bool,
     is_shut_down: bool,
@@ -49,6 +51,7 @@ impl WebIo {
             held: BytesMut::new(),
             ready: 0,
             unwritten: BytesMut::new(),
+            has_answered: false,
             is_ended: false,
             is_shut_down: false,
         }
@@ -85,7 +88,10 @@ impl WebIo {
     }
 
     fn poll_transport(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let polled = self.transport.poll_read(cx, into);
+        let polled = match self.transport.read_ready(into) {
+            Some(read) => Poll::Ready(read),
+            None => self.transport.poll_read(cx, into),
+        };
         if self.transport.wants_flush() {
             // TLS has something of its own to say; what the kernel does not take goes out before the next response.
             let _ = self.transport.poll_flush(cx)?;
@@ -141,6 +147,12 @@ impl Read for WebIo {
             if this.watch.is_refused() || this.is_ended {
                 return Poll::Ready(Ok(()));
             }
+            if std::mem::take(&mut this.has_answered) {
+                // The peer has to read that first. On a busy shard it has asked again when this task's turn comes, and no poll
+                // need be armed, whose completion would interrupt what runs.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if ready!(this.poll_receive(cx, &mut into))? > 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -151,6 +163,7 @@ impl Read for WebIo {
 impl Write for WebIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.has_answered = true;
         if this.unwritten.is_empty() {
             if let Poll::Ready(written) = this.transport.poll_write(cx, octets) {
                 this.watch.progressed();
