@@ -41,6 +41,9 @@ struct Args {
     /// Keep-alive connections
     #[arg(long, default_value_t = 64)]
     connections: u64,
+    /// Requests a second, of all connections together; without it, as many as are answered
+    #[arg(long)]
+    rate: Option<u64>,
     /// The core all processes share
     #[arg(long, default_value_t = 0)]
     cpu: usize,
@@ -118,9 +121,11 @@ fn measure(args: &Args) -> Result<(), Failure> {
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     let mut runs = SERVERS.map(|_| Vec::new());
+    // Nanoseconds between two requests of one connection.
+    let every = args.rate.map_or(0, |rate| 1_000_000_000 * args.connections / rate.max(1));
     for _ in 0..args.pairs.clamp(1, 100) {
         for (server, runs) in SERVERS.into_iter().zip(&mut runs) {
-            runs.push(run_once(&site, server, args.connections, args.count)?);
+            runs.push(run_once(&site, server, (args.connections, every), args.count)?);
         }
     }
     let floors: Vec<f64> = runs[0].iter().map(|run| run.us_per_request).collect();
@@ -149,13 +154,13 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 fn check_itself() -> Result<(), Failure> {
     let site = Site::new(None)?;
     for server in SERVERS {
-        let run = run_once(&site, server, 8, SMALL)?;
+        let run = run_once(&site, server, (8, 0), SMALL)?;
         println!("http: {SMALL} requests to the {server}, {:.1} us of CPU each", run.us_per_request);
     }
     Ok(())
 }
 
-fn run_once(site: &Site, server: Server, connections: u64, count: u64) -> Result<Run, Failure> {
+fn run_once(site: &Site, server: Server, connections: (u64, u64), count: u64) -> Result<Run, Failure> {
     let failed = |error: Failure| -> Failure { format!("{server}: {error}").into() };
     match server {
         Server::Echo => {
@@ -173,15 +178,15 @@ fn run_once(site: &Site, server: Server, connections: u64, count: u64) -> Result
 }
 
 /// Every connection is a thread that asks and waits; only the server's CPU time is counted.
-fn ask_all(server: Process, at: SocketAddr, connections: u64, count: u64) -> Result<Run, Failure> {
+fn ask_all(server: Process, at: SocketAddr, (connections, every): (u64, u64), count: u64) -> Result<Run, Failure> {
     // Warm, and each connection open, before anything counts.
-    ask(at, &AtomicU64::new(10))?;
+    ask(at, &AtomicU64::new(10), (0, 0))?;
     let left = Arc::new(AtomicU64::new(count));
     let (before, began) = (server.cpu_ns()?, monotonic_ns());
     let threads: Vec<_> = (0..connections)
-        .map(|_| {
-            let left = Arc::clone(&left);
-            std::thread::spawn(move || ask(at, &left).map_err(|error| error.to_string()))
+        .map(|connection| {
+            let (left, first) = (Arc::clone(&left), began + every * connection / connections);
+            std::thread::spawn(move || ask(at, &left, (first, every)).map_err(|error| error.to_string()))
         })
         .collect();
     let mut latencies = Vec::new();
@@ -201,8 +206,10 @@ fn ask_all(server: Process, at: SocketAddr, connections: u64, count: u64) -> Res
     })
 }
 
-/// Asks on one connection as long as anything is left; how many nanoseconds each took.
-fn ask(at: SocketAddr, left: &AtomicU64) -> Result<Vec<u64>, Failure> {
+/// Asks on one connection as long as anything is left, at once or every so many nanoseconds; how many each took, from when it was
+/// due.
+#[allow(clippy::disallowed_methods, reason = "a thread of its own, which asks at a rate")]
+fn ask(at: SocketAddr, left: &AtomicU64, (first, every): (u64, u64)) -> Result<Vec<u64>, Failure> {
     let stream = TcpStream::connect(at)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -215,10 +222,11 @@ fn ask(at: SocketAddr, left: &AtomicU64) -> Result<Vec<u64>, Failure> {
     );
     let mut latencies = Vec::new();
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-        let began = monotonic_ns();
+        let due = if every == 0 { monotonic_ns() } else { first + every * latencies.len() as u64 };
+        std::thread::sleep(Duration::from_nanos(due.saturating_sub(monotonic_ns())));
         writer.write_all(request.as_bytes())?;
         read_answer(&mut reader)?;
-        latencies.push(monotonic_ns() - began);
+        latencies.push(monotonic_ns() - due);
     }
     Ok(latencies)
 }
