@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::config::{CarrierId, Config, Connect, parse_duration};
 use crate::engine::orders::{CarrierStatus, LinkStatus, Order};
-use crate::runtime::mailbox::{Ask, Mailboxes};
+use crate::runtime::mailbox::{Mailboxes, Question};
 
 /// A shard answers at its next upkeep; one that has not by then hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ impl Carriers {
         let uri = request.uri();
         let asked = self.read(request.method(), uri.path(), uri.query())?;
         let Asked::Order { carrier, link, order } = asked else {
-            let all = self.ask(Ask { order: None }).await?;
+            let all = self.ask(None).await?;
             return Ok(match asked {
                 Asked::One(carrier) => self.shown_one(&all, carrier),
                 Asked::All | Asked::Order { .. } => all.iter().map(|status| self.shown(status)).collect(),
@@ -78,7 +78,7 @@ impl Carriers {
             Order::Resume => tracing::info!(target: "audit", carrier = name, link, from, "resume"),
         }
         // Told before: a shard that answers too late has taken the order all the same.
-        let all = self.ask(Ask { order: Some((carrier, link, order)) }).await?;
+        let all = self.ask(Some((carrier, link, order))).await?;
         Ok(self.shown_one(&all, carrier))
     }
 
@@ -132,9 +132,9 @@ impl Carriers {
     }
 
     /// Asks every shard; the carriers come in the order of the file.
-    async fn ask(&self, ask: Ask) -> Result<Vec<CarrierStatus>, Refusal> {
+    async fn ask(&self, order: Option<(CarrierId, Option<u16>, Order)>) -> Result<Vec<CarrierStatus>, Refusal> {
         let late = || refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer");
-        let answers = self.mailboxes.ask(ask).ok_or_else(late)?;
+        let answers = self.mailboxes.ask(|answer| Question::Carriers { order, answer }).ok_or_else(late)?;
         let all = async {
             let mut all = Vec::new();
             for answer in answers {
@@ -296,8 +296,9 @@ mod tests {
     #[test]
     fn a_shard_that_takes_no_questions_is_told_of_and_holds_no_more_than_a_box_full() {
         let mailboxes = Mailboxes::new(2);
-        let asked = (0..1_000).filter(|_| mailboxes.ask(Ask { order: None }).is_some()).count();
+        let question = |answer| Question::Carriers { order: None, answer };
+        let asked = (0..1_000).filter(|_| mailboxes.ask(question).is_some()).count();
         assert_eq!((asked, mailboxes.take(0).len()), (64, 64));
-        assert!(mailboxes.ask(Ask { order: None }).is_none(), "the other's is full");
+        assert!(mailboxes.ask(question).is_none(), "the other's is full");
     }
 }

@@ -10,15 +10,15 @@ use crate::engine::orders::{CarrierStatus, Order};
 use crate::runtime::handover::Handover;
 use crate::runtime::shard_loop::ShardLoop;
 
-/// An order, if there is one, and how the carriers at home there stand afterwards.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask {
-    pub order: Option<(CarrierId, Option<u16>, Order)>,
+/// What one shard is asked, with where its answer goes.
+pub enum Question {
+    /// An order, if there is one, and how the carriers at home there stand afterwards.
+    Carriers { order: Option<(CarrierId, Option<u16>, Order)>, answer: Answer<Vec<CarrierStatus>> },
 }
 
-pub type Answer = Arc<Handover<Vec<CarrierStatus>>>;
+pub type Answer<T> = Arc<Handover<T>>;
 
-type Questions = Mutex<Vec<(Ask, Answer)>>;
+type Questions = Mutex<Vec<Question>>;
 
 /// One box for each shard.
 pub struct Mailboxes {
@@ -36,20 +36,20 @@ impl Mailboxes {
 
     /// Asks every shard. `None` when one of them has let too many questions pile up.
     #[must_use]
-    pub fn ask(&self, ask: Ask) -> Option<Vec<Answer>> {
+    pub fn ask<T>(&self, question: impl Fn(Answer<T>) -> Question) -> Option<Vec<Answer<T>>> {
         if self.boxes.iter().any(|questions| lock(questions).len() >= Self::ROOM) {
             return None;
         }
         let put = |questions: &Questions| {
             let answer = Handover::new();
-            lock(questions).push((ask, Arc::clone(&answer)));
+            lock(questions).push(question(Arc::clone(&answer)));
             answer
         };
         Some(self.boxes.iter().map(put).collect())
     }
 
     #[must_use]
-    pub fn take(&self, shard: usize) -> Vec<(Ask, Answer)> {
+    pub fn take(&self, shard: usize) -> Vec<Question> {
         std::mem::take(&mut *lock(&self.boxes[shard]))
     }
 }
@@ -61,14 +61,15 @@ fn lock<T>(questions: &Mutex<T>) -> MutexGuard<'_, T> {
 impl ShardLoop {
     /// Does what the admin listener asked for since the last look.
     pub fn read_mail(self: &Rc<Self>) {
-        for (ask, answer) in self.shared.mailboxes.take(self.id.index()) {
-            let statuses = self.in_engine(|engine, now| {
-                if let Some((carrier, link, order)) = ask.order {
-                    engine.shard.handle(Input::Order { carrier, link, order }, now, &mut engine.out);
-                }
-                engine.shard.carrier_statuses(now, &mut engine.out)
-            });
-            answer.give(statuses);
+        for question in self.shared.mailboxes.take(self.id.index()) {
+            match question {
+                Question::Carriers { order, answer } => answer.give(self.in_engine(|engine, now| {
+                    if let Some((carrier, link, order)) = order {
+                        engine.shard.handle(Input::Order { carrier, link, order }, now, &mut engine.out);
+                    }
+                    engine.shard.carrier_statuses(now, &mut engine.out)
+                })),
+            }
         }
     }
 }
