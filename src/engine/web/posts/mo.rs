@@ -138,8 +138,10 @@ impl Account {
                 self.holdings.forget(key, cx);
                 continue;
             };
+            let age = Duration::from_secs(cx.unix_seconds().saturating_sub(holding.born).into());
             // However old: the others could not come while there was nobody to bring them to.
-            self.posts.parts.insert(name, number, Part { key, digest }, cx.now + Parts::WAIT);
+            let until = cx.now + Parts::WAIT.saturating_sub(age).max(Parts::LEAST_WAIT);
+            self.posts.parts.insert(name, number, Part { key, digest }, until);
         }
     }
 }
@@ -185,10 +187,10 @@ mod tests {
 
     #[test]
     fn parts_that_waited_while_no_process_was_there_are_given_time_for_the_others_to_come() {
-        for age in [0, 599, 601, 100_000] {
+        for (age, wait) in [(0, 600), (200, 400), (599, 60), (601, 60), (100_000, 60)] {
             let (mut shard, mut out) = with_part(1_000_000, 1_000_000 + age);
             let is_told = |record: &Record| matches!(record, Record::Holding { kind: HoldingKind::Event, .. });
-            for (seconds, expected) in [(1, 0), (599, 0), (600, 1), (1_200, 1)] {
+            for (seconds, expected) in [(1, 0), (wait - 1, 0), (wait, 1), (1_200, 1)] {
                 shard.handle(Input::Timeout, Instant::ZERO + Duration::from_secs(seconds), &mut out);
                 let told = out.records.iter().filter(|record| is_told(record)).count();
                 assert_eq!(told, expected, "{age} seconds old, {seconds} after the start");

@@ -61,6 +61,8 @@ pub(super) enum Came {
 impl Parts {
     /// How long the others are waited for.
     pub(super) const WAIT: Duration = Duration::from_secs(600);
+    /// And after a start, for those that carriers bring once they are bound again.
+    pub(super) const LEAST_WAIT: Duration = Duration::from_secs(60);
     /// A repetition that begins as late waits as long.
     const TOLD_FOR: Duration = Duration::from_secs(2 * 600);
     const TOLD: usize = 4_096;
