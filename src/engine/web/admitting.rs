@@ -48,8 +48,8 @@ impl Account {
         let first = message.segments.first().cloned().unwrap_or_default();
         let view = SmView::submit(&first).map_err(SubmitError::Malformed)?;
         let open = self.submissions.open.get(at.0).ok_or(SubmitError::Withdrawn)?;
-        let (deadline, ids) = (open.deadline, open.intended(at.1)?);
-        match self.admit_message((&message, ids), &view, deadline, cx) {
+        let (deadline, ids) = (open.deadline, open.intended(at.1));
+        match ids.and_then(|ids| self.admit_message((&message, ids), &view, deadline, cx)) {
             Ok((admitted, ids)) => self.send_message(at, (message, &view), (admitted, ids), deadline, cx),
             Err(error) => {
                 self.refused(None, error, &view, cx);
