@@ -233,3 +233,17 @@ fn when_descriptors_run_out_connections_go_on_and_it_recovers() {
     }
     stage.is_well();
 }
+
+#[test]
+fn nobodys_body_is_waited_for() {
+    let mut stage = Stage::new();
+    for (authorization, expects) in
+        [("", ""), ("Authorization: Basic YWNtZTp3cm9uZw==\r\n", "Expect: 100-continue\r\n")]
+    {
+        let mut stranger = stage.connect();
+        let head = format!("POST /v1/messages HTTP/1.1\r\nHost: x\r\n{authorization}{expects}");
+        stranger.send(format!("{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n").as_bytes());
+        assert_eq!(stranger.expect_refusal(401).kind(), "unauthorized");
+    }
+    stage.is_well();
+}
