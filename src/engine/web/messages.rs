@@ -32,7 +32,7 @@ impl Messages {
     /// For who does not say by `status`.
     const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
     /// A query by reference finds so many, and looks at not many more.
-    const MOST_FOUND: usize = 100;
+    pub const MOST_FOUND: usize = 100;
     const MOST_LOOKED_AT: usize = 1_000;
 
     #[must_use]
