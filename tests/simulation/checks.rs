@@ -94,6 +94,7 @@ impl Sim {
         if let Some(problem) = problem {
             self.fail(&problem);
         }
+        self.check_callbacks(at);
     }
 
     /// A carrier that always answers in time never sees more than its window.
@@ -149,6 +150,9 @@ impl Sim {
                 return Some("a commit, or inputs".to_owned());
             }
             for account in node.shard.accounts() {
+                if !account.posts.is_empty() {
+                    return Some(format!("account {}: {:?}", account.id.0, account.posts));
+                }
                 if !account.deliveries.is_empty() || !account.submits.is_empty() || account.counts.held_back > 0 {
                     let (deliveries, submits) = (account.deliveries.len(), account.submits.len());
                     return Some(format!("account {}: {deliveries} deliveries, {submits} submits", account.id.0));
@@ -214,8 +218,11 @@ fn account_problem(account: &Account, config: &config::Account) -> Option<String
     }
     // Receipts of ours take the place of what was stored.
     let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
-    if account.deliveries.len() > config.delivery_queue as usize + own {
-        return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
+    // As much again is for parts of MO whose message was begun.
+    let most = config.delivery_queue as usize * if account.posts.is_empty() { 1 } else { 2 };
+    let kept = account.deliveries.len() + account.posts.len();
+    if kept > most + own {
+        return Some(format!("{}: {kept} deliveries", config.name));
     }
     None
 }

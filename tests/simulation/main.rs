@@ -5,6 +5,7 @@
 
 mod audit;
 mod books;
+mod callbacks;
 mod checks;
 mod crash;
 mod dialling;
@@ -16,6 +17,7 @@ mod holdings;
 mod joined;
 mod ledger;
 mod lies;
+mod long_mo;
 mod multi;
 mod neighbour;
 mod net;

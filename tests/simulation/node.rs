@@ -11,6 +11,7 @@ use trunkline::engine::message::{Batch, ShardId};
 use trunkline::engine::orders::Order;
 use trunkline::engine::shard::Shard;
 use trunkline::engine::slab::Key;
+use trunkline::engine::web::Posted;
 use trunkline::smpp::frame::Frame;
 use trunkline::store::segment::SegmentName;
 use trunkline::store::shard_store::ShardStore;
@@ -69,6 +70,7 @@ pub(crate) enum In {
     Writable(WireId),
     Order(CarrierId, Option<u16>, Order),
     OptOut(AccountId, Arc<NumberSet>),
+    Posted(AccountId, Key, Posted),
     DrainCarriers,
     DrainSessions,
 }
@@ -133,6 +135,7 @@ impl Sim {
                 if let Some(through) = node.store.synced(commit, &mut node.shard, now, &mut effects) {
                     self.ledger.durable(at, through);
                     self.books.durable(at, through);
+                    self.web.callbacks.durable(at, through);
                     self.handle(at, Input::Durable { through });
                 }
                 self.work_disk(at, effects);
@@ -170,6 +173,7 @@ impl Sim {
             }
             In::Order(carrier, link, order) => self.handle(at, Input::Order { carrier, link, order }),
             In::OptOut(account, numbers) => self.handle(at, Input::OptOut { account, numbers }),
+            In::Posted(account, post, outcome) => self.handle(at, Input::Posted { account, post, outcome }),
             In::DrainCarriers => self.handle(at, Input::DrainCarriers),
             In::DrainSessions => self.handle(at, Input::DrainSessions),
         }
@@ -328,8 +332,11 @@ impl Sim {
                 }
                 Action::CarriersDrained => self.nodes[at].carriers_drained = true,
                 Action::SessionsDrained => self.nodes[at].sessions_drained = true,
-                Action::Reply { caller, reply } => self.web.replies.push((caller.request.slot, reply)),
-                Action::Post(post) => self.web.posts.push((at, *post)),
+                Action::Reply { caller, reply } => {
+                    self.web.callbacks.replied(&reply);
+                    self.web.replies.push((caller.request.slot, reply));
+                }
+                Action::Post(post) => self.call_back(at, *post),
                 Action::Notice(notice) => self.nodes[at].notices.push(notice),
             }
         }

@@ -1,13 +1,14 @@
-//! HTTP customers: what they ask of their account's home, what they were told, and their callbacks.
+//! HTTP customers: what they ask of their account's home, and what they were told.
 
 use std::collections::BTreeSet;
 
 use trunkline::config::AccountId;
 use trunkline::engine::message::ShardId;
 use trunkline::engine::slab::Key;
-use trunkline::engine::web::{Caller, Post, Reply, Request};
+use trunkline::engine::web::{Caller, Reply, Request};
 use trunkline::smpp::view::SmView;
 
+use crate::callbacks::Callbacks;
 use crate::ledger::Submit;
 use crate::net::WireId;
 use crate::sim::Sim;
@@ -21,8 +22,7 @@ const NO_WIRE: WireId = WireId::MAX;
 pub(crate) struct Web {
     asked: u32,
     pub(crate) replies: Vec<(u32, Reply)>,
-    /// Tries that nothing has been said of yet.
-    pub(crate) posts: Vec<(usize, Post)>,
+    pub(crate) callbacks: Callbacks,
 }
 
 impl Sim {

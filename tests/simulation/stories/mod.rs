@@ -2,10 +2,12 @@
 
 mod access;
 mod bounds;
+mod callbacks;
 mod crashes;
 mod joined;
 mod lies;
 mod limits;
+mod long_mo;
 mod mo;
 mod multi;
 mod operations;
