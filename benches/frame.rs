@@ -1,8 +1,10 @@
-//! The octet work of one message: cutting PDUs, reading a submit, reading and rewriting a receipt, writing an answer.
+//! The octet work of one message: cutting PDUs, reading a submit, reading and rewriting a receipt, writing an answer, a text of HTTP's.
 
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
+use trunkline::smpp::compose::Draft;
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{CarrierIdFormat, MessageId, MessageIdFormat, NormalizedId, normalize};
+use trunkline::smpp::text::{self, Reference, Wanted};
 use trunkline::smpp::view::{Address, SmView, esm_class, tag};
 use trunkline::smpp::{pdu, receipt};
 
@@ -69,6 +71,27 @@ fn main() {
             out.len() as u64
         })
     });
+    texts(effort.of(64, 64_000), effort);
+}
+
+/// From a text to the bodies of its submits.
+fn texts(operations: u64, effort: Effort) {
+    for (name, text, parts) in [
+        ("text::encode and bodies, a GSM part", "the quick brown fox ä€ ".repeat(3), 1),
+        ("text::encode and bodies, four GSM parts", "the quick brown fox ä€ ".repeat(20), 4),
+        ("text::encode and bodies, three UCS-2 parts", "съешь же ещё 😀 мягких ".repeat(6), 3),
+    ] {
+        effort.measure(name, operations, || {
+            repeat(operations, || {
+                let Ok(encoded) = text::encode(std::hint::black_box(&text), Wanted::Auto, Reference::Eight(7)) else {
+                    return 0;
+                };
+                let bodies = Draft::new(ACME, HANDSET).bodies(&encoded);
+                assert_eq!(bodies.len(), parts, "{name}");
+                bodies.iter().map(|body| body.len() as u64).sum()
+            })
+        });
+    }
 }
 
 fn repeat(times: u64, mut step: impl FnMut() -> u64) -> u64 {

@@ -181,8 +181,36 @@ statuses! {
         PerAddress = "per_address",
         Address = "address",
         Banned = "banned",
+        /// Over the cap on HTTP connections.
+        Http = "http",
         /// No PROXY header that can be read, or none in time.
         ProxyHeader = "proxy_header",
+    }
+}
+
+statuses! {
+    /// The class of an HTTP response.
+    ResponseClass {
+        Fine = "2xx",
+        Refused = "4xx",
+        Failed = "5xx",
+    }
+}
+
+statuses! {
+    /// Why an HTTP connection or request ended before anybody asked what it wants.
+    WebRefusal {
+        /// It can be read in two ways, or in none.
+        Malformed = "malformed",
+        HeadTooLarge = "head_too_large",
+        BodyTooLarge = "body_too_large",
+        /// Its TLS handshake or head did not come in time.
+        HeadLate = "head_late",
+        BodyLate = "body_late",
+        /// Its response was not taken in time.
+        NotTaken = "not_taken",
+        /// Too many bodies were being read at once.
+        Busy = "busy",
     }
 }
 
@@ -254,6 +282,8 @@ family! {
         sessions_bound = "trunkline_sessions_bound", "Sessions bound.";
         outstanding = "trunkline_submits_outstanding", "Submits read and not yet answered.";
         held_back = "trunkline_submits_held_back", "Submits of them that wait for the account's rate.";
+        storing = "trunkline_submits_storing", "Segments that came by HTTP and wait to be durable here.";
+        keys = "trunkline_idempotency_keys", "Idempotency-Keys that are remembered.";
         window = "trunkline_account_window", "Submits that may be outstanding.";
     }
 }
@@ -308,6 +338,7 @@ family! {
         protocol_errors = "trunkline_protocol_errors_total", "Malformed, misdirected or unknown PDUs.";
         unsolicited = "trunkline_unsolicited_answers_total", "Answers to requests that were never sent.";
         handshakes_failed = "trunkline_tls_handshakes_failed_total", "TLS handshakes of ESMEs that did not come to an end.";
+        http_accepted = "trunkline_http_connections_total", "HTTP connections accepted.";
         panics = "trunkline_panics_total", "Panics caught; each ended one connection.";
         records = "trunkline_store_records_total", "Records appended to the journal.";
         commits = "trunkline_store_commits_total", "Commits made durable.";
@@ -317,6 +348,9 @@ family! {
     by_status {
         binds_refused: BindRefusal = "trunkline_binds_refused_total", "Binds refused, by why.";
         connections_refused: ConnectionRefusal = "trunkline_connections_refused_total", "Connections closed at accept, by why.";
+        http_requests: ResponseClass = "trunkline_http_requests_total", "HTTP requests answered, by the class of the response.";
+        http_refused: WebRefusal = "trunkline_http_refused_total", "HTTP requests and connections refused before it was asked what they want, by why.";
+        http_unauthorized: BindRefusal = "trunkline_http_unauthorized_total", "HTTP requests whose credentials were not let in, by why.";
         password_checks: PasswordCheck = "trunkline_password_checks_total", "Passwords compared that are not plain ones, by how.";
     }
     gauges {
@@ -325,6 +359,7 @@ family! {
         store_segments = "trunkline_store_segments", "Segments of the journal.";
         store_has_room = "trunkline_store_has_room", "1 while the journal has room beyond its reserve.";
         connections = "trunkline_connections", "Connections open.";
+        http_connections = "trunkline_http_connections", "HTTP connections open.";
         unbound = "trunkline_connections_unbound", "Connections open that have not bound yet.";
     }
 }
@@ -352,6 +387,23 @@ impl CarrierCounts {
 impl ShardCounts {
     pub fn count_bind_refused(&mut self, why: BindRefusal) {
         self.binds_refused[why as usize] += 1;
+    }
+
+    pub fn count_response(&mut self, status: u16) {
+        let class = match status {
+            0..400 => ResponseClass::Fine,
+            400..500 => ResponseClass::Refused,
+            500.. => ResponseClass::Failed,
+        };
+        self.http_requests[class as usize] += 1;
+    }
+
+    pub fn count_web_refused(&mut self, why: WebRefusal) {
+        self.http_refused[why as usize] += 1;
+    }
+
+    pub fn count_web_unauthorized(&mut self, why: BindRefusal) {
+        self.http_unauthorized[why as usize] += 1;
     }
 
     pub fn count_password_check(&mut self, how: PasswordCheck) {

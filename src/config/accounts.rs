@@ -1,5 +1,6 @@
 //! The `accounts` section: who may bind, how much, from and to where, and how receipts return.
 
+mod callback;
 mod reading;
 
 use std::num::{NonZeroU16, NonZeroU32};
@@ -66,6 +67,7 @@ pub struct Account {
     /// Replay after a bind, per second; `None` is half of `rate`.
     pub delivery_rate: Option<NonZeroU32>,
     pub callback: Option<Callback>,
+    pub calls: Calls,
     pub deliver: DeliverMo,
     pub deliver_as: Deliver,
     pub outbind: Option<Outbind>,
@@ -122,14 +124,24 @@ pub enum ReceiptText {
     Standard,
 }
 
+/// Where a customer is told of receipts and MO.
 #[derive(Clone, Debug)]
 pub struct Callback {
     pub url: String,
-    pub secret: Option<Secret>,
-    pub allow_http: bool,
-    pub allow_private: bool,
     /// As many events at most go in one call; more than 1 has each call in the form for many.
     pub batch: usize,
+}
+
+/// How calls to a customer's URLs go out: to its callback's, and to those that its requests name.
+#[derive(Clone, Debug, Default)]
+pub struct Calls {
+    /// Keys, each of which signs; none: no signature.
+    pub secrets: Vec<Secret>,
+    pub allow_http: bool,
+    /// Also to addresses of private networks and loopback.
+    pub allow_private: bool,
+    /// Whose certificates are trusted, in PEM; `None`: those the system trusts.
+    pub ca: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

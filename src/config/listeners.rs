@@ -4,9 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ahash::AHashMap;
+
 use super::reader::{Fields, Reading, Value, shown_key};
 use super::scalars::{duration, flag, listen_address, printable, size, whole};
-use super::{Admin, Config, Http, Limits, Network, Smpp, Timers, TlsListener};
+use super::{Admin, Config, Http, HttpTimers, Limits, Network, Smpp, Timers, TlsListener};
 
 const DEFAULT_SMPP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 2775);
 const DEFAULT_SMPP_TLS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3550);
@@ -49,7 +51,15 @@ pub(super) fn read_smpp(smpp: &mut Fields<'_>) -> Smpp {
 
 pub(super) fn read_http(http: &mut Fields<'_>) -> Http {
     let (listen, tls) = read_listen_and_tls(http, DEFAULT_HTTP, None);
-    Http { listen, tls }
+    let forwarded_from = http.parse_list("forwarded_from", Network::parse).unwrap_or_default();
+    let default = HttpTimers::default();
+    let timers = HttpTimers {
+        head: http.parse_or("head", default.head, duration),
+        body: http.parse_or("body", default.body, duration),
+        idle: http.parse_or("idle", default.idle, duration),
+        unread: http.parse_or("unread", default.unread, duration),
+    };
+    Http { listen, tls, forwarded_from, timers }
 }
 
 pub(super) fn read_admin(admin: &mut Fields<'_>) -> Admin {
@@ -70,6 +80,8 @@ pub(super) fn read_limits(limits: &mut Fields<'_>) -> Limits {
         connections: limits.parse_or("connections", 20_000, count()),
         unbound: limits.parse_or("unbound", 2_000, count()),
         unbound_per_address: limits.parse_or("unbound_per_address", 200, count()),
+        http: limits.parse_or("http", 10_000, count()),
+        http_per_address: limits.parse_or("http_per_address", 1_000, count()),
         ban_exempt: limits
             .parse_list("ban_exempt", Network::parse)
             .unwrap_or_else(|| vec![Network { address: Ipv4Addr::new(127, 0, 0, 0).into(), prefix: 8 }]),
@@ -97,19 +109,27 @@ pub(super) fn check(config: &Config, reading: &Reading<'_>) {
 
 /// What accounts ask of TLS must be possible over one of the listeners.
 pub(super) fn check_accounts(config: &Config, reading: &Reading<'_>) {
-    let tls = config.smpp.tls.as_ref();
+    let over_http = config.http.as_ref().and_then(|http| http.tls.as_ref());
+    let tls: Vec<_> = config.smpp.tls.iter().chain(over_http).collect();
+    let mut tokens = AHashMap::new();
     for account in &config.accounts {
         let path = |key| format!("accounts.{}.{key}", shown_key(&account.name));
         if account.client_certificate.as_ref().is_some_and(|names| !names.is_empty())
-            && tls.is_none_or(|tls| tls.client_ca.is_none())
+            && tls.iter().all(|tls| tls.client_ca.is_none())
         {
             reading.problem(
                 path("client_certificate"),
-                "needs `smpp.tls` with a `client_ca`: no certificate is asked for",
+                "needs `smpp.tls` or `http.tls` with a `client_ca`: no certificate is asked for",
             );
         }
-        if account.tls_required && tls.is_none() {
-            reading.warn(path("tls"), "is required, and there is no `smpp.tls` to bind over");
+        if account.tls_required && tls.is_empty() {
+            reading.warn(path("tls"), "is required, and there is no `smpp.tls` to bind over, nor `http.tls`");
+        }
+        for token in &account.tokens {
+            if let Some(other) = tokens.insert(token, &account.name).filter(|other| **other != account.name) {
+                reading
+                    .problem(path("tokens"), format!("holds a token that opens `accounts.{}` too", shown_key(other)));
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ mod unbuilt;
 mod validate;
 
 pub use accounts::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
+    Accept, Account, Binds, Callback, Calls, Deliver, DeliverMo, DestinationCap, OptOut, Outbind, OverRate, Quota,
     ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
@@ -43,12 +43,12 @@ pub use profile::{
     ReceiptHabits, Reconnect, Rewriting, SourceRules, StatusTable, SubmitHabits, Then,
 };
 pub use reader::{Problem, Surroundings};
-pub use scalars::duration_or_zero as parse_duration;
+pub use scalars::{callback_url, duration_or_zero as parse_duration};
 pub use secret::{Password, Secret};
 pub use summary::{route_in_words, summary};
 pub use validate::{Parsed, parse};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -171,13 +171,47 @@ pub struct Limits {
     pub connections: u32,
     pub unbound: u32,
     pub unbound_per_address: u32,
+    /// HTTP connections, which count among `connections` too.
+    pub http: u32,
+    /// Of them, from one address that is no proxy's.
+    pub http_per_address: u32,
     pub ban_exempt: Vec<Network>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Http {
     pub listen: Vec<SocketAddr>,
     pub tls: Option<TlsListener>,
+    /// Proxies, which are believed when they say for whom they ask.
+    pub forwarded_from: Vec<Network>,
+    pub timers: HttpTimers,
+}
+
+/// How long an HTTP connection is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpTimers {
+    /// Until the TLS handshake is done, and from a head's first octet to its last.
+    pub head: Duration,
+    /// From a head's end to that of its body.
+    pub body: Duration,
+    /// Between requests, and before the first.
+    pub idle: Duration,
+    /// While nothing of a response is taken.
+    pub unread: Duration,
+}
+
+impl Default for HttpTimers {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { head: seconds(5), body: seconds(10), idle: seconds(60), unread: seconds(30) }
+    }
+}
+
+impl Http {
+    #[must_use]
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        self.forwarded_from.iter().any(|network| network.contains(address))
+    }
 }
 
 #[derive(Clone, Debug)]

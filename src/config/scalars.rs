@@ -145,7 +145,10 @@ pub(super) fn printable(length: RangeInclusive<usize>) -> impl Fn(&str) -> Resul
 }
 
 /// A URL that names a host and holds no secret.
-pub(super) fn callback_url(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn callback_url(text: &str) -> Result<String, String> {
     let expected = || "must be a URL such as https://example.com/sms".to_owned();
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(expected)?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

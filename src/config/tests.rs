@@ -137,7 +137,7 @@ fn every_key_of_an_account_is_read() {
          over_rate: delay, quota: {{ day: 7, month: 8 }}, senders: [ACME, 4477*], force_sender: 12345, destinations: +49*,
          accept: store, receipts: last, unrequested_receipts: pass, receipt_text: standard, message_id: decimal,
          in_doubt_status: ESME_RSYSERR, status: 24h, delivery_window: 3, delivery_queue: 4, delivery_rate: 6,
-         callback: {{ url: \"http://10.0.0.1/x\", secret: s, allow_http: true, allow_private: true }}, deliver: http,
+         callback: {{ url: \"http://10.0.0.1/x\", secret: s, allow_http: true, allow_private: true, ca: ca.pem, batch: 1000 }}, deliver: http,
          callback_override: true, enabled: false, submit: false, shard: 5"
     ));
     let account = &config(&text).accounts[0];
@@ -158,8 +158,10 @@ fn every_key_of_an_account_is_read() {
     assert_eq!((account.delivery_window.get(), account.delivery_queue), (3, 4));
     assert_eq!(account.delivery_rate.unwrap().get(), 6);
     let callback = account.callback.as_ref().unwrap();
-    assert_eq!(callback.url, "http://10.0.0.1/x");
-    assert!(callback.allow_http && callback.allow_private && callback.secret == Some(Secret::new("s")));
+    assert_eq!((callback.url.as_str(), callback.batch), ("http://10.0.0.1/x", 1000));
+    let calls = &account.calls;
+    assert!(calls.allow_http && calls.allow_private && calls.secrets == [Secret::new("s")]);
+    assert!(calls.ca.as_ref().unwrap().ends_with("ca.pem"));
     assert_eq!((account.deliver, account.shard), (DeliverMo::Http, ShardPin::Shard(5)));
 }
 

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::deliveries::Deliveries;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::flood::Flood;
+use super::gate::Was;
 use super::holdings::Holdings;
 use super::joining::Joining;
 use super::limits::Limits;
@@ -61,6 +62,7 @@ pub struct Account {
     pub(super) web_messages: web::Messages,
     /// What its callbacks are to be told.
     pub posts: web::Posts,
+    pub(super) keys: web::Keys,
     /// When all that waits may be looked through again for a cancel_sm without an id.
     pub(super) next_scan: Instant,
     pub backlog: Backlog,
@@ -100,6 +102,7 @@ impl Account {
             submissions: web::Submissions::default(),
             web_messages: web::Messages::default(),
             posts: web::Posts::default(),
+            keys: web::Keys::default(),
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
@@ -172,6 +175,7 @@ impl Account {
     /// once it has rested.
     pub fn is_ready(&mut self, session: Key, window: u32) -> bool {
         let has_room = self.unanswered() < window as usize;
+        let has_room = has_room && !self.submissions.has_turn();
         if has_room && self.resting == 0 {
             return true;
         }
@@ -231,12 +235,12 @@ impl Account {
             self.withdraw_held(at, cx);
             self.withdraw(at, cx);
         }
-        cx.out.tell(ShardId(0), ShardMessage::Ended { address: session.address, was_bound: true });
+        cx.out.tell(ShardId(0), ShardMessage::Ended { address: session.address, was: Was::Bound });
         self.pump_deliveries(cx);
     }
 
     /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
-    /// True once no session is left, and no try at a callback.
+    /// True once no session is left, every request is replied to, and no try at a callback is out.
     pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
         self.keep_usage(cx);
@@ -246,7 +250,13 @@ impl Account {
         if !is_delivering {
             self.unbind_all(cx);
         }
-        self.drain_posts(cx) && self.sessions.is_empty()
+        let is_posted = self.drain_posts(cx);
+        is_posted && self.sessions.is_empty() && self.submissions.is_empty()
+    }
+
+    /// Whether no session waits for room in the window.
+    pub(super) fn has_nobody_paused(&self) -> bool {
+        self.paused.is_empty()
     }
 
     fn unbind_all(&mut self, cx: &mut Context<'_>) {
@@ -268,6 +278,8 @@ impl Account {
     pub fn measure(&mut self) {
         self.counts.sessions_bound = self.sessions.len() as u64;
         self.counts.outstanding = self.unanswered() as u64;
+        self.counts.storing = self.submissions.to_store() as u64;
+        self.counts.keys = self.keys.len() as u64;
         self.counts.held_back = self.limits.as_ref().map_or(0, |limits| limits.held.len() as u64);
         self.counts.stored_waiting = self.backlog.len() as u64;
         self.counts.states = self.states.len() as u64;
@@ -301,6 +313,10 @@ impl Account {
     }
 
     pub(super) fn resume_paused(&mut self, cx: &mut Context<'_>) {
+        // Whoever was first, and so had the room there was, is last this time.
+        if self.paused.len() > 1 {
+            self.paused.rotate_left(1);
+        }
         for key in self.paused.drain(..) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.is_paused = false;

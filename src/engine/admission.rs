@@ -65,7 +65,7 @@ impl Account {
     ) -> Result<(), SubmitError> {
         let taken = self.admit_submit(at, origin, body, view, cx);
         if let Err(error) = taken {
-            self.refused(at, error, view, cx);
+            self.refused(Some(at), error, view, cx);
         }
         taken
     }
@@ -122,7 +122,7 @@ impl Account {
         let submit =
             Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false, cap, shown };
         if leave.is_held {
-            self.hold(submit, late_at, body, cx);
+            self.hold(submit, (segments, late_at), body, cx);
             return Ok(());
         }
         let taken = self.hand_on(submit, body, cx);
@@ -135,11 +135,22 @@ impl Account {
         taken
     }
 
+    /// A part goes first where others of its message went.
+    pub(super) fn begin_with_others(&self, submit: &mut Submit, cx: &Context<'_>) {
+        if let Some(carrier) = submit.part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
+            cx.routes.begin_with(&mut submit.choice, carrier);
+        }
+    }
+
     /// What may leave now goes to a carrier, or is kept until one has room.
     pub(super) fn hand_on(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
-        match cx.config.account(self.id).accept {
-            Accept::Relay => self.dispatch(submit, body, cx),
-            Accept::Store => self.store(submit, body, cx),
+        match (cx.config.account(self.id).accept, submit.origin) {
+            (Accept::Relay, _) => self.dispatch(submit, body, cx),
+            (Accept::Store, Origin::Web(place)) => {
+                self.segment_ready(place, submit, body, cx);
+                Ok(())
+            }
+            (Accept::Store, _) => self.store(submit, body, cx),
         }
     }
 }

@@ -53,6 +53,7 @@ impl Audited {
             | SubmitError::NoRoute
             | SubmitError::NoCarrierBound
             | SubmitError::OverRate
+            | SubmitError::WindowFull
             | SubmitError::QueueFull
             | SubmitError::Expired
             | SubmitError::ValidityOver
@@ -111,12 +112,14 @@ impl Audit {
 }
 
 impl Account {
-    /// A submit was refused for this: what is to be told of is, and what is to be held against the session too.
+    /// A submit was refused for this: what is to be told of is, and what is to be held against its session too, if it came on one.
     #[cold]
-    pub(super) fn refused(&mut self, at: Key, error: SubmitError, view: &SmView<'_>, cx: &mut Context<'_>) {
-        self.count_refused_segments(at, segment::count_segments(view), cx);
+    pub(super) fn refused(&mut self, at: Option<Key>, error: SubmitError, view: &SmView<'_>, cx: &mut Context<'_>) {
+        if let Some(at) = at {
+            self.count_refused_segments(at, segment::count_segments(view), cx);
+        }
         if let Some((what, address)) = Audited::of(error, view) {
-            self.audit(what, Some(at), address, cx);
+            self.audit(what, at, address, cx);
         }
     }
 

@@ -17,6 +17,8 @@ use crate::smpp::message_id::MessageId;
 pub struct Backlog {
     entries: BTreeMap<u64, Entry>,
     by_id: BTreeMap<u64, u64>,
+    /// Those whose customer knows them by another id, by that.
+    by_shown: BTreeSet<(u64, u64)>,
     lanes: BTreeMap<u32, Lane>,
     /// Refused for now, by when they are due again.
     later: BTreeSet<(Instant, u64)>,
@@ -30,6 +32,8 @@ pub struct Backlog {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Entry {
     pub id: MessageId,
+    /// The id its customer knows it by, when that is another.
+    pub shown: Option<MessageId>,
     /// The route rule it goes by.
     pub lane: u32,
     pub priority: u8,
@@ -72,7 +76,7 @@ impl Entry {
     #[must_use]
     pub fn new(id: MessageId, lane: u32, priority: u8, ends: Instant) -> Self {
         let (standing, course) = (Standing::Waits, Course::default());
-        Self { id, lane, priority, ends, standing, course, refusals: 0, mark: None }
+        Self { id, shown: None, lane, priority, ends, standing, course, refusals: 0, mark: None }
     }
 }
 
@@ -130,6 +134,7 @@ impl Default for Backlog {
         Self {
             entries: BTreeMap::new(),
             by_id: BTreeMap::new(),
+            by_shown: BTreeSet::new(),
             lanes: BTreeMap::new(),
             later: BTreeSet::new(),
             ends: BTreeSet::new(),
@@ -171,8 +176,15 @@ impl Backlog {
         Some((key, self.entries.get(&key)?))
     }
 
+    /// One of those that their customer knows by this id.
+    #[must_use]
+    pub fn find_shown(&self, shown: MessageId) -> Option<u64> {
+        self.by_shown.range((shown.bits(), 0)..=(shown.bits(), u64::MAX)).next().map(|(_, key)| *key)
+    }
+
     pub fn push(&mut self, key: u64, entry: Entry) {
         self.by_id.insert(entry.id.bits(), key);
+        self.by_shown.extend(entry.shown.map(|shown| (shown.bits(), key)));
         self.ends.insert((entry.ends, key));
         self.entries.insert(key, Entry { standing: Standing::Waits, ..entry });
         self.wait(key, Instant::ZERO);
@@ -219,6 +231,9 @@ impl Backlog {
     pub fn remove(&mut self, key: u64) -> Option<Entry> {
         let entry = self.entries.remove(&key)?;
         self.by_id.remove(&entry.id.bits());
+        if let Some(shown) = entry.shown {
+            self.by_shown.remove(&(shown.bits(), key));
+        }
         self.ends.remove(&(entry.ends, key));
         if let Standing::Later(at) = entry.standing {
             self.later.remove(&(at, key));

@@ -65,10 +65,29 @@ impl Bans {
         count(&mut self.pairs, pair, Self::PER_PAIR, now)
     }
 
+    /// What stands for all that comes from an address, where it cannot be closed at accept.
+    #[must_use]
+    pub fn all_of(&self, address: IpAddr) -> Pair {
+        Pair(self.keys.hash_one(origin(address)))
+    }
+
     /// Whether connections from this address are closed at accept.
     #[must_use]
     pub fn is_address_banned(&self, address: IpAddr, now: Instant) -> bool {
-        self.addresses.get(&origin(address)).is_some_and(|guesses| now < guesses.banned_until)
+        self.address_ban(address, now).is_some()
+    }
+
+    /// Until when.
+    #[must_use]
+    pub fn address_ban(&self, address: IpAddr, now: Instant) -> Option<Instant> {
+        let guesses = self.addresses.get(&origin(address))?;
+        (now < guesses.banned_until).then_some(guesses.banned_until)
+    }
+
+    /// Whether any pair was ever banned: mostly none is, and nobody need be looked for.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        !self.banned.is_empty()
     }
 
     /// Remembers a ban that shard 0 announced.

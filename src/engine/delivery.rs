@@ -47,12 +47,21 @@ impl Account {
             let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
             return cx.out.after_records(home).messages.push(done);
         }
-        if !cx.has_room || self.kept_deliveries() >= cx.config.account(self.id).delivery_queue as usize {
+        if !cx.has_room {
             return self.refuse_delivery(&incoming, cx);
         }
-        if incoming.kind != DeliveryKind::Mo && self.take_web_receipt(&incoming, body, cx) {
-            let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
-            return cx.out.after_records(home).messages.push(done);
+        if incoming.kind != DeliveryKind::Mo && self.has_web_messages() {
+            match self.take_web_receipt(&incoming, body, cx) {
+                Joined::Done => {
+                    let done = ShardMessage::DeliverDone { carrier, in_hand, is_kept: true };
+                    return cx.out.after_records(home).messages.push(done);
+                }
+                Joined::Refused => return self.refuse_delivery(&incoming, cx),
+                Joined::PassedOn => {}
+            }
+        }
+        if self.kept_deliveries() >= cx.config.account(self.id).delivery_queue as usize {
+            return self.refuse_delivery(&incoming, cx);
         }
         let is_of_part = !self.joining.is_empty() && incoming.kind != DeliveryKind::Mo;
         if is_of_part && self.joining.part(incoming.id).is_some_and(|part| !part.is_answered) {
@@ -232,9 +241,12 @@ impl Account {
             }
             self.look_at_messages(cx);
             self.sweep_states(cx);
+            self.sweep_messages(cx);
+            self.sweep_keys(cx);
         }
         self.deliveries.take_due(cx.now);
         self.limits_timeout(cx);
+        self.pump_requests(cx);
         self.stored_timeout(cx);
         self.posts_timeout(cx);
         self.pump_deliveries(cx);
@@ -257,17 +269,16 @@ impl Account {
     /// Makes sure `on_timeout` is called for whatever comes next.
     pub(super) fn arm(&mut self, cx: &mut Context<'_>) {
         let retry = self.deliveries.next_retry().unwrap_or(Instant::NEVER);
-        let has_aging = self.kept_deliveries() > 0 || !self.joining.is_empty() || !self.states.is_empty();
+        let has_aging = self.kept_deliveries() > 0
+            || !self.joining.is_empty()
+            || !self.states.is_empty()
+            || !self.web_messages.is_empty()
+            || !self.keys.is_empty();
         let sweep = if has_aging { self.next_sweep } else { Instant::NEVER };
         let limits = self.limits.as_ref().map_or(Instant::NEVER, |limits| limits.next());
         let call = self.calling.as_ref().map_or(Instant::NEVER, |calling| calling.due);
-        let at = retry
-            .min(sweep)
-            .min(call)
-            .min(self.next_stored_look(cx.now))
-            .min(limits)
-            .min(self.audit.next())
-            .min(self.posts.next());
+        let at = retry.min(sweep).min(call).min(self.next_stored_look(cx.now)).min(limits).min(self.audit.next());
+        let at = at.min(self.submissions.next_look()).min(self.posts.next());
         cx.timers.arm(Owner::Account(self.id), &mut self.armed, at);
     }
 

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::delivery::Incoming;
 use super::effects::Effects;
 use super::event::{Action, EndReason};
+use super::gate::Was;
 use super::message::{Batch, Outcome, ShardId, ShardMessage};
 use super::shard::{Connection, Drain, Shard, context};
 use super::slab::Key;
@@ -77,15 +78,16 @@ impl Shard {
                 }
             }
             Some(Connection::Unbound(unbound)) => {
-                let (address, was_bound) = (unbound.address, unbound.was_counted_bound());
+                let address = unbound.address;
+                let was = if unbound.was_counted_bound() { Was::Bound } else { Was::Unbound };
                 self.counts.handshakes_failed += u64::from(unbound.is_handshaking());
-                out.tell(ShardId(0), ShardMessage::Ended { address, was_bound });
+                out.tell(ShardId(0), ShardMessage::Ended { address, was });
                 if let Some(account) = unbound.called {
                     self.call_failed(account, now, out);
                 }
             }
             Some(Connection::Moving { address, called }) => {
-                out.tell(ShardId(0), ShardMessage::Ended { address, was_bound: false });
+                out.tell(ShardId(0), ShardMessage::Ended { address, was: Was::Unbound });
                 if let Some(account) = called {
                     self.call_failed(account, now, out);
                 }
@@ -155,6 +157,11 @@ impl Shard {
             ShardMessage::StateKept { account, submit } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
                     account.answer_submit(submit, Outcome::Accepted, context!(self, now, out));
+                }
+            }
+            ShardMessage::WebIntended { account, submission } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.begin_submission(submission, context!(self, now, out));
                 }
             }
             ShardMessage::WebKept { account, submission } => {
@@ -242,11 +249,15 @@ impl Shard {
             }
             ShardMessage::Bound { address } => self.gate.bound(address),
             ShardMessage::Called { address } => self.gate.called(address),
-            ShardMessage::Ended { address, was_bound } => self.gate.ended(address, was_bound),
+            ShardMessage::Ended { address, was } => self.gate.ended(address, was),
             ShardMessage::WrongPassword { address, pair } => {
-                let Some(until) = self.bans.wrong_password(address, pair, now) else { return };
-                for shard in &mut out.prompt {
-                    shard.messages.push(ShardMessage::Banned { pair, until });
+                let banned = self.bans.wrong_password(address, pair, now).map(|until| (pair, until));
+                // Whoever comes through a proxy is not known at accept.
+                let all = self.bans.address_ban(address, now).map(|until| (self.bans.all_of(address), until));
+                for (pair, until) in banned.into_iter().chain(all) {
+                    for shard in &mut out.prompt {
+                        shard.messages.push(ShardMessage::Banned { pair, until });
+                    }
                 }
             }
             ShardMessage::Banned { pair, until } => self.bans.ban(pair, until, now),
@@ -317,6 +328,7 @@ impl Shard {
             Drain::Carriers => {
                 for account in self.accounts.iter_mut().flatten() {
                     account.pump_held(context!(self, now, out));
+                    account.pump_requests(context!(self, now, out));
                 }
                 let mut is_done = true;
                 for carrier in self.carriers.iter_mut().flatten() {

@@ -155,6 +155,12 @@ pub enum Notice {
         system_id: String,
         why: BindRefusal,
     },
+    /// An HTTP request's credentials were not let in; a token has no name.
+    RequestRefused {
+        address: IpAddr,
+        name: String,
+        why: BindRefusal,
+    },
     /// It was called with outbind, and has not bound.
     CallFailed {
         account: AccountId,

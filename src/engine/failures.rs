@@ -27,7 +27,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    fn state(self) -> MessageState {
+    pub(super) fn state(self) -> MessageState {
         match self {
             Self::Expired => MessageState::Expired,
             Self::Rejected(_) => MessageState::Rejected,
@@ -37,7 +37,7 @@ impl Failure {
     }
 
     /// What a receipt says behind `err:`.
-    fn error(self) -> u32 {
+    pub(super) fn error(self) -> u32 {
         match self {
             Self::Rejected(status) => status.0,
             Self::Expired | Self::Cancelled | Self::InDoubt => 0,
@@ -57,6 +57,9 @@ impl Account {
             Failure::Rejected(_) => self.counts.stored_rejected += 1,
             Failure::Cancelled => self.counts.stored_cancelled += 1,
             Failure::InDoubt => self.counts.stored_in_doubt += 1,
+        }
+        if self.web_failed(holding.id, why, cx) {
+            return;
         }
         if cx.config.account(self.id).status.is_some() {
             self.keep_failure(&holding, why, cx);

@@ -15,17 +15,23 @@ pub struct Gate {
     connections: u32,
     unbound: u32,
     unbound_by_address: AHashMap<IpAddr, u32>,
+    web: u32,
+    web_by_address: AHashMap<IpAddr, u32>,
+}
+
+/// What a connection was that ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Was {
+    Unbound,
+    Bound,
+    Web,
 }
 
 impl Gate {
     /// Counts a connection in, or says why it is closed without a word.
     pub fn admit(&mut self, address: IpAddr, config: &Config) -> Result<(), ConnectionRefusal> {
         let limits = &config.limits;
-        let is_allowed = config.accounts.iter().any(|account| match &account.allow_from {
-            None => true,
-            Some(networks) => networks.iter().any(|network| network.contains(address)),
-        });
-        if !is_allowed {
+        if !is_allowed(address, config) {
             return Err(ConnectionRefusal::Address);
         }
         if self.connections >= limits.connections {
@@ -44,6 +50,31 @@ impl Gate {
         Ok(())
     }
 
+    /// The same for HTTP. A proxy's connections stand for many customers, so its address says nothing.
+    pub fn admit_web(&mut self, address: IpAddr, config: &Config) -> Result<(), ConnectionRefusal> {
+        let limits = &config.limits;
+        let is_proxy = is_proxy(address, config);
+        if !is_proxy && !is_allowed(address, config) {
+            return Err(ConnectionRefusal::Address);
+        }
+        if self.connections >= limits.connections {
+            return Err(ConnectionRefusal::Total);
+        }
+        if self.web >= limits.http {
+            return Err(ConnectionRefusal::Http);
+        }
+        if !is_proxy {
+            let of_address = self.web_by_address.entry(origin(address)).or_default();
+            if *of_address >= limits.http_per_address {
+                return Err(ConnectionRefusal::PerAddress);
+            }
+            *of_address += 1;
+        }
+        self.connections += 1;
+        self.web += 1;
+        Ok(())
+    }
+
     /// Counts in a connection that we dialled for an ESME to bind on.
     pub fn called(&mut self, address: IpAddr) {
         *self.unbound_by_address.entry(origin(address)).or_default() += 1;
@@ -52,21 +83,25 @@ impl Gate {
     }
 
     pub fn bound(&mut self, address: IpAddr) {
-        let address = origin(address);
         self.unbound = self.unbound.saturating_sub(1);
-        if let Some(count) = self.unbound_by_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                self.unbound_by_address.remove(&address);
+        count_out(&mut self.unbound_by_address, address);
+    }
+
+    pub fn ended(&mut self, address: IpAddr, was: Was) {
+        self.connections = self.connections.saturating_sub(1);
+        match was {
+            Was::Unbound => self.bound(address),
+            Was::Bound => {}
+            Was::Web => {
+                self.web = self.web.saturating_sub(1);
+                count_out(&mut self.web_by_address, address);
             }
         }
     }
 
-    pub fn ended(&mut self, address: IpAddr, was_bound: bool) {
-        self.connections = self.connections.saturating_sub(1);
-        if !was_bound {
-            self.bound(address);
-        }
+    #[must_use]
+    pub fn web(&self) -> u32 {
+        self.web
     }
 
     #[must_use]
@@ -77,6 +112,28 @@ impl Gate {
     #[must_use]
     pub fn unbound(&self) -> u32 {
         self.unbound
+    }
+}
+
+/// Whether any account may be used from there.
+fn is_allowed(address: IpAddr, config: &Config) -> bool {
+    config.accounts.iter().any(|account| match &account.allow_from {
+        None => true,
+        Some(networks) => networks.iter().any(|network| network.contains(address)),
+    })
+}
+
+fn is_proxy(address: IpAddr, config: &Config) -> bool {
+    config.http.as_ref().is_some_and(|http| http.is_proxy(address))
+}
+
+fn count_out(by_address: &mut AHashMap<IpAddr, u32>, address: IpAddr) {
+    let address = origin(address);
+    if let Some(count) = by_address.get_mut(&address) {
+        *count -= 1;
+        if *count == 0 {
+            by_address.remove(&address);
+        }
     }
 }
 
@@ -112,8 +169,8 @@ mod tests {
         assert_eq!(gate.admit(address(3), &config), Ok(()));
         gate.bound(address(1));
         assert_eq!(gate.admit(address(1), &config), Err(ConnectionRefusal::Total));
-        gate.ended(address(1), true);
-        gate.ended(address(2), false);
+        gate.ended(address(1), Was::Bound);
+        gate.ended(address(2), Was::Unbound);
         assert_eq!((gate.connections(), gate.unbound()), (2, 1));
         assert_eq!(gate.admit(address(1), &config), Ok(()));
     }
@@ -128,9 +185,31 @@ mod tests {
         assert_eq!(gate.admit(c, &config), Err(ConnectionRefusal::PerAddress));
         assert_eq!(gate.admit(elsewhere, &config), Ok(()));
         gate.bound(a);
-        gate.ended(b, false);
-        gate.ended(elsewhere, false);
+        gate.ended(b, Was::Unbound);
+        gate.ended(elsewhere, Was::Unbound);
         assert!(gate.unbound_by_address.is_empty());
+    }
+
+    #[test]
+    fn http_has_caps_of_its_own_within_the_one_on_all_and_a_proxys_address_has_none() {
+        let mut config = config("{ connections: 5, http: 4, http_per_address: 1 }", ", allow_from: 192.0.2.0/24");
+        let proxy: IpAddr = "198.51.100.1".parse().unwrap();
+        let mut gate = Gate::default();
+        assert_eq!(gate.admit_web(proxy, &config), Err(ConnectionRefusal::Address));
+        let forwarded_from = vec![config::Network { address: proxy, prefix: 32 }];
+        config.http = Some(config::Http { forwarded_from, ..config::Http::default() });
+        assert_eq!([(); 2].map(|()| gate.admit_web(proxy, &config)), [Ok(()), Ok(())]);
+        assert_eq!(gate.admit_web(address(1), &config), Ok(()));
+        assert_eq!(gate.admit_web(address(1), &config), Err(ConnectionRefusal::PerAddress));
+        assert_eq!(gate.admit_web(address(2), &config), Ok(()));
+        assert_eq!(gate.admit_web(proxy, &config), Err(ConnectionRefusal::Http));
+        assert_eq!(gate.admit(address(1), &config), Ok(()), "SMPP has room left");
+        gate.ended(address(1), Was::Web);
+        gate.ended(proxy, Was::Web);
+        assert_eq!((gate.web(), gate.connections(), gate.unbound()), (2, 3, 1));
+        assert_eq!(gate.admit(address(1), &config), Ok(()));
+        assert_eq!(gate.admit(address(1), &config), Ok(()));
+        assert_eq!(gate.admit_web(address(1), &config), Err(ConnectionRefusal::Total));
     }
 
     #[test]

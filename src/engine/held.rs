@@ -23,15 +23,11 @@ pub struct Held {
 #[derive(Debug)]
 struct Waiting {
     submit: Submit,
+    /// Segments it waits for: all of its message's, or none when it stands behind another of that.
+    cost: u32,
     /// From then on it would be sent too late.
     late_at: Instant,
     body: Box<[u8]>,
-}
-
-impl Waiting {
-    fn segments(&self) -> u32 {
-        self.submit.info.segments.into()
-    }
 }
 
 impl Held {
@@ -52,26 +48,26 @@ impl Held {
 
     fn pop(&mut self) -> Option<Waiting> {
         let first = self.waiting.pop_front()?;
-        self.segments -= u64::from(first.segments());
+        self.segments -= u64::from(first.cost);
         Some(first)
     }
 
     /// When the first may leave, or has waited too long.
     #[must_use]
     pub fn next(&self, throttle: &Throttle) -> Instant {
-        self.waiting.front().map_or(Instant::NEVER, |first| throttle.ready_at(first.segments()).min(first.late_at))
+        self.waiting.front().map_or(Instant::NEVER, |first| throttle.ready_at(first.cost).min(first.late_at))
     }
 }
 
 impl Account {
-    /// Holds a checked submit back.
-    pub(super) fn hold(&mut self, submit: Submit, late_at: Instant, body: &[u8], cx: &mut Context<'_>) {
+    /// Holds a checked submit back until the rate allows so many segments.
+    pub(super) fn hold(&mut self, submit: Submit, (cost, late_at): (u32, Instant), body: &[u8], cx: &mut Context<'_>) {
         let Some(limits) = &mut self.limits else { return };
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }
-        limits.held.segments += u64::from(submit.info.segments);
-        limits.held.waiting.push_back(Waiting { submit, late_at, body: body.into() });
+        limits.held.segments += u64::from(cost);
+        limits.held.waiting.push_back(Waiting { submit, cost, late_at, body: body.into() });
         self.arm(cx);
     }
 
@@ -87,8 +83,8 @@ impl Account {
             } else {
                 None
             };
-            let throttle = limits.throttle.as_mut().filter(|_| refusal.is_none());
-            if throttle.is_some_and(|throttle| throttle.take(first.segments(), cx.now).is_err()) {
+            let throttle = limits.throttle.as_mut().filter(|_| refusal.is_none() && first.cost > 0);
+            if throttle.is_some_and(|throttle| throttle.take(first.cost, cx.now).is_err()) {
                 return;
             }
             let Some(first) = limits.held.pop() else { return };
@@ -101,7 +97,9 @@ impl Account {
 
     /// The rate allows it now.
     fn let_go(&mut self, held: &Waiting, cx: &mut Context<'_>) {
-        if let Err(error) = self.hand_on(held.submit, &held.body, cx) {
+        let mut submit = held.submit;
+        self.begin_with_others(&mut submit, cx);
+        if let Err(error) = self.hand_on(submit, &held.body, cx) {
             self.tell_origin(&held.submit, Outcome::Failed(error), cx);
         } else if let Some(session) = self.sessions.get_mut(held.submit.info.session) {
             // It is counted as what it has become.
@@ -115,7 +113,7 @@ impl Account {
         let held = std::mem::take(&mut limits.held.waiting);
         let is_of_it = |held: &Waiting| held.submit.info.session == session;
         let (gone, kept): (VecDeque<_>, VecDeque<_>) = held.into_iter().partition(is_of_it);
-        limits.held.segments = kept.iter().map(|held| u64::from(held.segments())).sum();
+        limits.held.segments = kept.iter().map(|held| u64::from(held.cost)).sum();
         limits.held.waiting = kept;
         for held in gone {
             self.tell_origin(&held.submit, Outcome::Failed(SubmitError::Withdrawn), cx);

@@ -60,6 +60,8 @@ impl Account {
         let Some(part) = entry.part.filter(|_| entry.shown.is_none()) else { return false };
         let (id, carrier) = (entry.info.id, entry.carrier);
         let is_wanted = match wants.receipts {
+            // What came by HTTP is told of as a whole anyway.
+            _ if entry.info.is_web() || self.is_web_segment(id) => false,
             ReceiptsOfParts::Each => entry.info.wants_receipt && is_per_message(carrier, cx),
             ReceiptsOfParts::Last | ReceiptsOfParts::All => true,
         };
@@ -126,7 +128,8 @@ impl Account {
 
     /// A part is stored: for its customer it is accepted then. Other parts may follow long before a carrier has any of them.
     pub(super) fn join_stored(&mut self, submit: &Submit, cx: &mut Context<'_>) {
-        let is_joined = self.wants(cx).receipts != ReceiptsOfParts::Each && submit.shown.is_none();
+        let is_joined =
+            self.wants(cx).receipts != ReceiptsOfParts::Each && submit.shown.is_none() && !submit.info.is_web();
         let Some(mut part) = submit.part.filter(|_| is_joined) else { return };
         let id = submit.info.id;
         part.message = id;

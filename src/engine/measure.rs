@@ -25,6 +25,7 @@ impl Shard {
     pub fn measure(&mut self) {
         self.counts.store_has_room = self.has_room.into();
         self.counts.connections = u64::from(self.gate.connections());
+        self.counts.http_connections = u64::from(self.gate.web());
         self.counts.unbound = u64::from(self.gate.unbound());
     }
 }

@@ -192,6 +192,11 @@ pub enum ShardMessage {
         account: AccountId,
         submit: Key,
     },
+    /// Account's home to itself, behind a record: what a request with a key is about to send is durable.
+    WebIntended {
+        account: AccountId,
+        submission: Key,
+    },
     /// Account's home to itself, behind the records: what is known of a request's messages is durable.
     WebKept {
         account: AccountId,
@@ -319,7 +324,7 @@ pub enum ShardMessage {
     },
     Ended {
         address: IpAddr,
-        was_bound: bool,
+        was: super::gate::Was,
     },
 }
 
@@ -386,6 +391,7 @@ impl Batch {
                 ShardMessage::StateKept { .. }
                 | ShardMessage::Shown { .. }
                 | ShardMessage::StoredDone { .. }
+                | ShardMessage::WebIntended { .. }
                 | ShardMessage::WebKept { .. }
                 | ShardMessage::EventKept { .. }
                 | ShardMessage::AskSend { .. }

@@ -90,6 +90,7 @@ pub mod untold;
 pub mod usage;
 pub mod validity;
 pub mod wall;
+pub mod ways;
 pub mod web;
 pub mod whole;
 pub mod window;

@@ -52,7 +52,11 @@ struct Multi {
 
 impl Account {
     pub(super) fn handle_multi(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
-        let Err(error) = self.try_multi(at, frame, cx) else { return };
+        let taken = self.try_multi(at, frame, cx);
+        if self.submissions.has_waiting() {
+            self.session_had_its_turn(cx);
+        }
+        let Err(error) = taken else { return };
         self.counts.submits += 1;
         self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };

@@ -9,6 +9,8 @@ pub enum SubmitError {
     NoRoute,
     NoCarrierBound,
     OverRate,
+    /// The account's window had no room for it in time.
+    WindowFull,
     /// The account's segments of this day or month are used up.
     OverQuota,
     /// Those for its destination are, for a while.
@@ -56,7 +58,7 @@ impl From<SubmitError> for CommandStatus {
                 Self::RSYSERR
             }
             SubmitError::DistributionList => Self::RCNTSUBDL,
-            SubmitError::OverRate | SubmitError::Expired => Self::RTHROTTLED,
+            SubmitError::OverRate | SubmitError::WindowFull | SubmitError::Expired => Self::RTHROTTLED,
             SubmitError::QueueFull | SubmitError::StoreFull | SubmitError::OverQuota => Self::RMSGQFUL,
             SubmitError::SenderNotAllowed => Self::RINVSRCADR,
             SubmitError::ValidityOver => Self::RINVEXPIRY,
@@ -77,6 +79,7 @@ impl From<SubmitError> for RefusedReason {
             SubmitError::DestinationNotAllowed | SubmitError::DistributionList => Self::Destination,
             SubmitError::NoCarrierBound => Self::CarrierDown,
             SubmitError::OverRate => Self::Throttled,
+            SubmitError::WindowFull => Self::Window,
             SubmitError::OverQuota => Self::Quota,
             SubmitError::OverCap => Self::Cap,
             SubmitError::OptedOut => Self::OptedOut,

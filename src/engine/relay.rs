@@ -58,12 +58,13 @@ impl Account {
     pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
         let Some(entry) = self.submits.get(submit) else { return };
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
-        // One id of a submit_multi stands for several messages, whose states would differ.
-        let sent = if entry.shown.is_some() { &[] } else { sent };
+        // One id of a submit_multi stands for several messages, whose states would differ; and of what came by HTTP all is known.
+        let is_web = info.is_web() || info.is_stored() && self.is_web_segment(info.id);
+        let sent = if entry.shown.is_some() || is_web { &[] } else { sent };
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
-            let has_session = self.sessions.get(info.session).is_some() || info.is_web();
+            let has_session = self.sessions.get(info.session).is_some();
             let keeps_state = !sent.is_empty();
             if keeps_state && (has_session || info.is_stored()) {
                 self.keep_state(info.id, carrier, sent, cx);
@@ -92,7 +93,7 @@ impl Account {
             self.messages.settled(part, known, cx.now);
         }
         match submit.origin {
-            Origin::Stored(key) => self.stored_settled(key, outcome, submit.course, cx),
+            Origin::Stored(key) => self.stored_settled((key, submit.carrier), outcome, submit.course, cx),
             Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } | Origin::Web(_) => {
                 self.tell_origin(&submit, outcome.after(submit.refused), cx);
             }
@@ -113,10 +114,14 @@ impl Account {
                 self.answer_session((&submit.info, submit.carrier), (CommandId::DATA_SM_RESP, sequence), outcome, cx);
             }
             Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
-            Origin::Web(place) => self.segment_settled(place, outcome, cx),
+            Origin::Web(place) => self.segment_settled(place, outcome, submit.carrier, cx),
             Origin::Stored(_) => {}
         }
-        self.resume_paused(cx);
+        if self.submissions.has_waiting() {
+            self.pump_requests(cx);
+        } else {
+            self.resume_paused(cx);
+        }
     }
 
     /// Whether nobody is there any more to be told.

@@ -188,10 +188,13 @@ impl Shard {
         let accepted = std::mem::take(&mut self.accepted);
         for account in self.accounts.iter_mut().flatten() {
             account.restore_usage(context!(self, now, out));
+            // Before whatever may have news to tell.
+            account.start_posts(context!(self, now, out));
             account.start_joining(context!(self, now, out));
             account.start_states(context!(self, now, out));
+            account.start_messages(&accepted, context!(self, now, out));
+            account.start_keys(&accepted, context!(self, now, out));
             account.start_stored(&accepted, context!(self, now, out));
-            account.start_posts(context!(self, now, out));
             account.call_if_awaited(context!(self, now, out));
         }
         for carrier in self.carriers.iter_mut().flatten() {

@@ -50,14 +50,18 @@ impl States {
     }
 
     /// The key of what this replaces.
-    fn add(&mut self, id: MessageId, key: u64, is_final: bool) -> Option<u64> {
+    pub(super) fn add(&mut self, id: MessageId, key: u64, is_final: bool) -> Option<u64> {
         let line = if is_final { &mut self.finals } else { &mut self.open };
         line.push_back(key);
         self.keys.insert(id, key)
     }
 
+    pub(super) fn remove(&mut self, id: MessageId) {
+        self.keys.remove(&id);
+    }
+
     /// The next to go when there are too many.
-    fn take_oldest(&mut self, holdings: &Holdings) -> Option<u64> {
+    pub(super) fn take_oldest(&mut self, holdings: &Holdings) -> Option<u64> {
         for line in [&mut self.finals, &mut self.open] {
             while let Some(key) = line.pop_front() {
                 if holdings.get(key).is_some() {
@@ -69,7 +73,7 @@ impl States {
     }
 
     /// Keys that were kept before `oldest`, as many as one sweep takes.
-    fn take_expired(&mut self, oldest: u32, holdings: &Holdings) -> Vec<u64> {
+    pub(super) fn take_expired(&mut self, oldest: u32, holdings: &Holdings) -> Vec<u64> {
         let mut slice = Self::SLICE + self.len() / Self::SLICES;
         let mut expired = Vec::new();
         for line in [&mut self.open, &mut self.finals] {
@@ -89,7 +93,7 @@ impl States {
     }
 
     /// One that stays open for long must not have the keys behind it remembered that are kept no more.
-    fn tidy(&mut self, holdings: &Holdings) {
+    pub(super) fn tidy(&mut self, holdings: &Holdings) {
         if self.open.len() > 2 * self.keys.len() + Self::SLICE {
             self.open.retain(|key| holdings.get(*key).is_some());
         }
@@ -197,7 +201,7 @@ impl Account {
         if let Some(holding) = self.holdings.forget(key, cx)
             && self.states.key(holding.id) == Some(key)
         {
-            self.states.keys.remove(&holding.id);
+            self.states.remove(holding.id);
         }
     }
 

@@ -93,7 +93,7 @@ impl Account {
             // It was held back since it was looked at.
             return Err(SubmitError::StoreFull);
         }
-        if !self.has_room_to_store(cx) {
+        if !self.has_room_to_store(1, cx) {
             return Err(SubmitError::QueueFull);
         }
         let stored = self.keep_stored((submit.info.id, submit.shown), body, cx).ok_or(SubmitError::QueueFull)?;
@@ -113,11 +113,11 @@ impl Account {
     }
 
     /// What fails for good becomes a receipt of ours, whatever waits to be delivered by then: both queues together have room for it.
-    fn has_room_to_store(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn has_room_to_store(&self, more: usize, cx: &Context<'_>) -> bool {
         let config = cx.config.account(self.id);
         let (most, most_receipts) = (config.submit_queue as usize, config.delivery_queue as usize);
-        let (stored, receipts) = (self.backlog.len() + self.storing, self.deliveries.len() + self.failing);
-        stored < most && stored + receipts < most + most_receipts
+        let (stored, receipts) = (self.backlog.len() + self.storing + more, self.deliveries.len() + self.failing);
+        stored <= most && stored + receipts <= most + most_receipts
     }
 
     /// It is durable: its customer is told, and it may go to carriers.
@@ -128,7 +128,7 @@ impl Account {
         self.await_turn(stored, submit.choice.rule(), cx);
     }
 
-    fn keep_stored(
+    pub(super) fn keep_stored(
         &mut self,
         (id, shown): (MessageId, Option<MessageId>),
         body: &[u8],
@@ -146,7 +146,7 @@ impl Account {
     }
 
     /// A durable one joins those that wait.
-    fn await_turn(&mut self, key: u64, lane: u32, cx: &mut Context<'_>) {
+    pub(super) fn await_turn(&mut self, key: u64, lane: u32, cx: &mut Context<'_>) {
         self.join_backlog(key, lane, cx);
         self.offer_lane(lane, cx);
         self.arm(cx);
@@ -157,7 +157,8 @@ impl Account {
         let Some(stored) = StoredSubmit::read(&holding.body) else { return };
         let left = stored.ends.saturating_sub(cx.unix_seconds());
         let ends = cx.now + Duration::from_secs(left.into());
-        self.backlog.push(key, Entry::new(holding.id, lane, stored.priority, ends));
+        let entry = Entry::new(holding.id, lane, stored.priority, ends);
+        self.backlog.push(key, Entry { shown: stored.shown, ..entry });
     }
 
     /// Gives the carriers what they may have room for.
@@ -261,12 +262,20 @@ impl Account {
     }
 
     /// A carrier's home settled it.
-    pub(super) fn stored_settled(&mut self, key: u64, outcome: Outcome, course: Course, cx: &mut Context<'_>) {
+    pub(super) fn stored_settled(
+        &mut self,
+        (key, carrier): (u64, CarrierId),
+        outcome: Outcome,
+        course: Course,
+        cx: &mut Context<'_>,
+    ) {
         let lane = self.backlog.get(key).map(|entry| entry.lane);
         match outcome {
             Outcome::Accepted => {
                 self.counts.stored_accepted += 1;
-                self.forget_stored(key, cx);
+                if let Some(holding) = self.forget_stored(key, cx) {
+                    self.web_accepted(holding.id, carrier, cx);
+                }
             }
             Outcome::Refused(status) => self.fail_stored(key, Failure::Rejected(status), cx),
             Outcome::InDoubt => self.fail_stored(key, Failure::InDoubt, cx),

@@ -88,7 +88,11 @@ impl Account {
 
     fn handle_submit(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
         self.counts.submits += 1;
-        let Err(error) = self.try_submit(at, frame, cx) else { return };
+        let taken = self.try_submit(at, frame, cx);
+        if self.submissions.has_waiting() {
+            self.session_had_its_turn(cx);
+        }
+        let Err(error) = taken else { return };
         self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);

@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use super::bans::Pair;
 use super::context::Context;
@@ -20,7 +20,8 @@ use super::session::Session;
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::{Armed, Owner};
-use crate::config::{Account, AccountId, Config, Password, Secret};
+use super::ways;
+use crate::config::{Account, AccountId, Config, Secret};
 use crate::metrics::BindRefusal;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::frame::{Fault, Frame};
@@ -294,28 +295,11 @@ impl Unbound {
 
     /// Whether the account may be used in the way this connection came.
     fn check_ways(&self, account: &Account) -> Result<(), BindRefusal> {
-        let is_allowed_from = match &account.allow_from {
-            None => true,
-            Some(networks) => networks.iter().any(|network| network.contains(self.address)),
+        let names = match &self.way {
+            Way::Secured { names } => Some(names.as_slice()),
+            Way::InClear | Way::Handshaking => None,
         };
-        // A certificate's `*.example` is a name like others here: it stands for no name below it.
-        let is_certified = |names: &[String]| match &self.way {
-            Way::Secured { names: shown } => {
-                names.iter().any(|name| shown.iter().any(|shown| shown.eq_ignore_ascii_case(name)))
-            }
-            Way::InClear | Way::Handshaking => false,
-        };
-        if !account.enabled {
-            Err(BindRefusal::Disabled)
-        } else if !is_allowed_from {
-            Err(BindRefusal::Address)
-        } else if account.tls_required && !matches!(self.way, Way::Secured { .. }) {
-            Err(BindRefusal::Tls)
-        } else if !account.client_certificate.as_deref().is_none_or(is_certified) {
-            Err(BindRefusal::Certificate)
-        } else {
-            Ok(())
-        }
+        ways::check(account, self.address, names)
     }
 
     pub fn secured(&mut self, names: Vec<String>) {
@@ -369,21 +353,10 @@ fn look_up(bind: &Bind, config: &Config) -> (Option<AccountId>, bool) {
         // An unknown name costs the same comparison as a wrong password.
         return (None, bind.password.ct_ne(&bind.password).into());
     };
-    (Some(id), is_plain_password(account, &bind.password))
+    (Some(id), ways::is_plain_password(&account.passwords, &bind.password))
 }
 
 fn find<'a>(config: &'a Config, system_id: &[u8]) -> Option<(AccountId, &'a Account)> {
     let at = config.accounts.iter().position(|account| account.name.as_bytes() == system_id)?;
     Some((AccountId(u32::try_from(at).ok()?), &config.accounts[at]))
-}
-
-/// Compares with every plain password in constant time, so that timing says neither which nor how far it matched.
-fn is_plain_password(account: &Account, password: &[u8]) -> bool {
-    let mut is_right = Choice::from(0);
-    for known in &account.passwords {
-        if let Password::Plain(secret) = known {
-            is_right |= secret.expose().ct_eq(password);
-        }
-    }
-    is_right.into()
 }

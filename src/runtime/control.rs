@@ -1,5 +1,6 @@
 //! What all threads of the process share: the configuration, its health, the message id numbers, and how it ends.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -12,6 +13,7 @@ use crate::runtime::opt_out::OptOuts;
 use crate::runtime::passwords::Passwords;
 use crate::runtime::tls::TlsClient;
 use crate::runtime::tls_listener::TlsServer;
+use crate::runtime::web_accounts::WebAccounts;
 
 pub struct Shared {
     pub config: Arc<Config>,
@@ -19,13 +21,21 @@ pub struct Shared {
     pub ids: Arc<IdStore>,
     /// By carrier.
     pub tls: Vec<Option<TlsClient>>,
+    /// By account, for its callbacks.
+    pub callback_tls: Vec<Option<TlsClient>>,
     /// What ESMEs that come over TLS are shown.
     pub tls_server: Option<TlsServer>,
+    /// And who asks over HTTPS.
+    pub tls_web: Option<TlsServer>,
+    /// Whose names and tokens those of HTTP requests are.
+    pub web_accounts: WebAccounts,
     /// Where passwords are compared with hashes; `None` where there are none.
     pub passwords: Option<Arc<Passwords>>,
     pub control: Control,
     pub mailboxes: Arc<Mailboxes>,
     pub opt_outs: OptOuts,
+    /// Where this process listens: no callback goes there.
+    pub listens: Vec<SocketAddr>,
 }
 
 /// Why the process ends.
@@ -66,6 +76,11 @@ impl Control {
             sessions_drained: AtomicUsize::new(0),
             end,
         }
+    }
+
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards
     }
 
     #[must_use]

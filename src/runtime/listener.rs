@@ -88,8 +88,11 @@ impl Dealer {
     }
 
     fn deal(&self, shard: &Rc<ShardLoop>, accepted: Accepted) {
-        let is_smpp = accepted.speaks == Speaks::Smpp;
-        if is_smpp && shard.in_engine(|engine, now| engine.shard.admit(accepted.address, now)).is_err() {
+        let admitted = shard.in_engine(|engine, now| match accepted.speaks {
+            Speaks::Smpp => engine.shard.admit(accepted.address, now),
+            Speaks::Http => engine.shard.admit_web(accepted.address, now),
+        });
+        if admitted.is_err() {
             return;
         }
         let to = self.next.get();

@@ -43,4 +43,7 @@ pub mod tls_listener;
 pub mod transport;
 pub mod wakeup;
 pub mod web;
+pub mod web_accounts;
+pub mod web_io;
 pub mod web_server;
+pub mod web_watch;

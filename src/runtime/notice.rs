@@ -15,6 +15,9 @@ pub fn log(notice: &Notice, config: &Config) {
         Notice::BindRefused { address, system_id, why } => {
             tracing::warn!(system_id, %address, ?why, "bind refused");
         }
+        Notice::RequestRefused { address, name, why } => {
+            tracing::warn!(account = name, %address, ?why, "request refused");
+        }
         Notice::CallFailed { account, retry_in_ms } => {
             let account = &config.account(*account).name;
             tracing::warn!(account, retry_in_ms, "something waits and the ESME did not bind when it was called");

@@ -207,34 +207,38 @@ impl Passwords {
 }
 
 impl ShardLoop {
-    /// Compares a password with the account's hashes, and tells the engine.
-    pub(super) fn verify(self: &Rc<Self>, connection: Key, account: Option<AccountId>, password: &Secret) {
-        let Some(passwords) = self.shared.passwords.clone() else { return };
-        let hashes = match passwords.look_up(account, password.expose()) {
-            Known::Right => return self.verified(connection, Verdict::Right, PasswordCheck::Cached),
-            Known::Unknown(hashes) => hashes,
-        };
-        let is_idle = hashes.is_empty();
-        let Some(done) = passwords.ask(hashes, password) else {
-            return self.verified(connection, Verdict::Unavailable, PasswordCheck::Refused);
-        };
+    /// Compares a bind's password with the account's hashes, and tells the engine.
+    pub(super) fn verify(self: &Rc<Self>, connection: Key, account: Option<AccountId>, password: Secret) {
         let shard = Rc::clone(self);
-        let waiting = async move {
-            let (verdict, how) = done.look(|done| *done).await;
-            if is_idle {
-                let longest = Duration::from_nanos(passwords.longest.load(Ordering::Relaxed));
-                Timer::new(longest.min(LONGEST_WAIT)).await;
-            }
-            shard.verified(connection, verdict, how);
+        let comparing = async move {
+            let verdict = shard.compare(account, &password).await;
+            shard.handle(Input::Verified { connection, verdict });
         };
-        glommio::spawn_local(waiting).detach();
+        glommio::spawn_local(comparing).detach();
     }
 
-    fn verified(&self, connection: Key, verdict: Verdict, how: PasswordCheck) {
-        self.in_engine(|engine, now| {
-            engine.shard.counts.count_password_check(how);
-            engine.shard.handle(Input::Verified { connection, verdict }, now, &mut engine.out);
-        });
+    /// Compares a password with the account's hashes.
+    pub(super) async fn compare(&self, account: Option<AccountId>, password: &Secret) -> Verdict {
+        let Some(passwords) = &self.shared.passwords else { return Verdict::Wrong };
+        let (verdict, how) = match passwords.look_up(account, password.expose()) {
+            Known::Right => (Verdict::Right, PasswordCheck::Cached),
+            Known::Unknown(hashes) => {
+                let is_idle = hashes.is_empty();
+                match passwords.ask(hashes, password) {
+                    None => (Verdict::Unavailable, PasswordCheck::Refused),
+                    Some(done) => {
+                        let compared = done.look(|done| *done).await;
+                        if is_idle {
+                            let longest = Duration::from_nanos(passwords.longest.load(Ordering::Relaxed));
+                            Timer::new(longest.min(LONGEST_WAIT)).await;
+                        }
+                        compared
+                    }
+                }
+            }
+        };
+        self.in_engine(|engine, _| engine.shard.counts.count_password_check(how));
+        verdict
     }
 }
 

@@ -17,6 +17,8 @@ type Lookup = fn(&str) -> io::Result<Vec<SocketAddr>>;
 /// The lookups of one shard.
 pub struct Resolver {
     lookup: Lookup,
+    /// As many names at once.
+    most: usize,
     under_way: RefCell<Vec<(String, Arc<Handover<Found>>)>>,
 }
 
@@ -29,7 +31,13 @@ impl Default for Resolver {
 impl Resolver {
     #[must_use]
     pub fn with(lookup: Lookup) -> Self {
-        Self { lookup, under_way: RefCell::default() }
+        Self { lookup, most: usize::MAX, under_way: RefCell::default() }
+    }
+
+    /// Looks up only so many names at once, for those who may be told any number of them.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// The addresses of `host:port`.
@@ -49,6 +57,9 @@ impl Resolver {
         under_way.retain(|(_, lookup)| !lookup.is_given());
         if let Some((_, lookup)) = under_way.iter().find(|(name, _)| name == target) {
             return Ok(Arc::clone(lookup));
+        }
+        if under_way.len() >= self.most {
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "too many names are being looked up"));
         }
         let (name, lookup) = (target.to_owned(), self.lookup);
         let lookup = on_a_thread("resolve", move || lookup(&name).map_err(|error| (error.kind(), error.to_string())))?;
@@ -100,6 +111,23 @@ mod tests {
             assert_eq!(ASKED.load(Ordering::SeqCst), 1);
             resolver.addresses("smsc.example:2775").await.unwrap();
             assert_eq!(ASKED.load(Ordering::SeqCst), 2, "what was found is not kept");
+        });
+    }
+
+    #[test]
+    fn only_so_many_names_are_looked_up_at_once() {
+        let never = |_: &str| -> io::Result<Vec<SocketAddr>> {
+            loop {
+                std::thread::park();
+            }
+        };
+        LocalExecutorBuilder::new(Placement::Unbound).make().unwrap().run(async move {
+            let resolver = Resolver::with(never).at_most(2);
+            for name in ["a.example:1", "b.example:1", "a.example:1"] {
+                assert!(future::poll_once(Box::pin(resolver.addresses(name))).await.is_none());
+            }
+            let error = resolver.addresses("c.example:1").await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         });
     }
 }

@@ -29,6 +29,7 @@ use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
+use crate::runtime::web_accounts::WebAccounts;
 use crate::runtime::{admin, clock, socket, sys, tls};
 
 /// Exit codes (DESIGN section 5).
@@ -76,21 +77,29 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
     let listeners = listen_all(&config)?;
     let admin_listener = listen(config.admin.listen)?;
+    let sockets = listeners.iter().map(|listener| &listener.socket).chain([&admin_listener]);
+    let listens = sockets.map(TcpListener::local_addr).collect::<Result<_, _>>();
+    let listens = listens.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
 
     let health = Arc::new(Health::new(shards as u16));
     let (end, ended) = mpsc::channel();
     let config = Arc::new(config);
+    let web_accounts = WebAccounts::new(&config);
     let passwords = Passwords::start(&config).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let shared = Arc::new(Shared {
         config,
         health: Arc::clone(&health),
         ids: Arc::new(ids),
         tls: tls.clients,
-        tls_server: tls.server,
+        callback_tls: tls.callbacks,
+        tls_server: tls.smpp,
+        tls_web: tls.http,
+        web_accounts,
         passwords,
         control: Control::new(shards, end),
         mailboxes: Arc::new(Mailboxes::new(shards)),
         opt_outs: OptOuts::new(shards),
+        listens,
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
@@ -106,6 +115,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         accounts = shared.config.accounts.len(),
         carriers = shared.config.carriers.len(),
         listen = ?shared.config.smpp.listen,
+        http = ?shared.config.http.as_ref().map_or(&[][..], |http| &http.listen),
         tls = ?shared.config.smpp.tls.as_ref().map_or(&[][..], |tls| &tls.listen),
         admin = %shared.config.admin.listen,
         durability = durability(&shared.config),
@@ -306,17 +316,22 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
         shard.send_backlog();
         shard.commit_idle();
         shard.read_mail();
+        shard.web.tick(clock::monotonic_ns());
+        shard.go_on_draining_web();
         let asked = shard.shared.control.stage();
         if asked > stage {
             // One stage at a time, so that none is skipped when both were asked for since the last look.
             stage = if stage == Stage::Serving { Stage::Carriers } else { Stage::Sessions };
+            shard.web.drain();
             shard.handle(if stage == Stage::Carriers { Input::DrainCarriers } else { Input::DrainSessions });
         } else if stage != Stage::Serving {
             shard.handle(Input::Timeout);
         }
         if round % UPKEEPS_A_SECOND == 0 {
             shard.end_partial(LONGEST_PDU_WAIT);
+            shard.web.sweep();
             shard.take_opt_outs();
+            shard.posting.close_idle();
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
             shard.in_engine(|engine, _| {
                 engine.store.measure(&mut engine.shard);

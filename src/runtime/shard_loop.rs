@@ -21,17 +21,20 @@ use crate::engine::event::{Action, AdmittedBind, Input, Notice};
 use crate::engine::message::{Batch, ShardId};
 use crate::engine::slab::Key;
 use crate::engine::time::Instant;
+use crate::http::References;
 use crate::runtime::connection::Connection;
 use crate::runtime::control::Shared;
 use crate::runtime::dialer::Dial;
 use crate::runtime::disk::Disk;
 use crate::runtime::engine::Engine;
 use crate::runtime::mesh::{Accepted, Mesh, MeshMessage, MovedConnection, Speaks};
+use crate::runtime::posting::Posting;
 use crate::runtime::resolve::Resolver;
 use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::transport::{Tls, Transport};
 use crate::runtime::wakeup::Wakeup;
-use crate::runtime::web::Callers;
+use crate::runtime::web::{self, Callers};
+use crate::runtime::web_watch::Web;
 use crate::runtime::{clock, notice, socket, sys};
 
 pub struct ShardLoop {
@@ -44,11 +47,14 @@ pub struct ShardLoop {
     mesh: Mesh,
     pub(super) disk: Disk,
     pub(super) resolver: Resolver,
+    pub(super) posting: Posting,
     pub(super) turn: Wakeup,
     timer: Wakeup,
     /// When the timer task will look at the engine's deadlines.
     timer_at: Cell<Instant>,
     pub(super) callers: Callers,
+    pub web: Web,
+    pub(super) references: References,
     dirty: RefCell<Vec<u32>>,
     actions: RefCell<Vec<Action>>,
 }
@@ -62,6 +68,8 @@ impl ShardLoop {
     pub fn new(engine: Engine, disk: Disk, mesh: Mesh, shared: Arc<Shared>) -> Rc<Self> {
         let id = engine.shard.id;
         let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
+        let web_timers = shared.config.http.as_ref().map(|http| http.timers).unwrap_or_default();
+        let references = web::references(id, &shared);
         Rc::new(Self {
             id,
             shared,
@@ -72,10 +80,13 @@ impl ShardLoop {
             mesh,
             disk,
             resolver: Resolver::default(),
+            posting: Posting::default(),
             turn: Wakeup::default(),
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),
             callers: Callers::default(),
+            web: Web::new(web_timers),
+            references,
             dirty: RefCell::default(),
             actions: RefCell::default(),
         })
@@ -262,7 +273,7 @@ impl ShardLoop {
                 }
             }
             Action::Move { connection, to, bind } => self.move_away(connection, to, bind),
-            Action::Verify { connection, account, password } => self.verify(connection, account, &password),
+            Action::Verify { connection, account, password } => self.verify(connection, account, password),
             Action::Reply { caller, reply } => self.reply(caller, reply),
             Action::Post(post) => self.post(*post),
             Action::Resume { connection } => {
@@ -274,7 +285,7 @@ impl ShardLoop {
                 glommio::spawn_local(Rc::clone(self).reserve_ids()).detach();
             }
             Action::CarriersDrained => self.shared.control.carriers_drained(),
-            Action::SessionsDrained => self.shared.control.sessions_drained(),
+            Action::SessionsDrained => self.web.answer_last(),
             // Each shard finds out by itself; it is one file system, and said once.
             Action::Notice(Notice::StoreRoom { has_room }) if !self.shared.health.store_room(has_room) => {}
             Action::Notice(notice) => notice::log(&notice, &self.shared.config),

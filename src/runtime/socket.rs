@@ -87,21 +87,31 @@ pub async fn connect(
             addresses.retain(|address| address.is_ipv4() == source.is_ipv4());
             last = io::Error::new(io::ErrorKind::NotFound, "the name has no address that source_address can reach");
         }
-        for (at, address) in addresses.iter().enumerate() {
-            let left = Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()));
-            let share = (left / (addresses.len() - at) as u32).max(Duration::from_millis(1));
-            let tried = match source {
-                None => TcpStream::connect_timeout(*address, share).await.map_err(io::Error::from),
-                Some(source) => connect_from(source, *address, share).await,
-            };
-            match tried {
-                Ok(stream) => return tune(&stream).map(|()| stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        connect_in_turn(&addresses, source, deadline).await.unwrap_or(Err(last))
     };
     connected.await.map_err(|error| SocketError::new("connect to", target, error))
+}
+
+/// Connects to the first of these that answers before `deadline_ns`; `None` when there are none. Each has its share of the time.
+pub async fn connect_in_turn(
+    addresses: &[SocketAddr],
+    source: Option<IpAddr>,
+    deadline_ns: u64,
+) -> Option<io::Result<TcpStream>> {
+    let mut last = None;
+    for (at, address) in addresses.iter().enumerate() {
+        let left = Duration::from_nanos(deadline_ns.saturating_sub(clock::monotonic_ns()));
+        let share = (left / (addresses.len() - at) as u32).max(Duration::from_millis(1));
+        let tried = match source {
+            None => TcpStream::connect_timeout(*address, share).await.map_err(io::Error::from),
+            Some(source) => connect_from(source, *address, share).await,
+        };
+        match tried {
+            Ok(stream) => return Some(tune(&stream).map(|()| stream)),
+            Err(error) => last = Some(Err(error)),
+        }
+    }
+    last
 }
 
 /// Connects from an address of ours. glommio has no such call, so it is done on a thread, which ends with `timeout`.

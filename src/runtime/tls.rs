@@ -1,4 +1,5 @@
-//! TLS to carriers: whom we trust, read and checked at start, and the handshake. A certificate is verified at every dial.
+//! TLS to carriers and to customers' callbacks: whom we trust, read and checked at start, and the handshake. A certificate is
+//! verified at every dial.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,7 +18,7 @@ use crate::runtime::files;
 use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::transport::{Tls, Transport};
 
-/// What TLS to one carrier needs.
+/// What TLS to one carrier, or to one account's callbacks, needs.
 #[derive(Debug)]
 pub struct TlsClient {
     config: Arc<ClientConfig>,
@@ -25,26 +26,43 @@ pub struct TlsClient {
     server_name: Option<ServerName<'static>>,
 }
 
-/// What TLS needs, to carriers and from ESMEs.
+/// What TLS needs, to carriers and from customers.
 #[derive(Debug)]
 pub struct TlsSetup {
     pub clients: Vec<Option<TlsClient>>,
-    pub server: Option<TlsServer>,
+    /// By account.
+    pub callbacks: Vec<Option<TlsClient>>,
+    pub smpp: Option<TlsServer>,
+    pub http: Option<TlsServer>,
 }
 
 /// Reads and checks all that TLS needs. Else every problem, one a line.
 pub fn open(config: &Config) -> Result<TlsSetup, Vec<String>> {
-    match (clients(config), TlsServer::open(config)) {
-        (Ok(clients), Ok(server)) => Ok(TlsSetup { clients, server }),
-        (clients, server) => Err([server.err(), clients.err()].into_iter().flatten().flatten().collect()),
+    let mut trust = Trust::default();
+    let clients = (clients(config, &mut trust), callbacks(config, &mut trust));
+    match (clients, TlsServer::for_smpp(config), TlsServer::for_http(config)) {
+        ((Ok(clients), Ok(callbacks)), Ok(smpp), Ok(http)) => Ok(TlsSetup { clients, callbacks, smpp, http }),
+        ((clients, callbacks), smpp, http) => {
+            let problems = [smpp.err(), http.err(), clients.err(), callbacks.err()];
+            Err(problems.into_iter().flatten().flatten().collect())
+        }
+    }
+}
+
+/// The authorities this system trusts, read when somebody needs them.
+#[derive(Default)]
+struct Trust(Option<Result<Arc<RootCertStore>, String>>);
+
+impl Trust {
+    fn of_the_system(&mut self) -> Result<Arc<RootCertStore>, String> {
+        self.0.get_or_insert_with(system_roots).clone()
     }
 }
 
 /// One for each carrier, in the configuration's order; `None` where links are in clear. Else every problem, one a line.
-fn clients(config: &Config) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
+fn clients(config: &Config, trust: &mut Trust) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
     let provider = Arc::new(ring::default_provider());
     let (mut clients, mut problems) = (Vec::new(), Vec::new());
-    let mut of_the_system = None;
     for carrier in &config.carriers {
         let CarrierTls::On { ca, server_name } = &carrier.tls else {
             clients.push(None);
@@ -52,10 +70,7 @@ fn clients(config: &Config) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
         };
         let roots = match ca {
             Some(file) => read_roots(file).map_err(|why| format!("carriers.{}.tls.ca: {why}", carrier.name)),
-            None => of_the_system
-                .get_or_insert_with(system_roots)
-                .clone()
-                .map_err(|why| format!("carriers.{}.tls: {why}", carrier.name)),
+            None => trust.of_the_system().map_err(|why| format!("carriers.{}.tls: {why}", carrier.name)),
         };
         match roots.and_then(|roots| client(carrier, server_name.as_deref(), roots, &provider)) {
             Ok(client) => clients.push(Some(client)),
@@ -65,8 +80,33 @@ fn clients(config: &Config) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
     if problems.is_empty() { Ok(clients) } else { Err(problems) }
 }
 
+/// One for each account; `None` where no callback is over TLS, or where some may be in clear and this system trusts nobody.
+fn callbacks(config: &Config, trust: &mut Trust) -> Result<Vec<Option<TlsClient>>, Vec<String>> {
+    let provider = Arc::new(ring::default_provider());
+    let (mut clients, mut problems) = (Vec::new(), Vec::new());
+    for account in &config.accounts {
+        let is_https = account.callback.as_ref().is_some_and(|callback| !callback.url.starts_with("http://"));
+        let path = format!("accounts.{}.callback", account.name);
+        let roots = match &account.calls.ca {
+            Some(file) => read_roots(file).map(Some).map_err(|why| format!("{path}.ca: {why}")),
+            None if is_https || account.callback_override => match trust.of_the_system() {
+                Ok(roots) => Ok(Some(roots)),
+                Err(_) if !is_https && account.calls.allow_http => Ok(None),
+                Err(why) => Err(format!("{path}: {why}")),
+            },
+            None => Ok(None),
+        };
+        let config = |roots: Option<_>| roots.map(|roots| client_config(roots, &provider)).transpose();
+        match roots.and_then(|roots| config(roots).map_err(|why| format!("{path}: {why}"))) {
+            Ok(config) => clients.push(config.map(|config| TlsClient { config, server_name: None })),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(clients) } else { Err(problems) }
+}
+
 impl TlsClient {
-    /// Agrees on TLS with the carrier at `target`, which was written as `host:port`.
+    /// Agrees on TLS with whoever is at `target`, which was written as `host:port`.
     pub async fn handshake(&self, target: &str, tcp: TcpStream) -> io::Result<Transport> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
@@ -92,13 +132,18 @@ fn client(
             name_of(host(address)).map_err(|why| problem(format!("{why}: say which `server_name` it has")))?;
         }
     }
+    let config = client_config(roots, provider).map_err(problem)?;
+    Ok(TlsClient { config, server_name })
+}
+
+fn client_config(roots: Arc<RootCertStore>, provider: &Arc<CryptoProvider>) -> Result<Arc<ClientConfig>, String> {
     let config = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| problem(error.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     // Links live long: what is resumed is not verified again, and saves next to nothing.
     config.resumption = Resumption::disabled();
-    Ok(TlsClient { config: Arc::new(config), server_name })
+    Ok(Arc::new(config))
 }
 
 pub(super) fn read_roots(file: &Path) -> Result<Arc<RootCertStore>, String> {

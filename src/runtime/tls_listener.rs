@@ -1,4 +1,4 @@
-//! TLS from ESMEs: what we show them and whose certificates we ask for, read and checked at start.
+//! TLS from customers, of SMPP and of HTTP: what we show them and whose certificates we ask for, read and checked at start.
 //!
 //! Nothing is resumed. Binds live long, and a certificate that was verified once would not be again.
 
@@ -17,20 +17,30 @@ use crate::runtime::files;
 use crate::runtime::tls::read_roots;
 use crate::runtime::transport::Tls;
 
-/// What TLS from ESMEs needs.
+/// What TLS on the listeners of one protocol needs.
 #[derive(Debug)]
 pub struct TlsServer(Arc<ServerConfig>);
 
 impl TlsServer {
-    /// As configured, if it is. Else every problem, one a line.
-    pub fn open(config: &Config) -> Result<Option<Self>, Vec<String>> {
-        let Some(listener) = &config.smpp.tls else { return Ok(None) };
+    /// For `smpp.tls`, if it is configured. Else every problem, one a line.
+    pub fn for_smpp(config: &Config) -> Result<Option<Self>, Vec<String>> {
+        config.smpp.tls.as_ref().map(|listener| Self::open(listener, "smpp", &[])).transpose()
+    }
+
+    /// For `http.tls`.
+    pub fn for_http(config: &Config) -> Result<Option<Self>, Vec<String>> {
+        let listener = config.http.as_ref().and_then(|http| http.tls.as_ref());
+        listener.map(|listener| Self::open(listener, "http", &[b"http/1.1"])).transpose()
+    }
+
+    /// `protocols` are what is agreed on with those who ask for one by ALPN.
+    fn open(listener: &TlsListener, section: &str, protocols: &[&[u8]]) -> Result<Self, Vec<String>> {
         let certificates = read_certificates(&listener.certificate);
         let key = read_key(&listener.key);
         let authorities = listener.client_ca.as_deref().map(read_roots).transpose();
         let mut problems = Vec::new();
         let mut tell =
-            |key: &str, why: Option<&String>| problems.extend(why.map(|why| format!("smpp.tls.{key}: {why}")));
+            |key: &str, why: Option<&String>| problems.extend(why.map(|why| format!("{section}.tls.{key}: {why}")));
         tell("certificate", certificates.as_ref().err());
         tell("key", key.as_ref().err());
         tell("client_ca", authorities.as_ref().err());
@@ -38,8 +48,11 @@ impl TlsServer {
             return Err(problems);
         };
         match server(listener, certificates, key, authorities) {
-            Ok(server) => Ok(Some(Self(Arc::new(server)))),
-            Err(why) => Err(vec![format!("smpp.tls.{why}")]),
+            Ok(mut server) => {
+                server.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+                Ok(Self(Arc::new(server)))
+            }
+            Err(why) => Err(vec![format!("{section}.tls.{why}")]),
         }
     }
 

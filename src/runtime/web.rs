@@ -6,10 +6,20 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use crate::config::AccountId;
+use crate::engine::message::ShardId;
 use crate::engine::slab::{Key, Slab};
 use crate::engine::web::{Caller, Reply, Request};
+use crate::http::References;
+use crate::runtime::clock;
+use crate::runtime::control::Shared;
 use crate::runtime::mesh::{Asked, MeshMessage};
 use crate::runtime::shard_loop::ShardLoop;
+
+/// What this shard marks the segments of long messages with: others than those before a restart.
+pub(super) fn references(shard: ShardId, shared: &Shared) -> References {
+    let first = clock::since_unix_epoch().as_secs() as u16;
+    References::new(shard.0, shared.control.shards() as u16, first)
+}
 
 /// Requests of this shard's connections that wait for a reply.
 #[derive(Default)]

@@ -1,90 +1,234 @@
 //! HTTP from customers, on the shard a connection was dealt to: hyper reads and writes, `http` says what a request means, and its
 //! account's home does it.
+//!
+//! A panic in a connection's own work ends it alone; one inside the engine ends the process. How long it is waited for is in
+//! `web_watch`, what hyper gets to see of it in `web_io`.
 
-use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::task::Poll;
 
-use bytes::Bytes;
-use futures_lite::{FutureExt, future};
-use glommio::timer::Timer;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 
-use crate::config::AccountId;
-use crate::http::{self, Claim, Composing, Credentials, Step};
-use crate::runtime::hyper_io::HyperIo;
+use crate::engine::slab::Key;
+use crate::http::{self, Claim, Composing, Refusal, Step, closing};
+use crate::metrics::WebRefusal;
 use crate::runtime::mesh::Accepted;
 use crate::runtime::shard_loop::ShardLoop;
+use crate::runtime::tls_listener::{self, TlsServer};
 use crate::runtime::transport::Transport;
+use crate::runtime::web_accounts::{Denied, WebPeer};
+use crate::runtime::web_io::WebIo;
+use crate::runtime::web_watch::{BodyRoom, Waits, Watch};
 use crate::runtime::{clock, socket, sys};
 
-const MAX_HEAD: usize = 8 << 10;
-const MAX_HEADERS: usize = 64;
 const MAX_BODY: usize = 1 << 20;
-/// How long a connection may say nothing.
-const IDLE: Duration = Duration::from_secs(60);
+/// What hyper reads ahead, and writes at once. A whole head fits with room to spare.
+const BUFFER: usize = 16 << 10;
 
 impl ShardLoop {
     /// Serves a connection that was dealt to this shard.
     pub(super) fn serve_web(self: &Rc<Self>, accepted: Accepted) {
         let shard = Rc::clone(self);
         let serving = async move {
-            let served = AssertUnwindSafe(serve(&shard, accepted)).catch_unwind().await;
-            if served.is_err() {
-                shard.count_panic();
-            }
+            let mut serving = pin!(serve(&shard, accepted));
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(cx))) {
+                Ok(polled) => polled,
+                Err(panic) if shard.is_in_engine() => resume_unwind(panic),
+                Err(_) => {
+                    shard.count_panic();
+                    Poll::Ready(())
+                }
+            })
+            .await;
         };
         glommio::spawn_local(serving).detach();
+    }
+
+    /// What a drain waits for: the last responses are with the kernel.
+    pub(super) fn go_on_draining_web(&self) {
+        if self.web.take_drained() {
+            self.shared.control.sessions_drained();
+        }
+    }
+
+    pub(super) fn count_response(&self, status: StatusCode) {
+        self.engine.borrow_mut().shard.counts.count_response(status.as_u16());
+    }
+
+    pub(super) fn count_refusal(&self, refusal: Refusal) {
+        if let Some(why) = refusal.why() {
+            self.count_web_refused(why);
+        }
+    }
+
+    fn count_web_refused(&self, why: WebRefusal) {
+        self.engine.borrow_mut().shard.counts.count_web_refused(why);
+    }
+}
+
+/// A connection as long as it is open: watched, and counted out at its end.
+struct Open<'a> {
+    shard: &'a ShardLoop,
+    key: Key,
+    watch: Rc<Watch>,
+    address: IpAddr,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        // After a panic inside it the process ends.
+        if self.shard.is_in_engine() {
+            return;
+        }
+        self.shard.web.forget(self.key);
+        if let Some(why) = self.watch.why_closed() {
+            self.shard.count_web_refused(why);
+        }
+        self.shard.in_engine(|engine, _| engine.shard.web_ended(self.address, &mut engine.out));
     }
 }
 
 async fn serve(shard: &Rc<ShardLoop>, accepted: Accepted) {
-    let Accepted { socket, address, .. } = accepted;
+    let Accepted { socket, address, is_tls, .. } = accepted;
+    let (key, watch) = shard.web.open(is_tls);
+    let open = Open { shard, key, watch, address };
+    let watch = &*open.watch;
+    let tls = match shard.shared.tls_web.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose() {
+        Ok(tls) => tls,
+        Err(error) => return tracing::error!(%error, "cannot begin TLS"),
+    };
+    // Else the peer is gone already.
     let opened = sys::stream_from(socket).and_then(|stream| socket::tune(&stream).map(|()| stream));
     let Ok(stream) = opened else { return };
-    let last = Cell::new(clock::monotonic_ns());
-    let last_too = &last;
-    let service = service_fn(|request: Request<Incoming>| async move {
-        let response = answer(shard, request, address).await;
-        last_too.set(clock::monotonic_ns());
-        Ok::<_, Infallible>(response.map(Full::new))
-    });
-    let connection = http1::Builder::new()
-        .max_buf_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(HyperIo::new(Transport::new(stream, None)), service);
-    let idle = async {
-        while Duration::from_nanos(clock::monotonic_ns() - last.get()) < IDLE {
-            Timer::new(IDLE).await;
+    let mut transport = Transport::new(stream, tls);
+    let mut names = None;
+    if is_tls {
+        let handshake = poll_fn(|cx| {
+            if watch.poll_closed(cx) {
+                Poll::Ready(false)
+            } else {
+                transport.poll_handshake(cx).map(|done| done.is_ok())
+            }
+        });
+        if !handshake.await {
+            shard.engine.borrow_mut().shard.counts.handshakes_failed += 1;
+            return;
         }
-    };
-    future::or(async { drop(connection.await) }, idle).await;
+        names = Some(transport.peer_certificate().map(tls_listener::names_of).unwrap_or_default());
+        watch.wait_for(Waits::Idle, shard.web.now());
+    }
+    let peer = &WebPeer::new(address, names);
+    let service = service_fn(|request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(respond(shard, watch, peer, request).await.map(Full::new))
+    });
+    let io = WebIo::new(transport, Rc::clone(shard), Rc::clone(&open.watch));
+    let mut http1 = http1::Builder::new();
+    // Who sends all of his requests and then closes his side is answered; and so is what came before a fault.
+    http1.half_close(true).max_buf_size(BUFFER);
+    let mut connection = pin!(http1.serve_connection(io, service));
+    poll_fn(|cx| {
+        if watch.poll_closed(cx) {
+            return Poll::Ready(());
+        }
+        if watch.take_drain() {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx).map(drop)
+    })
+    .await;
 }
 
-async fn answer(shard: &Rc<ShardLoop>, request: Request<Incoming>, _from: IpAddr) -> Response<Bytes> {
+async fn respond(shard: &Rc<ShardLoop>, watch: &Watch, peer: &WebPeer, request: Request<Incoming>) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        return http::too_large();
+    let mut room = BodyRoom::none(&shard.web);
+    let mut response = match collect(shard, watch, body, &mut room).await {
+        Ok(body) => {
+            watch.wait_for(Waits::Answer, shard.web.now());
+            answer(shard, peer, Request::from_parts(head, body)).await
+        }
+        Err(refusal) => {
+            shard.count_refusal(refusal);
+            refusal.response()
+        }
     };
-    let request = Request::from_parts(head, body.to_bytes());
+    shard.count_response(response.status());
+    if shard.web.is_draining() {
+        response = closing(response);
+    }
+    watch.answered(shard.web.now());
+    response
+}
+
+/// The whole body, mostly as it came.
+async fn collect(
+    shard: &ShardLoop,
+    watch: &Watch,
+    mut body: Incoming,
+    room: &mut BodyRoom<'_>,
+) -> Result<Bytes, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(Refusal::BodyTooLarge);
+    }
+    watch.wait_for(Waits::Body, shard.web.now());
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let data = match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(data)) => data,
+            // Trailers, which nobody asks for.
+            Ok(Err(_)) => continue,
+            Err(_) => return Err(watch.take_refusal().unwrap_or(Refusal::BODY_ENDED)),
+        };
+        if first.len() + all.len() + data.len() > MAX_BODY {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if !shard.web.room(data.len(), room) {
+            return Err(Refusal::Busy);
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+async fn answer(shard: &Rc<ShardLoop>, peer: &WebPeer, request: Request<Bytes>) -> Response<Bytes> {
+    let config = &shard.shared.config;
     let account = match http::claim(&request) {
         Claim::Refused(refusal) => return refusal,
         Claim::Nobody => None,
-        Claim::Of(credentials) => match account_of(shard, &credentials) {
-            Some(account) => Some(account),
-            None => return http::unauthorized(&request),
-        },
+        Claim::Of(credentials) => {
+            let address = match &config.http {
+                Some(http) => http::client(request.headers(), peer.address, http),
+                None => peer.address,
+            };
+            match shard.let_in(&credentials, peer, address).await {
+                Ok(account) => Some(account),
+                // Who guesses is to come through the door again, where banned addresses are turned away.
+                Err(Denied::Unauthorized) => return closing(http::unauthorized(&request)),
+                Err(Denied::Forbidden) => return Refusal::Forbidden.response(),
+                Err(Denied::Busy) => return Refusal::Busy.response(),
+            }
+        }
     };
-    let config = &shard.shared.config;
     let of_account = account.map(|account| config.account(account));
-    let composing = Composing { config, account: of_account, unix_seconds: clock::since_unix_epoch().as_secs() as u32 };
+    let unix_seconds = clock::since_unix_epoch().as_secs() as u32;
+    let composing = Composing { config, account: of_account, unix_seconds, references: &shard.references };
     match http::take(&request, &composing) {
         Step::Answer(response) => response,
         Step::Ask(asked, waiting) => {
@@ -93,17 +237,4 @@ async fn answer(shard: &Rc<ShardLoop>, request: Request<Incoming>, _from: IpAddr
             waiting.answer(reply, config.account(account))
         }
     }
-}
-
-/// Whose the credentials are.
-fn account_of(shard: &ShardLoop, credentials: &Credentials) -> Option<AccountId> {
-    let accounts = &shard.shared.config.accounts;
-    let is_of = |account: &crate::config::Account| match credentials {
-        Credentials::Password { account: name, password } => account.name.as_bytes() == name
-            && account.passwords.iter().any(
-                |known| matches!(known, crate::config::Password::Plain(plain) if plain.expose() == password.expose()),
-            ),
-        Credentials::Token(digest) => account.tokens.contains(digest),
-    };
-    accounts.iter().position(is_of).map(|at| AccountId(at as u32))
 }

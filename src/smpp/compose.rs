@@ -11,6 +11,8 @@ pub struct Draft<'a> {
     pub service_type: &'a [u8],
     pub source: Address<'a>,
     pub destination: Address<'a>,
+    /// Its bits but for the mark of a user data header, which the text decides.
+    pub esm_class: u8,
     pub protocol_id: u8,
     pub priority: u8,
     pub schedule: Option<SmppTime>,
@@ -28,6 +30,7 @@ impl<'a> Draft<'a> {
             service_type: b"",
             source,
             destination,
+            esm_class: 0,
             protocol_id: 0,
             priority: 0,
             schedule: None,
@@ -57,8 +60,8 @@ impl<'a> Draft<'a> {
             out.extend_from_slice(&[address.ton, address.npi]);
             push_c_string(address.digits, &mut out);
         }
-        let esm_class = if has_header { esm_class::UDHI } else { 0 };
-        out.extend_from_slice(&[esm_class, self.protocol_id, self.priority]);
+        let header = if has_header { esm_class::UDHI } else { 0 };
+        out.extend_from_slice(&[self.esm_class | header, self.protocol_id, self.priority]);
         for time in [self.schedule, self.validity] {
             match time {
                 Some(time) => push_c_string(&time.wire(), &mut out),
@@ -112,7 +115,7 @@ mod tests {
             ..DRAFT
         };
         let before_text = b"CMT\0\x05\0ACME\0\x01\x01447700900001\0\x40\x41\x03\
-            261123123456000+\0000001000130000R\0\x01\0\x10\0";
+            261123123456000+\x00000001000130000R\0\x01\0\x10\0";
         let part = |marked: &[u8], text: &[u8]| [&before_text[..], marked, text].concat().into_boxed_slice();
         let expected =
             [part(b"\x9F\x05\0\x03\xAB\x02\x01", &[b'a'; 153]), part(b"\x0E\x05\0\x03\xAB\x02\x02", &[b'a'; 8])];

@@ -15,7 +15,7 @@ mod parts;
 
 use std::fmt;
 
-pub use coding::decode;
+pub use coding::{coding_name, decode};
 pub use default_alphabet::DefaultAlphabet;
 
 use gsm::Septets;
@@ -131,9 +131,15 @@ pub fn encode_binary(octets: &[u8], udh: Option<&[u8]>, reference: Reference) ->
     parts::write(octets, Alphabet::Binary, &header, reference, cuts)
 }
 
+/// Whether GSM has this character.
+#[must_use]
+pub fn is_gsm(character: char) -> bool {
+    Septets::of(character).is_some()
+}
+
 fn not_gsm(text: &str) -> Option<TextError> {
     let mut characters = text.chars().zip(1..);
-    let (character, at) = characters.find(|(character, _)| Septets::of(*character).is_none())?;
+    let (character, at) = characters.find(|(character, _)| !is_gsm(*character))?;
     Some(TextError::NotGsm { character, at })
 }
 

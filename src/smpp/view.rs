@@ -193,6 +193,8 @@ pub mod esm_class {
     pub const INTERMEDIATE: u8 = 0b0010_0000;
     /// The text begins with a user data header.
     pub const UDHI: u8 = 0b0100_0000;
+    /// An answer may go back the way this message took.
+    pub const REPLY_PATH: u8 = 0b1000_0000;
 }
 
 /// Tags of the TLVs we read (SMPP 3.4, section 5.3.2; 5.0 for congestion_state).

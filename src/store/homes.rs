@@ -19,6 +19,7 @@ use crate::engine::placement::Placement;
 use crate::engine::restore::Restored;
 use crate::engine::shard::Shard;
 use crate::engine::time::Instant;
+use crate::engine::web;
 use crate::smpp::message_id::MessageId;
 
 /// Records of one commit while everything is recorded anew, and octets in them: MO may be long.
@@ -33,7 +34,8 @@ pub struct Homes<'a> {
     counts: Vec<NameCounts>,
     accounts: Vec<Option<AccountId>>,
     carriers: Vec<Option<CarrierId>>,
-    /// Stored submits that may have reached a carrier, by our id.
+    /// Submits of which it is to be known whether a carrier accepted them, by our id: stored ones that may have reached one, and
+    /// segments of HTTP requests that were not answered.
     marked: AHashSet<MessageId>,
     /// Everything is recorded anew, and all old segments go.
     pub is_moved: bool,
@@ -63,11 +65,14 @@ impl<'a> Homes<'a> {
         };
         let (accounts, carriers) = (names().map(account).collect(), names().map(carrier).collect());
         let counts = recovered.counts();
-        let marked_id = |live: Live<'_>| {
-            let Entry::Holding { kind: HoldingKind::Sent, id, .. } = live.entry else { return None };
-            Some(id)
-        };
-        let marked = recovered.holdings().filter_map(marked_id).collect();
+        let mut marked = AHashSet::new();
+        for live in recovered.holdings() {
+            let Entry::Holding { kind, id, body, .. } = live.entry else { continue };
+            if kind == HoldingKind::Sent {
+                marked.insert(id);
+            }
+            marked.extend(web::unsettled_ids(kind, body));
+        }
         let mut homes = Self { placement, recovered, counts, accounts, carriers, marked, is_moved: false };
         homes.is_moved = homes.recovered.is_spread
             || homes.surplus().next().is_some()

@@ -19,7 +19,7 @@ use crate::processes::Smsc;
 const MESSAGES: usize = 20;
 
 /// One of Kannel's processes, ended with the test.
-struct KannelBox(Child);
+pub struct KannelBox(Child);
 
 impl Drop for KannelBox {
     fn drop(&mut self) {
@@ -28,7 +28,7 @@ impl Drop for KannelBox {
     }
 }
 
-fn start(program: &str, file: &str) -> KannelBox {
+pub fn start(program: &str, file: &str) -> KannelBox {
     let mut command = Command::new(program);
     KannelBox(command.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }

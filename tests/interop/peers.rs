@@ -21,6 +21,14 @@ pub fn python_async() -> Result<Command, String> {
     with_package("aiosmpplib", &READY)
 }
 
+/// A command that runs schemathesis, or why there is none.
+pub fn schemathesis() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let mut command = with_package("schemathesis", &READY)?;
+    command.args(["-c", "from schemathesis.cli import schemathesis; schemathesis()"]);
+    Ok(command)
+}
+
 fn with_package(name: &str, ready: &OnceLock<Result<PathBuf, String>>) -> Result<Command, String> {
     let library = ready.get_or_init(|| {
         let target = directory(if name == "smpplib" { "python" } else { name });

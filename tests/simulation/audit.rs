@@ -24,6 +24,12 @@ impl Ledger {
         }
         match &submit.answer {
             None if submit.is_lost => {}
+            // `check_web` asks how it stands.
+            Some((status, _)) if status.is_ok() && self.is_web(tag) => {
+                if accepted == 0 && !self.storing.contains(&submit.account) {
+                    self.fail(&format!("A1: T{tag} was accepted and no carrier took it"));
+                }
+            }
             None => self.fail(&format!("T{tag} was never answered")),
             Some((status, _)) if status.is_ok() && self.storing.contains(&submit.account) => {
                 self.audit_stored(tag, submit);

@@ -73,8 +73,7 @@ impl Books {
             *live += i64::from(weight);
             let item = body.and_then(|body| item_number(octets.octets(body)));
             let is_part = matches!(record, Record::Holding { kind: HoldingKind::Parts, .. });
-            let is_delivery = matches!(record, Record::Holding { kind: HoldingKind::Delivery(_), .. });
-            if let (true, Some(item)) = (is_delivery, item) {
+            if let (Kind::Delivery, Some(item), false) = (key.0, item, is_part) {
                 self.deliveries.entry(item).or_default().push(key.clone());
             }
             // Recorded anew in another journal, it is what it was.
@@ -191,8 +190,8 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>, b
 fn holding(kind: HoldingKind) -> Kind {
     match kind {
         HoldingKind::Usage | HoldingKind::State | HoldingKind::Message | HoldingKind::Keyed => Kind::Usage,
+        HoldingKind::Event | HoldingKind::MoPart => Kind::Usage,
         HoldingKind::Delivery(_) | HoldingKind::Stored | HoldingKind::Sent | HoldingKind::Parts => Kind::Delivery,
-        HoldingKind::Event | HoldingKind::MoPart => Kind::Delivery,
     }
 }
 

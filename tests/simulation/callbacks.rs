@@ -4,68 +4,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trunkline::engine::event::{HoldingKind, Record};
-use trunkline::engine::web::{Event as Told, Post, Posted, Reply, What};
-use trunkline::smpp::message_id::MessageId;
+use trunkline::engine::web::{Event as Told, Post, Posted, What};
 use trunkline::smpp::segment::segment_ref;
 use trunkline::smpp::view::SmView;
 use trunkline::store::record::Entry;
 use trunkline::store::recovered::Recovered;
 
 use crate::ledger::Ledger;
-use crate::node::In;
-use crate::rng::Rng;
-use crate::sim::{Event, Sim};
-use crate::text::item_number;
+use crate::sim::Sim;
+use crate::web_habits::Callbacks;
 
 /// Tries at once per account.
 const AT_ONCE: usize = 8;
 
-/// What a callback does with a call. Shares are in a thousand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CallbackHabit {
-    pub(crate) refuses: u64,
-    /// The call fails; half of those that do have reached the customer all the same.
-    pub(crate) fails: u64,
-    /// The shell says nothing of it, ever; half of these have reached the customer.
-    pub(crate) forgotten: u64,
-    pub(crate) answer_ms: (u64, u64),
-    /// All of it fails until then.
-    pub(crate) down_until: u64,
-}
-
-impl Default for CallbackHabit {
-    fn default() -> Self {
-        Self { refuses: 0, fails: 0, forgotten: 0, answer_ms: (1, 5), down_until: 0 }
-    }
-}
-
-impl CallbackHabit {
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
-        Self {
-            refuses: rng.pick(&[0, 50, 300]),
-            fails: rng.pick(&[0, 100, 500]),
-            forgotten: rng.pick(&[0, 0, 30]),
-            answer_ms: rng.pick(&[(1, 5), (5, 500), (1_000, 20_000)]),
-            down_until: rng.pick(&[0, 0, 20, 60]) * 1_000_000_000,
-        }
-    }
-}
-
-/// What is known of callbacks.
+/// What is known of calls.
 #[derive(Default)]
-pub(crate) struct Callbacks {
-    /// By account; one that is not here is calm.
-    pub(crate) habits: BTreeMap<usize, CallbackHabit>,
+pub(crate) struct CallbackBook {
     /// Every call, as it was made: when, and to whom.
     pub(crate) calls: Vec<(u64, usize, Post)>,
     /// Events that were told, by account and their own id.
-    told: BTreeMap<(usize, u64), Known>,
-    /// Ids of messages whose requests were replied to, and of events that are durable.
-    replied: BTreeSet<u64>,
+    events: BTreeMap<(usize, u64), Known>,
+    /// Events that are durable, or will be.
     durable: BTreeSet<u64>,
     waiting: BTreeMap<usize, Vec<u64>>,
     committing: BTreeMap<(usize, u64), Vec<u64>>,
-    out: BTreeMap<(usize, u64), BTreeSet<(u32, u32)>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +36,7 @@ struct Known {
     is_taken: bool,
 }
 
-impl Callbacks {
+impl CallbackBook {
     pub(crate) fn appended(&mut self, shard: usize, records: &[Record]) {
         let event = |record: &Record| match record {
             Record::Holding { kind: HoldingKind::Event, id, .. } => Some(id.bits()),
@@ -96,17 +58,10 @@ impl Callbacks {
     pub(crate) fn recovered(&mut self, recovered: &Recovered) {
         self.waiting.clear();
         self.committing.clear();
-        self.out.clear();
         for live in recovered.all() {
             if let Entry::Holding { kind: HoldingKind::Event, id, .. } = live.entry {
                 self.durable.insert(id.bits());
             }
-        }
-    }
-
-    pub(crate) fn replied(&mut self, reply: &Reply) {
-        if let Reply::Submitted(submitted) = reply {
-            self.replied.extend(submitted.iter().filter_map(|one| one.id).map(MessageId::bits));
         }
     }
 
@@ -115,22 +70,14 @@ impl Callbacks {
         let mut seen = BTreeSet::new();
         let of_account = self.calls.iter().filter(|(_, called, _)| *called == account);
         let events = of_account.flat_map(|(_, _, post)| &post.events);
-        let known = events.filter(|event| seen.insert(event.id.bits())).map(|event| &self.told[&(account, event.id.bits())]);
+        let known =
+            events.filter(|event| seen.insert(event.id.bits())).map(|event| &self.events[&(account, event.id.bits())]);
         known.filter(|known| known.is_taken).map(|known| &known.event).collect()
-    }
-
-    /// The one that an MO came in, or that its part did.
-    pub(crate) fn events_with(&self, item: u32) -> Vec<&Told> {
-        let has = |event: &Told| match &event.what {
-            What::Message { parts, .. } => parts.iter().any(|part| item_number(part) == Some(item)),
-            What::Receipt { .. } => false,
-        };
-        self.told.values().map(|known| &known.event).filter(|event| has(event)).collect()
     }
 
     /// When all is quiet.
     pub(crate) fn audit(&self, ledger: &Ledger) {
-        for ((account, id), known) in &self.told {
+        for ((account, id), known) in &self.events {
             if !known.is_taken {
                 ledger.fail(&format!("event {id:x} of account {account} was told of and never taken: {known:?}"));
             }
@@ -139,40 +86,35 @@ impl Callbacks {
 }
 
 impl Sim {
-    /// The shell calls a callback.
-    pub(crate) fn call_back(&mut self, shard: usize, post: Post) {
-        let name = &self.config.account(post.account).name;
-        let Some(account) = self.base.accounts.iter().position(|base| base.name == *name) else {
-            self.fail("a call for an account there never was")
-        };
-        self.check_call(account, &post);
-        let now = self.now;
-        let habit = self.web.callbacks.habits.get(&account).copied().unwrap_or_default();
-        let is_forgotten = self.rng.chance(habit.forgotten);
-        let fails = now < habit.down_until || self.rng.chance(habit.fails);
-        let (outcome, is_taken) = if is_forgotten || fails {
-            (Posted::Failed, now >= habit.down_until && self.rng.chance(500))
-        } else if self.rng.chance(habit.refuses) {
-            (Posted::Refused, false)
-        } else {
-            (Posted::Taken, true)
-        };
-        if is_taken {
-            for event in &post.events {
-                self.ledger_hears(account, event);
-                if let Some(known) = self.web.callbacks.told.get_mut(&(account, event.id.bits())) {
-                    known.is_taken = true;
-                }
-            }
+    /// What a customer does with a call, and what the shell then says of it, if anything.
+    pub(crate) fn customer_says(&mut self, account: usize, habit: &Callbacks, events: Vec<Told>) -> Option<Posted> {
+        if self.now < habit.down_until || self.rng.chance(habit.fail) {
+            return Some(Posted::Failed);
         }
-        if !is_forgotten {
-            let answer = Event::Input(shard, In::Posted(post.account, post.post, outcome));
-            self.plan_ms(habit.answer_ms, answer);
+        if self.rng.chance(habit.refuse) {
+            return Some(Posted::Refused);
         }
-        self.web.callbacks.calls.push((now, account, post));
+        let is_forgotten = self.rng.chance(habit.forget);
+        if is_forgotten && self.rng.chance(500) {
+            return None;
+        }
+        self.customer_takes(account, events);
+        let outcome = if self.rng.chance(habit.lose) { Posted::Failed } else { Posted::Taken };
+        (!is_forgotten).then_some(outcome)
     }
 
-    fn check_call(&mut self, account: usize, post: &Post) {
+    fn customer_takes(&mut self, account: usize, events: Vec<Told>) {
+        for event in events {
+            if let Some(known) = self.web.book.events.get_mut(&(account, event.id.bits())) {
+                known.is_taken = true;
+            }
+            self.ledger_hears(account, &event);
+            self.web.told.push((account, event));
+        }
+    }
+
+    /// A call is made, whatever comes of it.
+    pub(crate) fn check_call(&mut self, account: usize, post: &Post) {
         let config = &self.base.accounts[account];
         let most = config.callback.as_ref().map_or(1, |callback| callback.batch);
         if post.events.is_empty() || post.events.len() > most {
@@ -181,14 +123,15 @@ impl Sim {
         let mut messages = BTreeSet::new();
         for event in &post.events {
             let (id, key) = (event.id.bits(), (account, event.id.bits()));
-            if !self.web.callbacks.durable.contains(&id) && !self.ledger.outcomes_only {
+            if !self.web.book.durable.contains(&id) && !self.ledger.outcomes_only {
                 self.fail(&format!("event {id:x} was told of before it was durable"));
             }
-            if self.web.callbacks.told.keys().any(|(other, known)| *known == id && *other != account) {
+            if self.web.book.events.keys().any(|(other, known)| *known == id && *other != account) {
                 self.fail(&format!("A7: event {id:x} reached account {account}"));
             }
             let event = event.clone();
-            let known = self.web.callbacks.told.entry(key).or_insert_with(|| Known { event: event.clone(), is_taken: false });
+            let known =
+                self.web.book.events.entry(key).or_insert_with(|| Known { event: event.clone(), is_taken: false });
             if known.event != event {
                 self.fail(&format!("event {id:x} is not what it was: {event:?}"));
             }
@@ -196,11 +139,8 @@ impl Sim {
             if !messages.insert(status.id.bits()) {
                 self.fail("two events of one message at once");
             }
-            // A crash may have come before the reply.
-            if self.life == 0 && !self.web.callbacks.replied.contains(&status.id.bits()) {
-                self.fail(&format!("A6: event {id:x} was told of before its request was replied to"));
-            }
         }
+        self.web.book.calls.push((self.now, account, post.clone()));
     }
 
     /// A customer has an event: so he has the MO in it.

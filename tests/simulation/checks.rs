@@ -39,11 +39,13 @@ impl Sim {
         let node = &mut self.nodes[at];
         let mut problem = None;
         let mut passed = Vec::new();
+        let most_segments = self.web.most_segments;
         for account in node.shard.accounts() {
-            problem = problem.or(account_problem(account, config.account(account.id)));
+            problem = problem.or(account_problem(account, config.account(account.id), most_segments));
             // What was refused before the rate was asked does not count against it.
             let reasons = [
                 RefusedReason::Throttled,
+                RefusedReason::Window,
                 RefusedReason::Draining,
                 RefusedReason::NotAllowed,
                 RefusedReason::StoreFull,
@@ -81,6 +83,10 @@ impl Sim {
             if matches!(whose, Rated::Carrier(_)) && !self.ledger.storing.is_empty() {
                 // What is stored is written a commit after its token was spent, and commits differ by some 100 ms at most.
                 allowed += u64::from(rate.per_second.get()).div_ceil(10);
+            }
+            if matches!(whose, Rated::Account(_)) {
+                // A message goes whole, or not at all.
+                allowed += self.web.most_segments as u64;
             }
             let in_a_second = count_in_a_second(node, whose, total, now);
             if in_a_second > allowed {
@@ -131,7 +137,19 @@ impl Sim {
                 return Some(format!("T{tag} is not answered: {submit:?}"));
             }
         }
+        if let Some(number) = self.web.open() {
+            return Some(format!("request {number} is not replied to"));
+        }
+        let is_told = self.web.callbacks.within_ms.is_some();
         for account in self.nodes.iter_mut().flat_map(|node| node.shard.accounts()) {
+            if is_told && !account.posts.is_empty() {
+                return Some(format!(
+                    "account {}: {} events {:?}",
+                    account.id.0,
+                    account.posts.events(),
+                    account.posts
+                ));
+            }
             if !account.backlog.is_empty() {
                 let (stored, under_way) = (account.backlog.len(), account.backlog.under_way());
                 return Some(format!("account {}: {stored} stored, {under_way} of them under way", account.id.0));
@@ -150,9 +168,6 @@ impl Sim {
                 return Some("a commit, or inputs".to_owned());
             }
             for account in node.shard.accounts() {
-                if !account.posts.is_empty() {
-                    return Some(format!("account {}: {:?}", account.id.0, account.posts));
-                }
                 if !account.deliveries.is_empty() || !account.submits.is_empty() || account.counts.held_back > 0 {
                     let (deliveries, submits) = (account.deliveries.len(), account.submits.len());
                     return Some(format!("account {}: {deliveries} deliveries, {submits} submits", account.id.0));
@@ -192,17 +207,18 @@ fn replay_rate(config: &config::Account) -> Option<Rate> {
     Some(Rate { per_second: at_least_one(per_second), burst: at_least_one(per_second / 10) })
 }
 
-fn account_problem(account: &Account, config: &config::Account) -> Option<String> {
+fn account_problem(account: &Account, config: &config::Account, most_segments: usize) -> Option<String> {
     let counts = &account.counts;
     let settled = counts.accepted + counts.refused.iter().sum::<u64>() + counts.withdrawn;
     // Those under way and those held back; what is stored is offered to carriers when it was settled already.
-    let open = counts.outstanding as usize;
-    if counts.submits != settled + open as u64 {
+    let (open, storing) = (counts.outstanding as usize, counts.storing);
+    if counts.submits != settled + open as u64 + storing {
         let submits = counts.submits;
-        return Some(format!("{}: {submits} submits are not {settled} settled and {open} open", config.name));
+        let counted = format!("{settled} settled, {open} open and {storing} being stored");
+        return Some(format!("{}: {submits} submits are not {counted}", config.name));
     }
-    // A submit_multi is taken whole as long as there is any room.
-    let beyond = if counts.multis > 0 { MULTI_MAX - 1 } else { 0 };
+    // A submit_multi is taken whole as long as there is any room, and a long message alone.
+    let beyond = if counts.multis > 0 { MULTI_MAX - 1 } else { 0 }.max(most_segments.saturating_sub(1));
     if open > config.window as usize + beyond {
         return Some(format!("{}: {open} outstanding, window {}", config.name, config.window));
     }

@@ -116,6 +116,7 @@ impl Sim {
             }
         }
         self.ledger.crashed();
+        self.web.crashed(&mut self.ledger);
         self.stumble(is_power);
     }
 

@@ -13,6 +13,7 @@ use crate::ledger::{Item, Ledger, Submit};
 use crate::rng::Rng;
 use crate::sim::Sim;
 use crate::text::ReceiptShape;
+use crate::web::NO_WIRE;
 
 /// Its account, its handset, and its mark.
 pub(crate) type Message = (usize, Vec<u8>, u8, u16, u8);
@@ -50,7 +51,8 @@ impl JoinedBook {
     }
 
     fn message(&self, submit: &Submit) -> Option<Message> {
-        self.accounts.contains(&submit.account).then(|| message_of(submit.account, &submit.body)).flatten()
+        let is_joined = self.accounts.contains(&submit.account) && submit.wire != NO_WIRE;
+        is_joined.then(|| message_of(submit.account, &submit.body)).flatten()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::multi::{is_submit, is_submit_resp, outcome};
 use crate::net::WireId;
 use crate::stored::is_less_valid;
 use crate::text::{ReceiptShape, item_number, item_numbers, rewritten, sent_from, submit_tag, without_tlvs};
+use crate::web::NO_WIRE;
 
 #[derive(Debug)]
 pub(crate) struct Submit {
@@ -60,6 +61,14 @@ pub(crate) struct Item {
     pub(crate) reached: u32,
 }
 
+/// What a commit will make durable.
+#[derive(Debug, Default)]
+pub(crate) struct Appended {
+    ids: Vec<u64>,
+    items: Vec<u32>,
+    messages: Vec<u64>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) seed: u64,
@@ -70,7 +79,7 @@ pub(crate) struct Ledger {
     pub(crate) unpromised: BTreeSet<u32>,
     /// Only what ESMEs and carriers see counts, for bugs that would be told from what is durable first.
     pub(crate) outcomes_only: bool,
-    answer_within: u64,
+    pub(crate) answer_within: u64,
     pub(crate) submits: BTreeMap<u32, Submit>,
     pub(crate) items: BTreeMap<u32, Item>,
     /// Submits by session and the ESME's sequence_number.
@@ -99,8 +108,10 @@ pub(crate) struct Ledger {
     /// As many correlations show this id.
     pub(crate) durable_ids: BTreeMap<u64, usize>,
     pub(crate) durable_items: BTreeSet<u32>,
-    pub(crate) waiting: BTreeMap<usize, (Vec<u64>, Vec<u32>)>,
-    pub(crate) committing: BTreeMap<(usize, u64), (Vec<u64>, Vec<u32>)>,
+    /// Messages by HTTP that something is known of.
+    pub(crate) durable_messages: BTreeSet<u64>,
+    pub(crate) waiting: BTreeMap<usize, Appended>,
+    pub(crate) committing: BTreeMap<(usize, u64), Appended>,
     next_tag: u32,
     next_item: u32,
 }
@@ -184,7 +195,7 @@ impl Ledger {
 
     /// The next commit will make these records durable.
     pub(crate) fn appended(&mut self, shard: usize, records: &[Record], octets: &Batch) {
-        let (ids, items) = self.waiting.entry(shard).or_default();
+        let Appended { ids, items, messages } = self.waiting.entry(shard).or_default();
         for record in records {
             match record {
                 Record::Correlation { id, shown, .. } => ids.push(shown.unwrap_or(*id).bits()),
@@ -192,6 +203,7 @@ impl Ledger {
                     let shown = StoredSubmit::read(octets.octets(*body)).and_then(|stored| stored.shown);
                     ids.push(shown.unwrap_or(*id).bits());
                 }
+                Record::Holding { id, kind: HoldingKind::Message, .. } => messages.push(id.bits()),
                 Record::Early { body, .. } | Record::Holding { body, .. } | Record::Unrouted { body, .. } => {
                     items.extend(item_numbers(octets.octets(*body)));
                 }
@@ -208,11 +220,12 @@ impl Ledger {
     }
 
     pub(crate) fn durable(&mut self, shard: usize, through: u64) {
-        if let Some((ids, items)) = self.committing.remove(&(shard, through)) {
+        if let Some(Appended { ids, items, messages }) = self.committing.remove(&(shard, through)) {
             for id in ids {
                 *self.durable_ids.entry(id).or_default() += 1;
             }
             self.durable_items.extend(items);
+            self.durable_messages.extend(messages);
         }
     }
 
@@ -250,7 +263,7 @@ impl Ledger {
                 let Some(number) = item_number(frame.body) else { return self.own_receipt_begins(frame) };
                 let Some((tag, _)) = self.items.get(&number).and_then(|item| item.receipt.as_ref()) else { return };
                 let submit = &self.submits[tag];
-                if submit.handed_id.is_none() && !self.dead.contains(&submit.wire) {
+                if submit.handed_id.is_none() && !self.dead.contains(&submit.wire) && !submit.is_lost {
                     self.fail(&format!("A6: receipt #{number} was handed over before the answer to T{tag}"));
                 }
             }
@@ -335,6 +348,11 @@ impl Ledger {
         }
     }
 
+    /// Whether it is of a message that came by HTTP.
+    pub(crate) fn is_web(&self, tag: u32) -> bool {
+        self.submits[&tag].wire == NO_WIRE
+    }
+
     /// An ESME received a deliver_sm.
     pub(crate) fn reached(&mut self, account: usize, body: &[u8], has_tlvs: bool) {
         let Some(number) = item_number(body) else { return self.own_receipt_reached(account, body) };
@@ -349,6 +367,11 @@ impl Ledger {
             return;
         }
         let item = &self.items[&number];
+        if let Some((tag, _)) = item.receipt.as_ref().filter(|(tag, _)| self.is_web(*tag))
+            && !self.submits[tag].is_lost
+        {
+            self.fail(&format!("the receipt #{number} of T{tag}, which came by HTTP, reached a session"));
+        }
         let Some((tag, shape)) = &item.receipt else {
             if item.body != body {
                 self.fail(&format!("MO #{number} was changed on its way"));

@@ -39,6 +39,8 @@ mod stories;
 mod text;
 mod variants;
 mod web;
+mod web_audit;
+mod web_habits;
 
 use std::ops::Range;
 

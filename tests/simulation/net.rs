@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use trunkline::engine::slab::Key;
 
 use crate::rng::Rng;
+use crate::sim::{Event, Sim};
 
 /// Names a connection for the whole run.
 pub(crate) type WireId = usize;
@@ -150,5 +151,24 @@ impl Pipe {
         self.shut = true;
         self.flying.push_back((self.last_at, Chunk::End));
         self.last_at
+    }
+}
+
+impl Sim {
+    pub(crate) fn reset(&mut self, wire: WireId) {
+        for (toward, at) in self.wires[wire].reset(&mut self.rng) {
+            self.plan(at.saturating_sub(self.now), Event::Land(wire, toward));
+        }
+    }
+
+    pub(crate) fn reset_some(&mut self) {
+        let live: Vec<_> = (0..self.wires.len()).filter(|wire| !self.wires[*wire].to_peer.is_shut()).collect();
+        if !live.is_empty() {
+            let wire = self.rng.pick(&live);
+            self.reset(wire);
+        }
+        if let Some(every) = self.habit.reset_ms {
+            self.plan_ms(every, Event::Reset);
+        }
     }
 }

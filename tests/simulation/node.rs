@@ -135,7 +135,7 @@ impl Sim {
                 if let Some(through) = node.store.synced(commit, &mut node.shard, now, &mut effects) {
                     self.ledger.durable(at, through);
                     self.books.durable(at, through);
-                    self.web.callbacks.durable(at, through);
+                    self.web.book.durable(at, through);
                     self.handle(at, Input::Durable { through });
                 }
                 self.work_disk(at, effects);
@@ -332,11 +332,8 @@ impl Sim {
                 }
                 Action::CarriersDrained => self.nodes[at].carriers_drained = true,
                 Action::SessionsDrained => self.nodes[at].sessions_drained = true,
-                Action::Reply { caller, reply } => {
-                    self.web.callbacks.replied(&reply);
-                    self.web.replies.push((caller.request.slot, reply));
-                }
-                Action::Post(post) => self.call_back(at, *post),
+                Action::Reply { caller, reply } => self.web_replied(caller.request.slot, reply),
+                Action::Post(post) => self.web_posted(at, *post),
                 Action::Notice(notice) => self.nodes[at].notices.push(notice),
             }
         }

@@ -39,7 +39,7 @@ impl Sim {
         self.sync_store(&recovered)?;
         self.books.adopt(&recovered);
         self.ledger.recovered(&self.books);
-        self.web.callbacks.recovered(&recovered);
+        self.web.book.recovered(&recovered);
         self.prepare(&recovered)?;
         let (config, placement) = (self.config.clone(), self.placement.clone());
         let shards = placement.shards();

@@ -132,6 +132,8 @@ pub(crate) enum Event {
     SmscMo(usize),
     SmscLies(usize, Lie),
     OperatorOrders,
+    /// An HTTP customer sends.
+    WebAsks(usize),
     Reset,
 }
 
@@ -325,6 +327,7 @@ impl Sim {
             Event::SmscMo(carrier) => self.smsc_mo(carrier),
             Event::SmscLies(carrier, lie) => self.smsc_lies(carrier, lie),
             Event::OperatorOrders => self.operator_orders(),
+            Event::WebAsks(at) => self.web_asks(at),
             Event::Reset => self.reset_some(),
         }
     }
@@ -357,26 +360,9 @@ impl Sim {
         }
     }
 
-    pub(crate) fn reset(&mut self, wire: WireId) {
-        for (toward, at) in self.wires[wire].reset(&mut self.rng) {
-            self.plan(at.saturating_sub(self.now), Event::Land(wire, toward));
-        }
-    }
-
     fn delay(&mut self) -> u64 {
         let (low, high) = self.habit.delay_us;
         self.rng.between((low * 1_000, high * 1_000))
-    }
-
-    fn reset_some(&mut self) {
-        let live: Vec<_> = (0..self.wires.len()).filter(|wire| !self.wires[*wire].to_peer.is_shut()).collect();
-        if !live.is_empty() {
-            let wire = self.rng.pick(&live);
-            self.reset(wire);
-        }
-        if let Some(every) = self.habit.reset_ms {
-            self.plan_ms(every, Event::Reset);
-        }
     }
 
     fn land(&mut self, wire: WireId, toward: Toward) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use trunkline::config::Accept;
+use trunkline::config::{Accept, Config};
 use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
@@ -16,6 +16,7 @@ use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
 use crate::text::ODD_PROFILE;
+use crate::web_habits::{with_callbacks, with_mo_told};
 
 /// Longest quiet may take: a delivery refused ten times waits five minutes for its next try.
 pub(crate) const QUIET: Duration = Duration::from_secs(1_500);
@@ -44,6 +45,9 @@ pub(crate) fn run(seed: u64) {
     // And those of one in eight may hear of long messages as a whole.
     let is_joined = is_mixed || seed.is_multiple_of(8);
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
+    let has_web = seed % 3 == 1;
+    let config =
+        if has_web { with_mo_told(&with_callbacks(&config), &mut Rng::new(seed ^ 0x6D6F_0000)) } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -64,6 +68,9 @@ pub(crate) fn run(seed: u64) {
     if is_called {
         listen(&mut sim);
     }
+    if has_web {
+        sim.draw_web(&mut Rng::new(seed ^ 0x7765_6200));
+    }
     if asks {
         sim.esmes.iter_mut().for_each(|esme| esme.habit.asks = 200);
         sim.smscs.iter_mut().for_each(|smsc| smsc.habit.asked = AskedHabit::wild());
@@ -80,20 +87,27 @@ pub(crate) fn run(seed: u64) {
         sim.run_until_quiet(QUIET);
         sim.check_joined();
     }
+    sim.check_web();
+    sim.web.book.audit(&sim.ledger);
     sim.ledger.audit();
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,
         // and may come after the last session has gone.
         // And what is stored waits for the next process.
-        let has_room = |account: usize| {
-            let account = &sim.base.accounts[account];
+        let has_room = |config: &Config, account: usize| {
+            let account = &config.accounts[account];
             account.delivery_queue > 100 && account.accept == Accept::Relay
         };
-        for at in (0..sim.esmes.len()).filter(|at| has_room(sim.esmes[*at].account)).collect::<Vec<_>>() {
+        for at in (0..sim.esmes.len()).filter(|at| has_room(&sim.base, sim.esmes[*at].account)).collect::<Vec<_>>() {
             sim.esmes[at].habit.submit_ms = Some((5, 200));
             if let (Some(wire), true) = (sim.esmes[at].wire, sim.esmes[at].habit.mode.may_submit()) {
                 sim.plan(0, Event::EsmeSubmits(at, wire));
             }
+        }
+        if has_web {
+            sim.draw_web(&mut Rng::new(seed ^ 0x6472_6169));
+            sim.web.habits.retain(|habit| has_room(&sim.base, habit.account));
+            sim.plan_web();
         }
         sim.run_for(Duration::from_millis(rng.below(3_000)));
     }
@@ -130,6 +144,7 @@ pub(crate) fn run_planted(seed: u64, plant: Plant) {
 
 fn storm(sim: &mut Sim, time: Duration) {
     plan_faults(sim);
+    sim.plan_web();
     sim.run_for(time);
 }
 
@@ -159,6 +174,7 @@ pub(crate) fn plan_faults(sim: &mut Sim) {
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.
 pub(crate) fn calm(sim: &mut Sim) {
     sim.crash_no_more();
+    sim.calm_web();
     if sim.habit.orders_ms.is_some() {
         sim.resume_all();
     }
@@ -214,6 +230,7 @@ pub(crate) fn end_in_order(sim: &mut Sim) {
     for esme in &mut sim.esmes {
         esme.habit.submit_ms = None;
     }
+    sim.calm_web();
     sim.run_for(Duration::from_secs(7));
 }
 

@@ -10,6 +10,10 @@ use trunkline::smpp::view::{Address, SmView, esm_class, tag};
 
 const DIGITS: usize = 8;
 
+/// In a submit's text: an ä in GSM 7-bit. And what it is in Latin-1.
+const PADDING: &str = "\x7B";
+const PADDING_IN_LATIN_1: u8 = 0xE4;
+
 /// A submit's text begins with `T` and its number; a receipt's or MO's holds `#` and its number. One of several destinations has
 /// `M` and the first one's number there, and its place at the end of its address.
 pub(crate) fn submit_tag(body: &[u8]) -> Option<u32> {
@@ -79,7 +83,7 @@ pub(crate) fn submit_body(
     part: Option<Part>,
 ) -> Vec<u8> {
     let header = part.map_or_else(Vec::new, Part::header);
-    let text = [&header[..], format!("T{number:0DIGITS$} {}", "x".repeat(padding)).as_bytes()].concat();
+    let text = [&header[..], format!("T{number:0DIGITS$} {}", PADDING.repeat(padding)).as_bytes()].concat();
     let source = Address { ton: 5, npi: 0, digits: b"ACME" };
     let destination = Address { ton: 1, npi: 1, digits: destination.as_bytes() };
     let (reference, total, at);
@@ -146,7 +150,7 @@ pub(crate) fn valid_for(body: &[u8], validity: &str) -> Vec<u8> {
 
 /// A profile under this name is what `rewritten` does.
 pub(crate) const ODD_PROFILE: &str = "profiles:\n  odd: { submits: { source: { rewrite: { from: ACME, to: Rewritten } }, \
-     destination: { format: plus, number: { ton: 2 } }, data_coding: { 0: 1 }, tlvs: { add: { 0x1402: sim } } } }\n";
+     destination: { format: plus, number: { ton: 2 } }, alphabet: latin1, data_coding: { 0: 3 }, tlvs: { add: { 0x1402: sim } } } }\n";
 
 /// A body of `submit_body` as a carrier of the profile `odd` is sent it.
 pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
@@ -157,7 +161,15 @@ pub(crate) fn rewritten(body: &[u8]) -> Vec<u8> {
     let digits_len = rest.iter().position(|octet| *octet == 0).expect("what submit_body wrote") + 1;
     let (digits, rest) = rest.split_at(digits_len);
     let mut rest = rest.to_vec();
-    rest[BEFORE_DATA_CODING] = 1;
+    rest[BEFORE_DATA_CODING] = 3;
+    let is_number = |window: &[u8]| window[0].is_ascii_uppercase() && window[1..].iter().all(u8::is_ascii_digit);
+    let number_at = rest.windows(DIGITS + 1).position(is_number).expect("what submit_body wrote");
+    let padding = rest
+        .get_mut(number_at + DIGITS + 2..)
+        .unwrap_or_default()
+        .iter_mut()
+        .take_while(|octet| **octet == PADDING.as_bytes()[0]);
+    padding.for_each(|octet| *octet = PADDING_IN_LATIN_1);
     [&b"\0\x05\0Rewritten\0\x02\x01+"[..], digits, &rest, b"\x14\x02\0\x03sim"].concat()
 }
 

@@ -1,28 +1,69 @@
-//! HTTP customers: what they ask of their account's home, and what they were told.
+//! HTTP customers: what they ask of their account's home, what they were told, and their callbacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trunkline::config::AccountId;
+use trunkline::engine::event::SubmitError;
 use trunkline::engine::message::ShardId;
 use trunkline::engine::slab::Key;
-use trunkline::engine::web::{Caller, Reply, Request};
+use trunkline::engine::web::{Caller, Event as Told, Fate, Post, Reply, Request, Submitted, Tell, What};
+use trunkline::smpp::command::CommandStatus;
+use trunkline::smpp::message_id::MessageId;
 use trunkline::smpp::view::SmView;
 
-use crate::callbacks::Callbacks;
-use crate::ledger::Submit;
+use crate::callbacks::CallbackBook;
+use crate::ledger::{Ledger, Submit};
 use crate::net::WireId;
-use crate::sim::Sim;
+use crate::node::In;
+use crate::sim::{Event, Sim};
 use crate::text::submit_tag;
+use crate::web_habits::{Callbacks, WebHabit};
 
 /// Where no ESME is connected.
-const NO_WIRE: WireId = WireId::MAX;
+pub(crate) const NO_WIRE: WireId = WireId::MAX;
 
 /// What happened on the HTTP side so far.
 #[derive(Default)]
 pub(crate) struct Web {
     asked: u32,
+    requests: BTreeMap<u32, Asked>,
     pub(crate) replies: Vec<(u32, Reply)>,
+    /// Tries that nothing has been said of yet.
+    pub(crate) posts: Vec<(usize, Post)>,
+    pub(crate) habits: Vec<WebHabit>,
     pub(crate) callbacks: Callbacks,
+    pub(crate) book: CallbackBook,
+    /// What callbacks took, with the account.
+    pub(crate) told: Vec<(usize, Told)>,
+    /// The most segments a message had.
+    pub(crate) most_segments: usize,
+}
+
+/// A request, and its messages by the tags of their segments.
+struct Asked {
+    account: usize,
+    at: u64,
+    messages: Vec<Vec<u32>>,
+    tells: Vec<Tell>,
+    fate: Known,
+    submitted: Vec<Submitted>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Known {
+    Open,
+    Replied,
+    /// Its process ended first.
+    Lost,
+}
+
+/// A message whose request was replied to, and that has an id.
+pub(crate) struct Replied {
+    pub(crate) account: usize,
+    pub(crate) id: MessageId,
+    pub(crate) fate: Fate,
+    pub(crate) tags: Vec<u32>,
+    pub(crate) tell: Tell,
 }
 
 impl Sim {
@@ -30,43 +71,188 @@ impl Sim {
     pub(crate) fn ask_web(&mut self, account: AccountId, request: Request) -> u32 {
         self.web.asked += 1;
         let number = self.web.asked;
-        let caller = Caller { shard: ShardId(0), request: Key { slot: number, generation: 0 } };
-        let at = self.placement.home_of_account(account).index();
+        let (mut messages, mut tells) = (Vec::new(), Vec::new());
         if let Request::Submit(submission) = &request {
-            for body in submission.messages.iter().flat_map(|message| &message.segments) {
-                self.ledger_takes(account, body);
+            for message in &submission.messages {
+                messages.push(message.segments.iter().filter_map(|body| self.ledger_takes(account, body)).collect());
+                tells.push(message.tell.clone());
+                self.web.most_segments = self.web.most_segments.max(message.segments.len());
             }
         }
+        let asked =
+            Asked { account: account.index(), at: self.now, messages, tells, fate: Known::Open, submitted: Vec::new() };
+        self.web.requests.insert(number, asked);
+        let caller = Caller { shard: ShardId(0), request: Key { slot: number, generation: 0 } };
+        let name = &self.base.account(account).name;
+        let present = self.config.accounts.iter().position(|known| known.name == *name);
+        let Some(present) = present.map(|at| AccountId(at as u32)).filter(|_| !self.is_down()) else {
+            // Nobody is there to take it.
+            self.web.lose(number, &mut self.ledger);
+            return number;
+        };
+        let at = self.placement.home_of_account(present).index();
         let now = self.instant();
         let node = &mut self.nodes[at];
-        node.shard.ask(account, (caller, request), now, &mut node.out);
+        node.shard.ask(present, (caller, request), now, &mut node.out);
         self.wake(at, self.now);
         number
     }
 
-    /// The ledger knows it as one whose session is lost: its answer is no PDU.
-    fn ledger_takes(&mut self, account: AccountId, body: &[u8]) {
+    /// The tag of a segment; `None` when it was submitted before, by a request that this one repeats.
+    fn ledger_takes(&mut self, account: AccountId, body: &[u8]) -> Option<u32> {
         let Some(tag) = submit_tag(body) else { self.fail("a message without a tag") };
+        if let Some(known) = self.ledger.submits.get_mut(&tag) {
+            // After a definite refusal it may be sent in earnest.
+            let was_refused =
+                |(status, _): &(CommandStatus, Vec<u8>)| !status.is_ok() && *status != CommandStatus::RUNKNOWNERR;
+            return known.answer.take_if(|answer| was_refused(answer)).map(|_| tag);
+        }
         let wants_receipt = SmView::submit(body).is_ok_and(|view| view.wants_receipt());
         let submit = Submit {
             account: account.index(),
             wire: NO_WIRE,
             body: body.to_vec(),
             wants_receipt,
-            read_at: None,
+            read_at: Some(self.now),
             answer: None,
             handed_id: None,
-            is_lost: true,
+            is_lost: false,
             attempts: Vec::new(),
             accepted_by: Vec::new(),
             told: BTreeSet::new(),
         };
         self.ledger.submitted(tag, tag, submit);
+        Some(tag)
     }
 
     /// What a request was told, once.
     pub(crate) fn web_reply(&mut self, number: u32) -> Option<Reply> {
         let at = self.web.replies.iter().position(|(asked, _)| *asked == number)?;
         Some(self.web.replies.remove(at).1)
+    }
+
+    /// The gateway replies.
+    pub(crate) fn web_replied(&mut self, number: u32, reply: Reply) {
+        let Some(asked) = self.web.requests.get_mut(&number) else { self.fail("a reply to what nobody asked") };
+        if std::mem::replace(&mut asked.fate, Known::Replied) != Known::Open {
+            self.fail(&format!("request {number} was replied to twice: {reply:?}"));
+        }
+        let (account, messages, took) = (asked.account, asked.messages.clone(), self.now - asked.at);
+        if let Reply::Submitted(submitted) = &reply {
+            asked.submitted.clone_from(submitted);
+            if submitted.len() != messages.len() {
+                self.fail(&format!("request {number} of {} messages: {submitted:?}", messages.len()));
+            }
+            if took > self.ledger.answer_within {
+                self.fail(&format!("request {number} was replied to {} ms after it came", took / 1_000_000));
+            }
+            let format = self.base.account(AccountId(account as u32)).message_id;
+            for (tags, submitted) in messages.iter().zip(submitted) {
+                let id = submitted.id.map(|id| id.text(format).as_bytes().to_vec());
+                self.ledger.web_answered(tags, submitted, &id.unwrap_or_default());
+            }
+        } else {
+            messages.iter().flatten().for_each(|tag| self.ledger.web_lost(*tag));
+        }
+        self.web.replies.push((number, reply));
+    }
+
+    /// The gateway calls a callback.
+    pub(crate) fn web_posted(&mut self, at: usize, post: Post) {
+        let name = &self.config.account(post.account).name;
+        let account = self.base.accounts.iter().position(|known| known.name == *name).unwrap_or(usize::MAX);
+        for event in &post.events {
+            let What::Receipt { status, .. } = &event.what else { continue };
+            let of_account = |asked: &&Asked| asked.account == account;
+            let mut requests = self.web.requests.values().filter(of_account);
+            let is_replied = requests.clone().any(|asked| asked.submitted.iter().any(|it| it.id == Some(status.id)));
+            if !is_replied && !requests.any(|asked| asked.fate == Known::Lost) {
+                self.fail(&format!("A6: {:?} was told of before its request was replied to", status.id));
+            }
+        }
+        self.check_call(account, &post);
+        let callbacks = self.web.callbacks.clone();
+        let Some(within) = callbacks.within_ms else { return self.web.posts.push((at, post)) };
+        if let Some(outcome) = self.customer_says(account, &callbacks, post.events) {
+            self.plan_ms(within, Event::Input(at, In::Posted(post.account, post.post, outcome)));
+        }
+    }
+}
+
+impl Web {
+    /// Requests that are open are not replied to any more.
+    pub(crate) fn crashed(&mut self, ledger: &mut Ledger) {
+        let open = self.requests.iter().filter(|(_, asked)| asked.fate == Known::Open);
+        for number in open.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.lose(number, ledger);
+        }
+        self.posts.clear();
+    }
+
+    fn lose(&mut self, number: u32, ledger: &mut Ledger) {
+        let Some(asked) = self.requests.get_mut(&number) else { return };
+        asked.fate = Known::Lost;
+        asked.messages.iter().flatten().for_each(|tag| ledger.web_lost(*tag));
+    }
+
+    /// A request that is not replied to.
+    pub(crate) fn open(&self) -> Option<u32> {
+        self.requests.iter().find(|(_, asked)| asked.fate == Known::Open).map(|(number, _)| *number)
+    }
+
+    /// Messages that have ids; of requests that were repeated only the first.
+    pub(crate) fn replied(&self) -> Vec<Replied> {
+        let mut replied = Vec::new();
+        for asked in self.requests.values() {
+            let messages = asked.submitted.iter().zip(&asked.messages).zip(&asked.tells);
+            for ((submitted, tags), tell) in messages.filter(|((_, tags), _)| !tags.is_empty()) {
+                let Some(id) = submitted.id else { continue };
+                let (account, fate, tags, tell) = (asked.account, submitted.fate, tags.clone(), tell.clone());
+                replied.push(Replied { account, id, fate, tags, tell });
+            }
+        }
+        replied
+    }
+}
+
+impl Ledger {
+    /// Nobody will be told what became of it.
+    fn web_lost(&mut self, tag: u32) {
+        if let Some(submit) = self.submits.get_mut(&tag) {
+            submit.is_lost = true;
+        }
+    }
+
+    /// What a reply says of the segments of a message.
+    fn web_answered(&mut self, tags: &[u32], submitted: &Submitted, id: &[u8]) {
+        let status = match submitted.fate {
+            Fate::Accepted | Fate::Stored => CommandStatus::ROK,
+            Fate::Refused(status) => status,
+            Fate::Failed(error) => error.into(),
+            Fate::InDoubt => CommandStatus::RUNKNOWNERR,
+        };
+        let was_taken = submitted.id.is_some();
+        if status.is_ok() {
+            let Some(id) = submitted.id.filter(|_| !tags.is_empty()) else { return };
+            if !self.durable_messages.contains(&id.bits()) && !self.outcomes_only {
+                self.fail(&format!("A1: {tags:?} were answered before what is known of them was durable"));
+            }
+            let wants_receipt = self.submits[&tags[0]].wants_receipt && submitted.fate == Fate::Accepted;
+            if wants_receipt && !self.durable_ids.contains_key(&id.bits()) && !self.outcomes_only {
+                self.fail(&format!("A1: T{} was answered before its correlation was durable", tags[0]));
+            }
+        }
+        for (at, tag) in tags.iter().enumerate() {
+            if !status.is_ok() && was_taken && tags.len() > 1 {
+                // Of one segment at least it is true.
+                self.web_lost(*tag);
+            } else if let Some(submit) = self.submits.get_mut(tag) {
+                // The others have ids that nobody is told.
+                submit.answer = Some((status, if at == 0 { id.to_vec() } else { Vec::new() }));
+            }
+        }
+        if submitted.fate == Fate::Failed(SubmitError::Withdrawn) {
+            self.fail(&format!("{tags:?} were withdrawn"));
+        }
     }
 }

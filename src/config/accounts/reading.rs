@@ -4,14 +4,15 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::callback::read_callback;
 use crate::config::reader::{Fields, Value};
 use crate::config::scalars::{
-    callback_url, choice, duration, flag, host_and_port, positive_u16, positive_u32, printable, refusal_status, whole,
+    choice, duration, flag, host_and_port, positive_u16, positive_u32, printable, refusal_status, whole,
 };
 use crate::config::validate::read_pin;
 use crate::config::{
-    Accept, Account, Binds, Callback, Deliver, DeliverMo, DestinationCap, Network, OptOut, Outbind, OverRate, Pattern,
-    Quota, Rate, ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
+    Accept, Account, Binds, Deliver, DeliverMo, DestinationCap, Network, OptOut, Outbind, OverRate, Pattern, Quota,
+    Rate, ReceiptText, ReceiptsOfParts, UnrequestedReceipts,
 };
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageIdFormat;
@@ -32,7 +33,11 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
     let rate = read_rate(account);
     let accept = account.parse_or("accept", Accept::Relay, choice(&ACCEPT));
     let deliver = account.parse_or("deliver", DeliverMo::Smpp, choice(&DELIVER));
+    let callback_override = account.parse_or("callback_override", false, flag);
     let callback_value = account.take("callback");
+    let needs_url = !callback_override || deliver == DeliverMo::Http;
+    let read_callback = |callback: &mut Fields<'_>| read_callback(callback, needs_url);
+    let (callback, calls) = callback_value.as_ref().and_then(|value| value.fields(read_callback)).unwrap_or_default();
     if deliver == DeliverMo::Http && callback_value.is_none() {
         account.reading.problem(account.path_of("callback"), "is missing: `deliver: http` needs one");
     }
@@ -79,11 +84,12 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
             .unwrap_or(NonZeroU16::MIN),
         delivery_queue: account.parse_or("delivery_queue", 1_000_000, whole(1..=u64::from(u32::MAX))),
         delivery_rate: account.parse("delivery_rate", positive_u32),
-        callback: callback_value.and_then(|value| value.fields(read_callback)).flatten(),
+        callback,
+        calls,
         deliver,
         deliver_as: account.parse_or("deliver_as", Deliver::DeliverSm, choice(&DELIVER_AS)),
         outbind: account.optional("outbind", read_outbind).flatten(),
-        callback_override: account.parse_or("callback_override", false, flag),
+        callback_override,
         enabled: account.parse_or("enabled", true, flag),
         submit: account.parse_or("submit", true, flag),
         shard: read_pin(account, shards),
@@ -206,22 +212,6 @@ fn read_outbind(outbind: &mut Fields<'_>) -> Option<Outbind> {
     let system_id = outbind.parse_or("system_id", String::new(), printable(0..=15));
     let password = outbind.secret("password");
     connect.map(|connect| Outbind { connect, system_id, password })
-}
-
-fn read_callback(callback: &mut Fields<'_>) -> Option<Callback> {
-    let url_value = callback.required("url");
-    let url = url_value.as_ref().and_then(|value| value.parse_unquoted(callback_url));
-    let allow_http = callback.parse_or("allow_http", false, flag);
-    if let (Some(value), Some(url)) = (&url_value, &url)
-        && url.starts_with("http://")
-        && !allow_http
-    {
-        value.problem("must begin with https://, or `allow_http: true` must stand beside it");
-    }
-    let secret = callback.secret("secret");
-    let allow_private = callback.parse_or("allow_private", false, flag);
-    let batch = callback.parse_or("batch", 1, whole(1..=1_000)) as usize;
-    url.map(|url| Callback { url, secret, allow_http, allow_private, batch })
 }
 
 fn status(text: &str) -> Result<Option<Duration>, String> {

@@ -2,25 +2,58 @@
 //!
 //! A connection is dealt to any shard, where its requests are read and answered (`http`, `runtime`); what they ask comes here
 //! as a `Request`, with the `Caller` to reply to. A message is one or several segments, each a submit like any other; it has one
-//! message_id, which is its first segment's. `submission` takes messages and replies once every segment is settled; what is known
-//! of each afterwards is in `messages`; what its customer is to be told by a callback is an `Event`, kept and offered in `posts`.
+//! message_id, which is its first segment's. It waits for the account's window (`waiting`), is judged as a whole (`admitting`), and its
+//! request is replied to once every segment is settled (`submission`). What is known of it afterwards is in `messages`, changed by
+//! its receipts (`receipt`); what its customer is to be told by a callback (`telling`) is an `Event`, kept and offered in `posts`.
 
+mod access;
+mod admitting;
 mod asking;
+mod key_record;
+mod keys;
 mod messages;
 mod posts;
-mod record;
+mod receipt;
+pub mod record;
+mod smpp_status;
+mod storing;
 mod submission;
+mod telling;
+mod waiting;
 
+pub use access::Tried;
+pub use keys::Keys;
 pub use messages::Messages;
 pub use posts::Posts;
 pub use submission::{Place, Submissions};
+pub use telling::dlr;
 
-use super::event::SubmitError;
+use record::Record;
+
+use super::event::{HoldingKind, SubmitError};
 use super::message::{Outcome, ShardId};
 use super::slab::Key;
 use crate::config::AccountId;
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageId;
+
+/// Segments that were not settled when this was kept: of a key's request, or of a message of which a receipt came first. Who finds it
+/// after a start asks whether they were accepted.
+#[must_use]
+pub fn unsettled_ids(kind: HoldingKind, octets: &[u8]) -> Vec<MessageId> {
+    match kind {
+        HoldingKind::Keyed => key_record::intended_ids(octets),
+        HoldingKind::Message => Record::read(octets).filter(|it| it.is_open).map_or(Vec::new(), |it| it.ids),
+        HoldingKind::Delivery(_)
+        | HoldingKind::Stored
+        | HoldingKind::Sent
+        | HoldingKind::Usage
+        | HoldingKind::State
+        | HoldingKind::Parts
+        | HoldingKind::Event
+        | HoldingKind::MoPart => Vec::new(),
+    }
+}
 
 /// Where a request is answered: the shard its connection was dealt to, and its place there. One that is gone is answered in vain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,7 +80,7 @@ pub struct Submission {
     pub key: Option<IdempotencyKey>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IdempotencyKey {
     pub key: Box<[u8]>,
     /// Of the request's body.

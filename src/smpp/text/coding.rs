@@ -16,9 +16,11 @@ enum Coding {
 impl Coding {
     /// SMPP 3.4, section 5.2.19, and above 0x0F the coding groups of 3GPP TS 23.038, section 4. `None`: octets, or what nobody
     /// reads here (compressed text, Japanese and Korean sets).
-    fn of(data_coding: u8) -> Option<Self> {
+    fn of(data_coding: u8, octets: &[u8]) -> Option<Self> {
         match data_coding {
-            0x00 => Some(Self::Gsm),
+            // What a carrier takes it to be is not said here; no septet has the highest bit, and an accent in Latin-1 has.
+            0x00 if octets.is_ascii() => Some(Self::Gsm),
+            0x00 => Some(Self::Latin1),
             0x01 => Some(Self::Ascii),
             0x03 => Some(Self::Latin1),
             0x06 => Some(Self::Cyrillic),
@@ -39,14 +41,28 @@ impl Coding {
     }
 }
 
+/// What `decode` takes a text to be.
+#[must_use]
+pub fn coding_name(data_coding: u8, octets: &[u8]) -> &'static str {
+    match Coding::of(data_coding, octets) {
+        Some(Coding::Gsm) => "gsm",
+        Some(Coding::Ascii) => "ascii",
+        Some(Coding::Latin1) => "latin1",
+        Some(Coding::Cyrillic) => "cyrillic",
+        Some(Coding::Hebrew) => "hebrew",
+        Some(Coding::Ucs2) => "ucs2",
+        None => "binary",
+    }
+}
+
 /// A text without its user data header, read by its data_coding; of a long message the octets of all its parts, joined before.
 ///
-/// data_coding 0 is taken for unpacked GSM 7-bit. What is no character (an octet beyond the alphabet, half a surrogate pair)
+/// data_coding 0 is taken for unpacked GSM 7-bit, or where that cannot be for Latin-1. What is no character (an octet beyond the alphabet, half a surrogate pair)
 /// becomes U+FFFD. `None` when the octets are no text, or in a set that is not read here.
 #[must_use]
 pub fn decode(data_coding: u8, octets: &[u8]) -> Option<String> {
     let by_octet = |character: fn(u8) -> char| octets.iter().map(|octet| character(*octet)).collect();
-    Some(match Coding::of(data_coding)? {
+    Some(match Coding::of(data_coding, octets)? {
         Coding::Gsm => gsm::characters(octets).collect(),
         Coding::Ascii => by_octet(|octet| if octet.is_ascii() { octet.into() } else { char::REPLACEMENT_CHARACTER }),
         Coding::Latin1 => by_octet(char::from),

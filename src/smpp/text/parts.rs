@@ -1,6 +1,6 @@
 //! How much fits into a message, and where a long text is cut.
 
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::GraphemeCursor;
 
 use super::gsm::Septets;
 use super::header::Header;
@@ -60,20 +60,36 @@ fn room(alphabet: Alphabet, header: usize) -> Option<usize> {
     (room >= longest).then_some(room)
 }
 
-/// Where the octets of a text are cut, so that each part has at most `room` of them and no grapheme is in two parts that would
-/// fit into one.
+/// Where the octets of a text are cut, so that each part has at most `room` of them and no grapheme is in two parts, but for one
+/// that is longer than a part.
 pub(super) fn cuts_of_text(text: &str, alphabet: Alphabet, room: usize) -> Vec<usize> {
     let len = |text: &str| -> usize { text.chars().map(|character| octets_of(character, alphabet)).sum() };
-    let mut cuts = Cuts { cuts: Vec::new(), part_at: 0, at: 0, room };
-    for grapheme in text.graphemes(true) {
-        let grapheme_len = len(grapheme);
-        if grapheme_len <= room {
-            cuts.push(grapheme_len);
-        } else {
-            grapheme.chars().for_each(|character| cuts.push(octets_of(character, alphabet)));
+    let mut cuts = Vec::new();
+    // Where the part begins, in the text and in its octets.
+    let (mut part, mut part_at) = (0, 0);
+    let mut at = 0;
+    for (index, character) in text.char_indices() {
+        let character_len = octets_of(character, alphabet);
+        while at + character_len - part_at > room {
+            let whole = boundary(&text[part..], index - part);
+            let cut = if whole > 0 { part + whole } else { index };
+            part_at = at - len(&text[cut..index]);
+            part = cut;
+            cuts.push(part_at);
         }
+        at += character_len;
     }
-    cuts.cuts
+    cuts
+}
+
+/// The last place up to `index` that is between two graphemes.
+fn boundary(text: &str, index: usize) -> usize {
+    let mut cursor = GraphemeCursor::new(index, text.len(), true);
+    // It has the whole text before it, and so never asks for more.
+    match cursor.is_boundary(text, 0) {
+        Ok(false) => cursor.prev_boundary(text, 0).ok().flatten().unwrap_or(0),
+        Ok(true) | Err(_) => index,
+    }
 }
 
 fn octets_of(character: char, alphabet: Alphabet) -> usize {
@@ -81,23 +97,5 @@ fn octets_of(character: char, alphabet: Alphabet) -> usize {
         Alphabet::Gsm => Septets::of(character).map_or(0, Septets::len),
         Alphabet::Ucs2 => character.len_utf16() * 2,
         Alphabet::Binary => 1,
-    }
-}
-
-struct Cuts {
-    cuts: Vec<usize>,
-    part_at: usize,
-    at: usize,
-    room: usize,
-}
-
-impl Cuts {
-    /// So many more octets that belong together.
-    fn push(&mut self, len: usize) {
-        if self.at + len - self.part_at > self.room {
-            self.cuts.push(self.at);
-            self.part_at = self.at;
-        }
-        self.at += len;
     }
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod callbacks;
 mod crashes;
 mod joined;
+mod keys;
 mod lies;
 mod limits;
 mod long_mo;
@@ -26,6 +27,8 @@ mod stored;
 mod submits;
 mod versions;
 mod web;
+mod web_receipts;
+mod web_stored;
 mod whole;
 
 use std::time::Duration;
@@ -99,6 +102,7 @@ impl Sim {
 
     fn end(&mut self) {
         self.run_until_quiet(QUIET);
+        self.check_web();
         self.ledger.joined.held = self.books.held_parts();
         self.ledger.audit();
     }

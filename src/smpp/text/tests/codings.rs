@@ -49,7 +49,14 @@ fn what_gsm_does_not_know_is_read_as_handsets_do() {
     reads(0, b"a\x1Bb\x1B\x0D", "ab\r");
     reads(0, b"a\x1B", "a ");
     reads(0, b"\x1B\x1Be", " e");
-    reads(0, b"a\x80\xFFb\x1B\xE9", "a\u{FFFD}\u{FFFD}b\u{FFFD}");
+    reads(0x10, b"a\x80\xFFb\x1B\xE9", "a\u{FFFD}\u{FFFD}b\u{FFFD}");
+}
+
+#[test]
+fn data_coding_0_is_latin_1_where_it_cannot_be_gsm() {
+    reads(0, b"caf\x05 @", "café ¡");
+    reads(0, b"caf\xE9 @", "café @");
+    assert_eq!((coding_name(0, b"caf\x05"), coding_name(0, b"caf\xE9")), ("gsm", "latin1"));
 }
 
 #[test]

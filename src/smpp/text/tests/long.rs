@@ -169,5 +169,5 @@ fn what_is_one_on_a_screen_stays_in_one_part() {
     ucs2(&endless, &[&[(1, &[0x04, 0x33]), (66, &[0x03, 0x01])], &[(33, &[0x03, 0x01])]]);
     let pairs = format!("{}г{}", zhe(2), "\u{E0101}".repeat(40));
     let selector = &[0xDB, 0x40, 0xDD, 0x01][..];
-    ucs2(&pairs, &[&[(2, ZHE), (1, &[0x04, 0x33]), (32, selector)], &[(8, selector)]]);
+    ucs2(&pairs, &[&[(2, ZHE)], &[(1, &[0x04, 0x33]), (33, selector)], &[(7, selector)]]);
 }
