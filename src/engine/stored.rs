@@ -274,7 +274,7 @@ impl Account {
             Outcome::Accepted => {
                 self.counts.stored_accepted += 1;
                 if let Some(holding) = self.forget_stored(key, cx) {
-                    self.web_accepted(holding.id, carrier, cx);
+                    self.web_accepted(holding.id, Some(carrier), cx);
                 }
             }
             Outcome::Refused(status) => self.fail_stored(key, Failure::Rejected(status), cx),

@@ -52,10 +52,11 @@ impl Account {
     /// A carrier accepted it, and this home did not hear of that: what it would have noted then is noted now.
     fn start_accepted(&mut self, key: u64, carrier: Option<CarrierId>, cx: &mut Context<'_>) {
         let Some(holding) = self.forget_stored(key, cx) else { return };
-        let (id, Some(carrier)) = (holding.id, carrier) else { return };
+        let id = holding.id;
         if self.web_accepted(id, carrier, cx) {
             return;
         }
+        let Some(carrier) = carrier else { return };
         let keeps_state = cx.config.account(self.id).status.is_some() && self.state(id).is_none();
         if keeps_state && let Some(sent) = sent_as(&holding) {
             self.keep_state(id, carrier, &sent, cx);

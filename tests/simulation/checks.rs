@@ -54,7 +54,11 @@ impl Sim {
                 RefusedReason::OptedOut,
                 RefusedReason::Sender,
             ];
-            let refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
+            let mut refused: u64 = reasons.iter().map(|reason| account.counts.refused[*reason as usize]).sum();
+            if most_segments > 0 && config.account(account.id).accept == Accept::Store {
+                // A message by HTTP that would find no room is refused first.
+                refused += account.counts.refused[RefusedReason::QueueFull as usize];
+            }
             if let Some(rate) = config.account(account.id).rate {
                 // What was held back and went with its session was never taken; what was under way then is forgiven with it.
                 let delays = config.account(account.id).over_rate == OverRate::Delay;

@@ -54,6 +54,7 @@ impl Sim {
             let is_over = items.any(|item| item.acked && item.receipt.as_ref().is_some_and(is_final));
             // A late answer to what is in doubt is correlated, and its receipts may be over by then.
             let is_of_message = self.ledger.message_told_since(submit).is_some();
+            let is_of_message = is_of_message || self.ledger.is_web(*tag);
             let is_in_doubt = !submit.told.is_empty() || is_of_message && self.ledger.storing.contains(&submit.account);
             if !status.is_ok() || !is_over || is_in_doubt || self.ledger.unpromised.contains(tag) {
                 continue;

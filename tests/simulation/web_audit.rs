@@ -15,7 +15,7 @@ impl Sim {
             self.fail(&format!("request {number} is not replied to"));
         }
         for message in self.web.replied() {
-            if message.fate != Fate::Accepted {
+            if !matches!(message.fate, Fate::Accepted | Fate::Stored) {
                 continue;
             }
             let asked = self.ask_web(AccountId(message.account as u32), Request::Status(message.id));
@@ -34,14 +34,20 @@ impl Sim {
         let mut is_over = true;
         for (tag, segment) in message.tags.iter().zip(&status.segments) {
             let said = self.acknowledged(*tag);
+            // Who stores says himself what became of what no carrier has, or may have.
+            let ended_here = message.fate == Fate::Stored && segment.finished > 0;
+            let is_doubtful = ended_here && segment.state == State::Unknown;
+            if message.fate == Fate::Stored && segment.state == State::Queued {
+                self.fail(&format!("T{tag} is stored, and nothing became of it"));
+            }
             if self.ledger.unpromised.contains(tag) || !self.ledger.submits[tag].wants_receipt {
                 is_over = false;
             } else if said.is_empty() && !self.is_whole() {
                 is_over = false;
-                if segment.finished > 0 {
+                if segment.finished > 0 && !ended_here {
                     self.fail(&format!("T{tag} is {:?}, and no receipt said so", segment.state));
                 }
-            } else if !said.is_empty() && !said.contains(&(segment.state as u8)) {
+            } else if !(said.is_empty() || is_doubtful || said.contains(&(segment.state as u8))) {
                 self.fail(&format!("A4: the receipt of T{tag} was acknowledged, and it is {:?}", segment.state));
             }
         }

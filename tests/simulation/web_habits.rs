@@ -1,6 +1,6 @@
 //! How HTTP customers behave: who sends how much, and how callbacks take what they are told. Shares are in a thousand.
 
-use trunkline::config::{Accept, AccountId};
+use trunkline::config::AccountId;
 use trunkline::engine::web::{Message, Request, Submission, Tell};
 use trunkline::smpp::segment::Mark;
 
@@ -83,11 +83,9 @@ impl Sim {
         }
     }
 
-    /// Customers of accounts that relay send by HTTP too, and some have callbacks.
+    /// Customers of all accounts send by HTTP too.
     pub(crate) fn draw_web(&mut self, rng: &mut Rng) {
-        let relays = |at: &usize| self.base.accounts[*at].accept == Accept::Relay;
-        let accounts: Vec<_> = (0..self.base.accounts.len()).filter(relays).collect();
-        self.web.habits = accounts.into_iter().map(|account| WebHabit::draw(account, rng)).collect();
+        self.web.habits = (0..self.base.accounts.len()).map(|account| WebHabit::draw(account, rng)).collect();
         let (refuse, fail) = (rng.pick(&[0, 200]), rng.pick(&[0, 300]));
         let within_ms = Some(rng.pick(&[(0, 5), (50, 3_000)]));
         let (lose, forget) = (rng.pick(&[0, 100]), rng.pick(&[0, 0, 20]));

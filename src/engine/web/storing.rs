@@ -94,15 +94,20 @@ impl Account {
         }
     }
 
-    /// A carrier accepted a stored segment. False when it is of no message that came by HTTP.
-    pub(in crate::engine) fn web_accepted(&mut self, id: MessageId, carrier: CarrierId, cx: &mut Context<'_>) -> bool {
+    /// A carrier accepted a stored segment; `None` when that is configured no more. False when it is of no message that came by HTTP.
+    pub(in crate::engine) fn web_accepted(
+        &mut self,
+        id: MessageId,
+        carrier: Option<CarrierId>,
+        cx: &mut Context<'_>,
+    ) -> bool {
         let Some((mut record, segment)) = self.find_stored_segment(id) else { return false };
         let now = cx.unix_seconds();
         if record.status.segments[segment].state != State::Queued {
             return true;
         }
         record.set(segment, SegmentStatus::of(Outcome::Accepted, now), now);
-        if is_per_message(carrier, cx) {
+        if let Some(carrier) = carrier.filter(|carrier| is_per_message(*carrier, cx)) {
             let name = &cx.config.carrier(carrier).name;
             record.set_carrier(segment, name);
             // One receipt is there for all of them, and may have come.

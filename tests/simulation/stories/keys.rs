@@ -53,18 +53,16 @@ impl Sim {
     }
 
     fn submitted_keyed(&mut self, key: &str, tags: &[u32]) -> Vec<Submitted> {
-        match self.told_keyed(key, tags) {
-            Reply::Submitted(submitted) => submitted,
-            other => self.fail(&format!("{key} was told {other:?}")),
-        }
+        let reply = self.told_keyed(key, tags);
+        let Reply::Submitted(submitted) = reply else { self.fail(&format!("{key} was told {reply:?}")) };
+        submitted
     }
 
     fn web_status(&mut self, id: MessageId) -> Option<Status> {
         let asked = self.ask_web(A0, Request::Status(id));
-        match self.reply_to(asked) {
-            Reply::Status(status) => status.map(|status| *status),
-            other => self.fail(&format!("a status is {other:?}")),
-        }
+        let reply = self.reply_to(asked);
+        let Reply::Status(status) = reply else { self.fail(&format!("a status is {reply:?}")) };
+        status.map(|status| *status)
     }
 
     fn accepted_times(&self, tag: u32) -> usize {

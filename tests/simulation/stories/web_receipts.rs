@@ -110,7 +110,8 @@ fn kannels_users_are_told_what_their_mask_asks_for() {
 
 #[test]
 fn kannels_users_are_told_of_a_refusal() {
-    for (mask, expected) in [(16, vec![(State::Rejected, dlr::REFUSED)]), (15, vec![])] {
+    let refused = vec![(State::Rejected, dlr::REFUSED)];
+    for (mask, expected) in [(16, refused.clone()), (2, refused), (13, vec![])] {
         let mut sim = called("", "", "");
         sim.smscs[0].habit.refused = 1_000;
         let asked = sim.tell_of(2, kannel(mask));

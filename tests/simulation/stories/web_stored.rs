@@ -48,21 +48,19 @@ impl Sim {
     }
 
     fn stores(&mut self, messages: Vec<Message>, key: Option<&str>) -> Vec<Submitted> {
-        match self.ask_and_wait(of(messages, key)) {
-            Reply::Submitted(submitted) => submitted,
-            other => self.fail(&format!("told {other:?}")),
-        }
+        let reply = self.ask_and_wait(of(messages, key));
+        let Reply::Submitted(submitted) = reply else { self.fail(&format!("told {reply:?}")) };
+        submitted
     }
 
     fn stands(&mut self, id: MessageId) -> Option<Status> {
-        match self.ask_and_wait(Request::Status(id)) {
-            Reply::Status(status) => status.map(|status| *status),
-            other => self.fail(&format!("a status is {other:?}")),
-        }
+        let reply = self.ask_and_wait(Request::Status(id));
+        let Reply::Status(status) = reply else { self.fail(&format!("a status is {reply:?}")) };
+        status.map(|status| *status)
     }
 
     fn states_of(&mut self, submitted: &[Submitted]) -> Vec<State> {
-        submitted.iter().map(|one| self.stands(one.id.unwrap()).unwrap().state).collect()
+        submitted.iter().map(|one| self.stands(one.id.expect("an id")).expect("known").state).collect()
     }
 }
 
