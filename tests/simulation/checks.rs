@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use trunkline::config::{self, Accept, AccountId, CarrierId, OverRate, Rate};
+use trunkline::config::{self, Accept, AccountId, CarrierId, DeliverMo, OverRate, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -238,8 +238,9 @@ fn account_problem(account: &Account, config: &config::Account, most_segments: u
     }
     // Receipts of ours take the place of what was stored.
     let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
-    // As much again is for parts of MO whose message was begun.
-    let most = config.delivery_queue as usize * if account.posts.is_empty() { 1 } else { 2 };
+    // As much again is for parts of MO whose message was begun; what is told with a reply had room when it came.
+    let most = config.delivery_queue as usize * if config.deliver == DeliverMo::Http { 2 } else { 1 };
+    let own = own + if most_segments > 0 { config.window as usize } else { 0 };
     let kept = account.deliveries.len() + account.posts.len();
     if kept > most + own {
         return Some(format!("{}: {kept} deliveries", config.name));

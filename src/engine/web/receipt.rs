@@ -64,11 +64,12 @@ impl Account {
                 is_changed = true;
             }
         }
-        // What is news while its request is open is told when that is settled.
-        let target = self.target(&record, cx).filter(|_| before.is_news(&record) && !record.is_open);
+        let target = self.target(&record, cx).filter(|_| before.is_news(&record));
         if target.is_some() && !self.has_room_for_event(cx) {
             return Joined::Refused;
         }
+        // What is news while its request is open is told when that is settled.
+        let target = target.filter(|_| !record.is_open);
         if is_changed {
             self.put_record(&record, cx);
         }
