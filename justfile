@@ -48,6 +48,10 @@ demo:
 ratio pairs="5" *flags:
     cargo bench --locked --bench ratio -- --pairs {{ pairs }} {{ flags }}
 
+# What an HTTP request costs the gateway, and what one costs a bare echo in its place, in turn: the table of the README.
+http pairs="3" *flags:
+    cargo bench --locked --bench http -- --pairs {{ pairs }} {{ flags }}
+
 # The bare relay alone: its CPU time per submit and answer, at the three shapes, all on one core.
 floor runs="5":
     taskset -c 0 cargo bench --locked --bench floor -- measure --shape 4x100 --runs {{ runs }}

@@ -11,6 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[path = "common/middles.rs"]
+mod middles;
 #[path = "common/processes.rs"]
 mod processes;
 #[path = "common/relay.rs"]

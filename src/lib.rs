@@ -56,6 +56,11 @@
 //! messages are kept together by `engine/parts.rs` and `part_links.rs`, and what a carrier's profile rewrites is in
 //! `engine/outgoing.rs`. What a session of which version may be told is in `smpp/version.rs`.
 //!
+//! HTTP comes another way and joins at the second step. `runtime/web_server.rs` reads a request on the shard its connection was dealt to,
+//! [`http`] says what it means, and its account's home takes it (`engine/web`): each segment of a message is a submit like any other, and
+//! the request is replied to once all are settled. What customers' callbacks are told is kept and offered there too (`engine/web/posts.rs`),
+//! and called by `runtime/posting.rs`.
+//!
 //! # What outlives the process
 //!
 //! The engine appends a [`Record`](engine::event::Record) for each thing it must not forget, and puts the message that promises
@@ -66,7 +71,7 @@
 //!
 //! # The layers
 //!
-//! Imports go only downward: [`cli`] and [`tools`], then [`runtime`], [`store`], [`engine`], [`config`], [`smpp`];
+//! Imports go only downward: [`cli`] and [`tools`], then [`runtime`], [`http`], [`store`], [`engine`], [`config`], [`smpp`];
 //! [`metrics`] is a leaf. `tests/tidy.rs` holds the order. The tools share [`smpp`] with the gateway and nothing of the engine, so that a
 //! shared misreading cannot pass its own tests.
 

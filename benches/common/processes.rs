@@ -8,11 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use trunkline::runtime::sys;
-use trunkline::tools::free_addresses;
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
-const TRUNKLINE: &str = env!("CARGO_BIN_EXE_trunkline");
+pub(crate) const TRUNKLINE: &str = env!("CARGO_BIN_EXE_trunkline");
 /// Tries at readiness, and at the end of a process, before giving up.
 const TRIES: u32 = 300;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
@@ -45,41 +44,7 @@ impl Site {
         self.start_announcing("smsc", TRUNKLINE.as_ref(), flags, "listening on ")
     }
 
-    /// This program again, as the bare relay.
-    pub(crate) fn relay(&self, to: SocketAddr) -> Result<(Process, SocketAddr), Failure> {
-        let flags = format!("relay --listen 127.0.0.1:0 --to {to}");
-        self.start_announcing("relay", &std::env::current_exe()?, &flags, "listening ")
-    }
-
-    /// `trunkline serve` between a free port and the carrier, once all its `links` are bound.
-    pub(crate) fn gateway(
-        &self,
-        to: SocketAddr,
-        shards: u16,
-        durability: &str,
-        links: u32,
-    ) -> Result<(Process, SocketAddr), Failure> {
-        let [smpp, admin] = free_addresses()?;
-        let file = self.directory.join("ratio.yaml");
-        File::create(&file)?.write_all(configuration(smpp, admin, to, (shards, durability), links).as_bytes())?;
-        let mut gateway = self.start("gateway", TRUNKLINE.as_ref(), &format!("serve --config {}", file.display()))?;
-        let bound = format!("trunkline_links_bound{{carrier=\"north\"}} {links}\n");
-        gateway.wait(|| ask(admin, "/metrics").is_some_and(|page| page.contains(&bound)))?;
-        Ok((gateway, smpp))
-    }
-
-    /// Runs `trunkline load` to its end; its report.
-    pub(crate) fn load(&self, to: SocketAddr, flags: &str) -> Result<serde_json::Value, Failure> {
-        let flags = format!("load --connect {to} --system-id ratio --password ratio --dlr --json {flags}");
-        let output = self.command(TRUNKLINE.as_ref(), &flags).stderr(Stdio::piped()).output()?;
-        if !output.status.success() {
-            let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            return Err(format!("load: {}\n{said}{why}", output.status).into());
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
-    }
-
-    fn start_announcing(
+    pub(crate) fn start_announcing(
         &self,
         name: &str,
         program: &Path,
@@ -97,7 +62,7 @@ impl Site {
         Ok((process, address.ok_or("no address")?))
     }
 
-    fn start(&self, name: &str, program: &Path, flags: &str) -> Result<Process, Failure> {
+    pub(crate) fn start(&self, name: &str, program: &Path, flags: &str) -> Result<Process, Failure> {
         let log = self.directory.join(format!("{name}.log"));
         let output = File::create(&log)?;
         let mut command = self.command(program, flags);
@@ -105,7 +70,7 @@ impl Site {
         Ok(Process { child: child.map_err(|error| format!("{command:?}: {error}"))?, log })
     }
 
-    fn command(&self, program: &Path, flags: &str) -> Command {
+    pub(crate) fn command(&self, program: &Path, flags: &str) -> Command {
         let mut command = match self.cpu {
             None => Command::new(program),
             Some(cpu) => {
@@ -150,7 +115,7 @@ impl Process {
         Err(format!("a process did not end{}", self.log_tail()).into())
     }
 
-    fn wait(&mut self, mut is_ready: impl FnMut() -> bool) -> Result<(), Failure> {
+    pub(crate) fn wait(&mut self, mut is_ready: impl FnMut() -> bool) -> Result<(), Failure> {
         for _ in 0..TRIES {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("a process did not start: {status}{}", self.log_tail()).into());
@@ -178,33 +143,7 @@ impl Drop for Process {
     }
 }
 
-/// With one shard nothing crosses; with two, account and carrier are pinned apart, so that everything does.
-fn configuration(
-    smpp: SocketAddr,
-    admin: SocketAddr,
-    carrier: SocketAddr,
-    (shards, durability): (u16, &str),
-    links: u32,
-) -> String {
-    let away = shards - 1;
-    format!(
-        r#"shards: {shards}
-drain: 5s
-store: {{ path: store, durability: {durability} }}
-log: {{ level: warn }}
-smpp: {{ listen: ["{smpp}"] }}
-admin: {{ listen: "{admin}" }}
-accounts:
-  ratio: {{ password: ratio, max_binds: 1000, window: 100000, delivery_window: 100, shard: {away} }}
-carriers:
-  north: {{ connect: "{carrier}", system_id: us, password: secret, links: {links}, window: 100, queue: 100000, shard: 0 }}
-routes:
-  - to: [north]
-"#
-    )
-}
-
-fn ask(admin: SocketAddr, path: &str) -> Option<String> {
+pub(crate) fn ask(admin: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&admin, BETWEEN_TRIES).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: ratio\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;

@@ -29,7 +29,8 @@ fuzz_target!(|body: &[u8]| {
     let request = request.body(Bytes::copy_from_slice(body)).expect("a sound request");
     let references = References::new(0, 1, 0);
     let account = &CONFIG.accounts[0];
-    let composing = Composing { config: &CONFIG, account: Some(account), unix_seconds: 1_795_437_296, references: &references };
+    let composing =
+        Composing { config: &CONFIG, account: Some(account), unix_seconds: 1_795_437_296, references: &references };
     let submission = match take(&request, &composing) {
         Step::Ask(web::Request::Submit(submission), _) => submission,
         Step::Ask(..) => panic!("something else is asked"),

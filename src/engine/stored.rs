@@ -123,8 +123,9 @@ impl Account {
     /// It is durable: its customer is told, and it may go to carriers.
     pub fn stored_done(&mut self, submit: Key, stored: u64, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
-        self.storing -= 1;
+        // Counted until it waits: whoever has room by this answer may want to store something.
         self.tell_origin(&submit, Outcome::Accepted, cx);
+        self.storing -= 1;
         self.await_turn(stored, submit.choice.rule(), cx);
     }
 

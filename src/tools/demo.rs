@@ -1,7 +1,10 @@
 //! `trunkline demo`: a simulated carrier, the gateway on a temporary store, a load through it, and what came of it.
 //!
 //! The carrier and the load are threads of this process; the gateway is a process of its own, as in earnest, so that its
-//! CPU time is its own.
+//! CPU time is its own. With `--serve` nothing is loaded: whoever wants to tries it.
+
+mod callbacks;
+mod serving;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -48,6 +51,15 @@ pub struct DemoArgs {
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
+    /// Run no load: serve SMPP and HTTP until interrupted, and print the callbacks
+    #[arg(long, conflicts_with_all = ["count", "binds", "window", "json"])]
+    pub serve: bool,
+    /// Where --serve takes binds
+    #[arg(long, default_value = "127.0.0.1:2775", requires = "serve")]
+    pub smpp: SocketAddr,
+    /// Where --serve takes HTTP requests
+    #[arg(long, default_value = "127.0.0.1:8080", requires = "serve")]
+    pub http: SocketAddr,
 }
 
 /// What the demonstration came to.
@@ -83,16 +95,24 @@ pub fn run(args: &DemoArgs) -> Result<(), String> {
     let directory = std::env::temp_dir().join(format!("trunkline-demo-{}", std::process::id()));
     std::fs::create_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     let kept = format!("the gateway's files are in {}", directory.display());
+    if args.serve {
+        serving::serve(args, &directory, &stop).map_err(|error| format!("{error}\n{kept}"))?;
+        return remove(&directory);
+    }
     let report = demo(args, &directory, &stop).map_err(|error| format!("{error}\n{kept}"))?;
     super::report::print(&report, &report.table(), args.json, None)?;
     if !report.load.is_clean() || report.load.accepted < args.count {
         return Err(format!("not everything came back; {kept}"));
     }
-    std::fs::remove_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))
+    remove(&directory)
+}
+
+fn remove(directory: &Path) -> Result<(), String> {
+    std::fs::remove_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))
 }
 
 fn demo(args: &DemoArgs, directory: &Path, stop: &Arc<AtomicBool>) -> Result<DemoReport, String> {
-    let carrier = Carrier::start()?;
+    let carrier = Carrier::start("")?;
     let [smpp, admin] = super::free_addresses().map_err(|error| format!("no free port: {error}"))?;
     let mut gateway = Gateway::start(directory, &configuration(args, smpp, admin, carrier.address))?;
     gateway.wait_until_ready(admin, stop)?;
@@ -136,8 +156,9 @@ struct Carrier {
 }
 
 impl Carrier {
-    fn start() -> Result<Self, String> {
-        let args: SmscArgs = super::from_flags("--listen 127.0.0.1:0 --system-id us --password secret")?;
+    fn start(flags: &str) -> Result<Self, String> {
+        let flags = format!("--listen 127.0.0.1:0 --system-id us --password secret {flags}");
+        let args: SmscArgs = super::from_flags(&flags)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (bound, addresses) = mpsc::channel();
         let thread = {
@@ -196,6 +217,10 @@ impl Gateway {
             std::thread::park_timeout(BETWEEN_TRIES);
         }
         Err(format!("the gateway was not ready in time{}", self.log_tail()))
+    }
+
+    fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// CPU time the process has used, its ended threads included.

@@ -23,6 +23,7 @@ mod drain;
 mod framing;
 mod gateway;
 mod http_api;
+mod http_texts;
 mod joined;
 #[path = "../malformed/judge.rs"]
 mod judge;

@@ -32,3 +32,5 @@ mod processes;
 mod receiver;
 #[path = "../e2e/sendsms.rs"]
 mod sendsms;
+#[path = "../e2e/web.rs"]
+mod web;

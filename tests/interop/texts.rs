@@ -8,10 +8,16 @@ use serde_json::{Value, json};
 use trunkline::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use trunkline::smpp::compose::Draft;
 use trunkline::smpp::frame::Frame;
+use trunkline::smpp::pdu::BindMode;
+use trunkline::smpp::segment::segment_ref;
 use trunkline::smpp::text::{Alphabet, DefaultAlphabet, Encoded, Reference, Wanted, encode};
 use trunkline::smpp::view::{Address, SmView};
 
+use crate::carrier::Carrier;
+use crate::gateway::{Gateway, free_address};
+use crate::peer::{ROK, plain};
 use crate::peers::{self, script, skipped};
+use crate::web::Web;
 
 const DRAFT: Draft<'_> =
     Draft::new(Address { ton: 5, npi: 0, digits: b"ACME" }, Address { ton: 1, npi: 1, digits: b"4915100000001" });
@@ -69,6 +75,37 @@ fn told(mut program: Command, name: &str, lines: &[String]) -> Vec<Value> {
     told
 }
 
+/// A text, the reference of its parts, and their submits' bodies.
+type Message<'a> = (&'a str, Reference, Vec<Box<[u8]>>);
+
+/// npm's smpp reads each of these as what it is.
+fn npm_reads(program: Command, messages: &[Message<'_>]) {
+    let bodies = messages.iter().flat_map(|(_, _, bodies)| bodies);
+    let pdu = |body: &[u8]| {
+        let (command, status, sequence) = (CommandId::SUBMIT_SM, CommandStatus::ROK, SequenceNumber(7));
+        let mut pdu = Vec::new();
+        Frame { command, status, sequence, body }.write(&mut pdu);
+        hex(&pdu)
+    };
+    let mut told = told(program, "texts.js", &bodies.map(|body| pdu(body)).collect::<Vec<_>>()).into_iter();
+    for (text, reference, bodies) in messages {
+        let parts = told.by_ref().take(bodies.len()).collect::<Vec<_>>();
+        let data_coding = if text.contains('a') || text.contains('€') { 0 } else { 8 };
+        let total = parts.len();
+        for (part, number) in parts.iter().zip(1..) {
+            let (esm_class, udh) = match reference {
+                _ if total == 1 => (0, json!([])),
+                Reference::Eight(octet) => (0x40, json!([format!("0003{octet:02x}{total:02x}{number:02x}")])),
+                Reference::Sixteen(both) => (0x40, json!([format!("0804{both:04x}{total:02x}{number:02x}")])),
+            };
+            let said = (&part["command"], &part["esm_class"], &part["data_coding"], &part["udh"]);
+            assert_eq!(said, (&json!("submit_sm"), &json!(esm_class), &json!(data_coding), &udh), "{text}");
+        }
+        assert_eq!(parts.iter().map(|part| part["text"].as_str().unwrap()).collect::<String>(), **text);
+    }
+    assert!(told.next().is_none());
+}
+
 #[test]
 #[ignore = "fetches foreign software: just interop"]
 fn npm_smpp_reads_long_texts() {
@@ -76,38 +113,56 @@ fn npm_smpp_reads_long_texts() {
         Ok(program) => program,
         Err(why) => return skipped(&why),
     };
-    let each = |(text, parts): (String, [usize; 2])| [0, 1].map(|at| (text.clone(), parts[at], REFERENCES[at]));
-    let cases: Vec<_> = texts().into_iter().flat_map(each).collect();
-    let mut lines = Vec::new();
-    for (text, parts, reference) in &cases {
-        let encoded = encoded(text, *reference);
-        assert_eq!(encoded.parts.len(), *parts, "{text}");
-        let draft = Draft { data_coding: encoded.alphabet.data_coding(None), ..DRAFT };
-        for body in draft.bodies(&encoded) {
-            let (command, status, sequence) = (CommandId::SUBMIT_SM, CommandStatus::ROK, SequenceNumber(7));
-            let mut pdu = Vec::new();
-            Frame { command, status, sequence, body: &body }.write(&mut pdu);
-            lines.push(hex(&pdu));
-        }
-    }
-    let mut told = told(program, "texts.js", &lines).into_iter();
-    for (text, parts, reference) in &cases {
-        let mut read = String::new();
-        for number in 1..=*parts {
-            let part = told.next().unwrap();
-            let data_coding = if text.contains('a') || text.contains('€') { 0 } else { 8 };
-            let (esm_class, udh) = match reference {
-                _ if *parts == 1 => (0, json!([])),
-                Reference::Eight(_) => (0x40, json!([format!("0003a5{parts:02x}{number:02x}")])),
-                Reference::Sixteen(_) => (0x40, json!([format!("0804a55a{parts:02x}{number:02x}")])),
+    let texts = texts();
+    let each = |(text, parts): &'_ (String, [usize; 2]), at: usize| {
+        let encoded = encoded(text, REFERENCES[at]);
+        assert_eq!(encoded.parts.len(), parts[at], "{text}");
+        Draft { data_coding: encoded.alphabet.data_coding(None), ..DRAFT }.bodies(&encoded)
+    };
+    let messages = texts.iter().flat_map(|case| [0, 1].map(|at| (&*case.0, REFERENCES[at], each(case, at))));
+    npm_reads(program, &messages.collect::<Vec<_>>());
+}
+
+#[test]
+#[ignore = "fetches foreign software: just interop"]
+fn npm_smpp_reads_what_is_posted_to_the_http_api() {
+    let program = match peers::node() {
+        Ok(program) => program,
+        Err(why) => return skipped(&why),
+    };
+    let (carrier, http) = (Carrier::listen().run(), free_address());
+    let gateway = Gateway::start(&format!(
+        r#"
+http: {{ listen: "{http}" }}
+accounts: {{ acme: {{ password: secret, shard: 1 }} }}
+carriers: {{ north: {{ connect: "{}", system_id: us, password: secret, links: 1, shard: 0 }} }}
+routes: [{{ to: north }}]
+"#,
+        carrier.address
+    ));
+    let mut acme = gateway.connect();
+    assert_eq!(acme.bind(BindMode::Transmitter, "acme", "secret").status, ROK);
+    acme.submit_when_up(&plain("up"));
+    let (web, texts) = (Web::basic(http, "acme", "secret"), texts());
+    let mut messages = Vec::new();
+    for (text, parts) in &texts {
+        for (concatenation, parts) in ["8bit", "16bit"].into_iter().zip(parts) {
+            let before = carrier.submits().len();
+            let message =
+                json!({ "to": "4915100000001", "from": "ACME", "text": text, "concatenation": concatenation });
+            let answer = web.post(&message.to_string());
+            assert_eq!((answer.status, &answer.json()["segments"]), (200, &json!(parts)), "{}", answer.body);
+            let bodies: Vec<_> = carrier.submits().split_off(before).into_iter().map(Vec::into_boxed_slice).collect();
+            let part = segment_ref(&SmView::submit(&bodies[0]).unwrap());
+            let reference = match part {
+                Some(part) if concatenation == "16bit" => Reference::Sixteen(part.reference),
+                Some(part) => Reference::Eight(part.reference as u8),
+                None => REFERENCES[0],
             };
-            let said = (&part["command"], &part["esm_class"], &part["data_coding"], &part["udh"]);
-            assert_eq!(said, (&json!("submit_sm"), &json!(esm_class), &json!(data_coding), &udh), "{text}");
-            read.push_str(part["text"].as_str().unwrap());
+            messages.push((&**text, reference, bodies));
         }
-        assert_eq!(read, *text);
     }
-    assert!(told.next().is_none());
+    npm_reads(program, &messages);
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         (Plant::JournalIgnored, "never delivered"),
         (Plant::EarlyNotJoined, "never delivered"),
         (Plant::UnroutedLost, "never delivered"),
+        (Plant::EventsLost, "never delivered"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {

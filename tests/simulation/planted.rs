@@ -10,9 +10,15 @@ use crate::habits::EsmeHabit;
 use crate::plants::Plant;
 use crate::sim::{Event, Sim};
 use crate::soak::{QUIET, calm, planted_config};
+use crate::web_habits::Callbacks;
 
 pub(crate) fn run(seed: u64, plant: Plant) {
-    let mut sim = Sim::new(seed, 2, &planted_config(plant));
+    let mut config = planted_config(plant);
+    if plant == Plant::EventsLost {
+        let called = "shard: 0, callback: { url: \"https://a.example/hook\" }, deliver: http }";
+        config = config.replace("shard: 0 }", called);
+    }
+    let mut sim = Sim::new(seed, 2, &config);
     sim.plant = plant;
     sim.ledger.outcomes_only = true;
     // Commits take long, so that much waits for them.
@@ -29,7 +35,11 @@ pub(crate) fn run(seed: u64, plant: Plant) {
     }
     // Only a life without its rule has an MO kept for the next.
     let varies = if plant == Plant::UnroutedLost { 700 } else { 0 };
-    if plant == Plant::UnroutedLost {
+    if plant == Plant::EventsLost {
+        // They wait while their callback takes nothing.
+        sim.web.callbacks = Callbacks { within_ms: Some((1, 20)), down_until: 20_000_000_000, ..Callbacks::default() };
+    }
+    if matches!(plant, Plant::UnroutedLost | Plant::EventsLost) {
         sim.smscs[0].habit.mo_ms = Some((20, 100));
         sim.plan(1_000, Event::SmscMo(0));
     }

@@ -31,6 +31,8 @@ pub(crate) enum Plant {
     EarlyNotJoined,
     /// A start loses the MO that nobody was named for.
     UnroutedLost,
+    /// A start loses what callbacks are to be told.
+    EventsLost,
     /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
     RetriedUnasked,
 }
@@ -51,6 +53,7 @@ impl Sim {
             | Plant::JournalIgnored
             | Plant::EarlyNotJoined
             | Plant::UnroutedLost
+            | Plant::EventsLost
             | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {

@@ -17,10 +17,13 @@ use crate::net::WireId;
 use crate::node::In;
 use crate::sim::{Event, Sim};
 use crate::text::submit_tag;
-use crate::web_habits::{Callbacks, WebHabit};
+use crate::web_habits::{Callbacks, Keyed, WebHabit};
 
 /// Where no ESME is connected.
 pub(crate) const NO_WIRE: WireId = WireId::MAX;
+
+/// An account by its number, and an Idempotency-Key of it.
+type AccountKey = (usize, Box<[u8]>);
 
 /// What happened on the HTTP side so far.
 #[derive(Default)]
@@ -35,6 +38,11 @@ pub(crate) struct Web {
     pub(crate) book: CallbackBook,
     /// What callbacks took, with the account.
     pub(crate) told: Vec<(usize, Told)>,
+    pub(crate) keyed: Vec<Keyed>,
+    /// Of each account's keys, what something was sent under is answered with, and since when.
+    answers: BTreeMap<AccountKey, (u64, Vec<Submitted>)>,
+    /// Requests that were told what an earlier one was told.
+    pub(crate) told_again: usize,
     /// The most segments a message had.
     pub(crate) most_segments: usize,
 }
@@ -45,6 +53,7 @@ struct Asked {
     at: u64,
     messages: Vec<Vec<u32>>,
     tells: Vec<Tell>,
+    key: Option<Box<[u8]>>,
     fate: Known,
     submitted: Vec<Submitted>,
 }
@@ -71,16 +80,17 @@ impl Sim {
     pub(crate) fn ask_web(&mut self, account: AccountId, request: Request) -> u32 {
         self.web.asked += 1;
         let number = self.web.asked;
-        let (mut messages, mut tells) = (Vec::new(), Vec::new());
+        let (mut messages, mut tells, mut key) = (Vec::new(), Vec::new(), None);
         if let Request::Submit(submission) = &request {
+            key = submission.key.as_ref().map(|key| key.key.clone());
             for message in &submission.messages {
                 messages.push(message.segments.iter().filter_map(|body| self.ledger_takes(account, body)).collect());
                 tells.push(message.tell.clone());
                 self.web.most_segments = self.web.most_segments.max(message.segments.len());
             }
         }
-        let asked =
-            Asked { account: account.index(), at: self.now, messages, tells, fate: Known::Open, submitted: Vec::new() };
+        let (account_at, at, fate) = (account.index(), self.now, Known::Open);
+        let asked = Asked { account: account_at, at, messages, tells, key, fate, submitted: Vec::new() };
         self.web.requests.insert(number, asked);
         let caller = Caller { shard: ShardId(0), request: Key { slot: number, generation: 0 } };
         let name = &self.base.account(account).name;
@@ -105,7 +115,9 @@ impl Sim {
             // After a definite refusal it may be sent in earnest.
             let was_refused =
                 |(status, _): &(CommandStatus, Vec<u8>)| !status.is_ok() && *status != CommandStatus::RUNKNOWNERR;
-            return known.answer.take_if(|answer| was_refused(answer)).map(|_| tag);
+            known.answer.take_if(|answer| was_refused(answer))?;
+            known.attempts.iter_mut().for_each(|attempt| attempt.was_refused = true);
+            return Some(tag);
         }
         let wants_receipt = SmView::submit(body).is_ok_and(|view| view.wants_receipt());
         let submit = Submit {
@@ -138,8 +150,12 @@ impl Sim {
             self.fail(&format!("request {number} was replied to twice: {reply:?}"));
         }
         let (account, messages, took) = (asked.account, asked.messages.clone(), self.now - asked.at);
+        let key = asked.key.clone().map(|key| (account, key));
         if let Reply::Submitted(submitted) = &reply {
             asked.submitted.clone_from(submitted);
+            if let Some(key) = key {
+                self.web_answered_again(key, submitted);
+            }
             if submitted.len() != messages.len() {
                 self.fail(&format!("request {number} of {} messages: {submitted:?}", messages.len()));
             }
@@ -155,6 +171,19 @@ impl Sim {
             messages.iter().flatten().for_each(|tag| self.ledger.web_lost(*tag));
         }
         self.web.replies.push((number, reply));
+    }
+
+    /// Once something may have been sent under a key, its answer is the same for a day.
+    fn web_answered_again(&mut self, key: (usize, Box<[u8]>), submitted: &[Submitted]) {
+        let may_have_left = |one: &Submitted| matches!(one.fate, Fate::Accepted | Fate::Stored | Fate::InDoubt);
+        let has_left = submitted.iter().any(may_have_left);
+        const DAY: u64 = 24 * 3_600 * 1_000_000_000;
+        match self.web.answers.get(&key).filter(|(at, _)| self.now - at < DAY) {
+            Some((_, first)) if first != submitted => self.fail(&format!("{key:?}: {first:?}, then {submitted:?}")),
+            Some(_) => self.web.told_again += 1,
+            None if has_left => drop(self.web.answers.insert(key, (self.now, submitted.to_vec()))),
+            None => {}
+        }
     }
 
     /// The gateway calls a callback.

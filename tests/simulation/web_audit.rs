@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use trunkline::config::AccountId;
-use trunkline::engine::web::{Fate, Reply, Request, State, Status, Tell, What};
+use trunkline::engine::web::{Fate, Reply, Request, SegmentStatus, State, Status, Tell, What};
+
+use trunkline::smpp::receipt::MessageState;
 
 use crate::sim::Sim;
 use crate::web::Replied;
@@ -29,6 +31,13 @@ impl Sim {
                 self.fail(&format!("{:?} was accepted and is not known", message.id));
             };
             self.check_status(&message, &status);
+            for (tag, segment) in message.tags.iter().zip(&status.segments) {
+                if let Some(submit) = self.ledger.submits.get_mut(tag)
+                    && segment.state == State::Unknown
+                {
+                    submit.told.insert(MessageState::Unknown.name());
+                }
+            }
         }
     }
 
@@ -39,20 +48,22 @@ impl Sim {
         let mut is_over = true;
         for (tag, segment) in message.tags.iter().zip(&status.segments) {
             let said = self.acknowledged(*tag);
-            // Who stores says himself what became of what no carrier has, or may have.
-            let ended_here = message.fate == Fate::Stored && segment.finished > 0;
-            let is_doubtful = ended_here && segment.state == State::Unknown;
             if message.fate == Fate::Stored && segment.state == State::Queued {
                 self.fail(&format!("T{tag} is stored, and nothing became of it"));
             }
             if self.ledger.unpromised.contains(tag) || !self.ledger.submits[tag].wants_receipt {
                 is_over = false;
+            } else if said.is_empty() && message.fate == Fate::Stored {
+                is_over &= segment.finished > 0;
+                self.check_stored(*tag, segment);
             } else if said.is_empty() && !self.is_whole() {
                 is_over = false;
-                if segment.finished > 0 && !ended_here {
+                if segment.finished > 0 {
                     self.fail(&format!("T{tag} is {:?}, and no receipt said so", segment.state));
                 }
-            } else if !(said.is_empty() || is_doubtful || said.contains(&(segment.state as u8))) {
+            } else if message.fate == Fate::Stored && segment.state == State::Unknown {
+                // It was told of so before its carrier answered, and whatever came later is dropped.
+            } else if !said.is_empty() && !said.contains(&(segment.state as u8)) {
                 self.fail(&format!("A4: the receipt of T{tag} was acknowledged, and it is {:?}", segment.state));
             }
         }
@@ -66,6 +77,21 @@ impl Sim {
         };
         if is_to_be_told && self.web.callbacks.within_ms.is_some() && !was_told() {
             self.fail(&format!("A4: {:?} of {:?} is over, and no callback was told", message.id, message.tags));
+        }
+    }
+
+    /// A stored one of which no receipt came.
+    fn check_stored(&self, tag: u32, segment: &SegmentStatus) {
+        let was_accepted = !self.ledger.submits[&tag].accepted_by.is_empty();
+        let is_right = match segment.state {
+            State::Accepted | State::Enroute => was_accepted,
+            State::Unknown => true,
+            State::Expired | State::Rejected | State::Deleted => !was_accepted,
+            State::Delivered | State::Undeliverable => self.is_whole(),
+            State::Queued => false,
+        };
+        if !is_right {
+            self.fail(&format!("T{tag} was stored, is {segment:?}, and accepted: {was_accepted}"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! How HTTP customers behave: who sends how much, and how callbacks take what they are told. Shares are in a thousand.
 
 use trunkline::config::AccountId;
-use trunkline::engine::web::{Message, Request, Submission, Tell};
+use trunkline::engine::web::{IdempotencyKey, Message, Request, Submission, Tell};
 use trunkline::smpp::segment::Mark;
 
 use crate::rng::Rng;
@@ -17,6 +17,16 @@ pub(crate) struct WebHabit {
     pub(crate) most_segments: u64,
     /// Shares in a thousand.
     pub(crate) wants_receipt: u64,
+    /// Requests with a key, and how often one of them is asked again instead.
+    pub(crate) keyed: u64,
+    pub(crate) asks_again: u64,
+}
+
+/// A request with a key, which is its number.
+#[derive(Debug)]
+pub(crate) struct Keyed {
+    account: usize,
+    messages: Vec<Message>,
 }
 
 /// How callbacks take what they are told; shares in a thousand.
@@ -42,6 +52,8 @@ impl WebHabit {
             most_messages: rng.pick(&[1, 1, 4, 40]),
             most_segments: rng.pick(&[1, 2, 5]),
             wants_receipt: rng.pick(&[1_000, 700]),
+            keyed: rng.pick(&[0, 500, 1_000]),
+            asks_again: rng.pick(&[100, 400]),
         }
     }
 }
@@ -50,9 +62,35 @@ impl Sim {
     /// A customer sends some messages.
     pub(crate) fn web_asks(&mut self, at: usize) {
         let Some(habit) = self.web.habits.get(at).cloned() else { return };
-        let messages = (0..1 + self.rng.below(habit.most_messages)).map(|_| self.any_message(&habit)).collect();
-        self.ask_web(AccountId(habit.account as u32), Request::Submit(Submission { messages, key: None }));
         self.plan_ms(habit.ask_ms, Event::WebAsks(at));
+        if self.rng.chance(habit.keyed) {
+            return self.web_asks_keyed(&habit);
+        }
+        let messages = self.any_messages(&habit);
+        self.ask_web(AccountId(habit.account as u32), Request::Submit(Submission { messages, key: None }));
+    }
+
+    fn any_messages(&mut self, habit: &WebHabit) -> Vec<Message> {
+        (0..1 + self.rng.below(habit.most_messages)).map(|_| self.any_message(habit)).collect()
+    }
+
+    /// With a new key, or one of the last.
+    fn web_asks_keyed(&mut self, habit: &WebHabit) {
+        const LAST: u64 = 20;
+        let known = self.web.keyed.len();
+        let again = known.checked_sub(1 + self.rng.below(LAST) as usize);
+        let again = again.filter(|at| self.web.keyed[*at].account == habit.account);
+        let at = match again.filter(|_| self.rng.chance(habit.asks_again)) {
+            Some(at) => at,
+            None => {
+                let messages = self.any_messages(habit);
+                self.web.keyed.push(Keyed { account: habit.account, messages });
+                known
+            }
+        };
+        let messages = self.web.keyed[at].messages.iter().map(copy).collect();
+        let key = IdempotencyKey { key: at.to_string().into_bytes().into(), digest: [at as u8; 32] };
+        self.ask_web(AccountId(habit.account as u32), Request::Submit(Submission { messages, key: Some(key) }));
     }
 
     fn any_message(&mut self, habit: &WebHabit) -> Message {
@@ -83,7 +121,7 @@ impl Sim {
         }
     }
 
-    /// Customers of all accounts send by HTTP too.
+    /// Customers send by HTTP too, and some have callbacks.
     pub(crate) fn draw_web(&mut self, rng: &mut Rng) {
         self.web.habits = (0..self.base.accounts.len()).map(|account| WebHabit::draw(account, rng)).collect();
         let (refuse, fail) = (rng.pick(&[0, 200]), rng.pick(&[0, 300]));
@@ -111,6 +149,12 @@ pub(crate) fn with_mo_told(config: &str, rng: &mut Rng) -> String {
         None => format!("{line}\n"),
     };
     config.lines().map(told).collect()
+}
+
+/// Of the same octets.
+fn copy(message: &Message) -> Message {
+    let Message { segments, reference, tell } = message;
+    Message { segments: segments.clone(), reference: reference.clone(), tell: tell.clone() }
 }
 
 /// The same with callbacks for the accounts.

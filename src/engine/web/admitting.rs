@@ -85,9 +85,6 @@ impl Account {
         if ids.is_empty() && !cx.ids.has_any() {
             return Err(SubmitError::NoIds);
         }
-        if config.accept == Accept::Store && !self.has_room_to_store(message.segments.len(), cx) {
-            return Err(SubmitError::QueueFull);
-        }
         let late_at = cx.late_at(deadline);
         let leave = match &mut self.limits {
             Some(limits) => limits.take(config, destination, count, late_at, cx)?,
@@ -96,13 +93,17 @@ impl Account {
         if ids.is_empty() {
             ids = message.segments.iter().map_while(|_| cx.ids.issue(cx.out)).collect();
         }
-        if ids.len() < message.segments.len() {
-            if let Some(limits) = &mut self.limits {
-                limits.settle(Outcome::Failed(SubmitError::NoIds), leave.cap, count as u16, cx);
-            }
-            return Err(SubmitError::NoIds);
+        // What is held back is stored later, if there is room then.
+        let is_stored = config.accept == Accept::Store && !leave.is_held;
+        let error = match () {
+            () if ids.len() < message.segments.len() => SubmitError::NoIds,
+            () if is_stored && !self.has_room_to_store(ids.len(), cx) => SubmitError::QueueFull,
+            () => return Ok((Admitted { choice, course, leave, late_at }, ids)),
+        };
+        if let Some(limits) = &mut self.limits {
+            limits.settle(Outcome::Failed(error), leave.cap, count as u16, cx);
         }
-        Ok((Admitted { choice, course, leave, late_at }, ids))
+        Err(error)
     }
 
     /// Every segment goes to a carrier, or waits for the rate.

@@ -46,8 +46,8 @@ pub struct Keys {
 
 #[derive(Debug)]
 enum Known {
-    /// Its request is not answered; the record of what it sends, once there is one.
-    Open { digest: [u8; 32], intent: Option<u64> },
+    /// Its request is not replied to; the record of what it sends, then of its answer, while that is not durable.
+    Open { digest: [u8; 32], record: Option<u64> },
     /// The record of its answer.
     Settled(u64),
 }
@@ -86,30 +86,33 @@ impl Keys {
             }
             None => {}
         }
-        self.of.insert(asked.key.clone(), Known::Open { digest: asked.digest, intent: None });
+        self.of.insert(asked.key.clone(), Known::Open { digest: asked.digest, record: None });
         None
     }
 
-    fn set_intent(&mut self, key: &[u8], record: u64) {
-        if let Some(Known::Open { intent, .. }) = self.of.get_mut(key) {
-            *intent = Some(record);
+    /// What is kept of it from now on while its request is open: the intent, then the answer, or nothing more when the key is given
+    /// back. Returns what was.
+    fn keep(&mut self, key: &[u8], now: Option<u64>) -> Option<u64> {
+        match self.of.get_mut(key) {
+            Some(Known::Open { record, .. }) => std::mem::replace(record, now),
+            Some(Known::Settled(_)) | None => None,
         }
     }
 
-    /// Its request is answered, as this record has it, or gives it back. Returns the record of what it sent.
-    fn settle(&mut self, key: &[u8], record: Option<u64>) -> Option<u64> {
-        let known = match record {
-            Some(record) => {
-                self.settled.push_back(record);
-                self.of.insert(key.into(), Known::Settled(record))
-            }
-            None => self.of.remove(key),
-        };
-        match known {
-            Some(Known::Open { intent, .. }) => intent,
-            // One that was read twice: the process ended between the two records of a change, and the later counts.
+    /// Its request is replied to.
+    fn close(&mut self, key: &[u8]) {
+        match self.of.remove(key) {
+            Some(Known::Open { record: Some(record), .. }) => drop(self.settle(key, record)),
+            Some(Known::Open { record: None, .. } | Known::Settled(_)) | None => {}
+        }
+    }
+
+    /// Its answer is repeated from now on. Returns the record of another one.
+    fn settle(&mut self, key: &[u8], record: u64) -> Option<u64> {
+        self.settled.push_back(record);
+        match self.of.insert(key.into(), Known::Settled(record)) {
             Some(Known::Settled(older)) => Some(older),
-            None => None,
+            Some(Known::Open { .. }) | None => None,
         }
     }
 
@@ -169,15 +172,15 @@ impl Account {
         }
         let octets = KeyRecord::open(key, &messages);
         let record = self.holdings.keep(HoldingKind::Keyed, MessageId::new(0), &octets, cx);
-        self.keys.set_intent(&key.key, record);
+        self.keys.keep(&key.key, Some(record));
         true
     }
 
     /// A request's every message is settled: the answer is kept in the intent's place, or the key given back. One commit has both,
     /// and what is kept of the messages; whoever is told waits for it.
     pub(super) fn settle_key(&mut self, submission: Key, cx: &mut Context<'_>) {
-        let Some(open) = self.submissions.open.get_mut(submission) else { return };
-        let Some(key) = open.key.take() else { return };
+        let Some(open) = self.submissions.open.get(submission) else { return };
+        let Some(key) = open.key.clone() else { return };
         let (is_kept, answer) = (is_repeated(&open.messages), open.answer());
         self.put_answer(&key, is_kept.then_some(&answer), cx);
     }
@@ -187,13 +190,18 @@ impl Account {
             let octets = KeyRecord::settled(key, answer);
             self.holdings.keep(HoldingKind::Keyed, MessageId::new(0), &octets, cx)
         });
-        if let Some(intent) = self.keys.settle(&key.key, record) {
+        if let Some(intent) = self.keys.keep(&key.key, record) {
             self.holdings.forget(intent, cx);
             // Found again after a crash it would be in doubt.
             cx.out.await_removals();
         }
-        self.forget_old_keys(None, cx);
         self.arm(cx);
+    }
+
+    /// A request is replied to: its key is free for others, with its answer if that was kept.
+    pub(super) fn close_key(&mut self, key: &IdempotencyKey, cx: &mut Context<'_>) {
+        self.keys.close(&key.key);
+        self.forget_old_keys(None, cx);
     }
 
     /// Finds again what an earlier process kept. `accepted` are ids that a carrier's home knows by now.
@@ -202,7 +210,10 @@ impl Account {
         for (at, holding) in self.holdings.of_kind(HoldingKind::Keyed) {
             let Some(record) = KeyRecord::read(&holding.body) else { continue };
             match record.standing {
-                Standing::Settled(_) => useless.extend(self.keys.settle(record.key, Some(at))),
+                Standing::Settled(_) => {
+                    // One that was read twice: the process ended between the two records of a change, and the later counts.
+                    useless.extend(self.keys.settle(record.key, at));
+                }
                 Standing::Open(_) => intents.push(at),
             }
         }
@@ -226,8 +237,9 @@ impl Account {
         }
         let answer: Vec<_> = messages.into_iter().map(|message| self.end_intended(message, accepted, cx)).collect();
         let key = IdempotencyKey { key: key.into(), digest: *digest };
-        self.keys.of.insert(key.key.clone(), Known::Open { digest: key.digest, intent: Some(at) });
+        self.keys.of.insert(key.key.clone(), Known::Open { digest: key.digest, record: Some(at) });
         self.put_answer(&key, Some(&answer), cx);
+        self.close_key(&key, cx);
     }
 
     /// What became of one of its messages, which has its record from now on.

@@ -140,12 +140,19 @@ impl Account {
             for key in self.web_messages.kept.take_expired(oldest, &self.holdings) {
                 match self.holdings.get(key).and_then(|holding| Record::read(&holding.body)) {
                     // It is stored, and may be for longer.
-                    Some(record) if record.waits() => self.put_record(&record, cx),
+                    Some(record) if record.waits() || self.is_to_be_told(&record, cx) => self.put_record(&record, cx),
                     Some(_) | None => self.forget_record(key, cx),
                 }
             }
         }
         self.web_messages.kept.tidy(&self.holdings);
+    }
+
+    /// Whether a receipt of it may come that a callback is to be told of: as long as any may.
+    fn is_to_be_told(&self, record: &Record, cx: &Context<'_>) -> bool {
+        let oldest = cx.wall.oldest_kept(cx.config.store.retention, cx.now);
+        let may_come = record.status.finished == 0 && oldest.is_some_and(|oldest| record.status.submitted >= oldest);
+        may_come && self.target(record, cx).is_some()
     }
 
     /// What is kept of a message, by its id.

@@ -8,7 +8,7 @@ use crate::engine::context::Context;
 use crate::engine::event::SubmitError;
 use crate::engine::failures::Failure;
 use crate::engine::joined::is_per_message;
-use crate::engine::message::Outcome;
+use crate::engine::message::{Outcome, ShardMessage};
 use crate::engine::relay::Submit;
 use crate::smpp::message_id::MessageId;
 
@@ -114,7 +114,11 @@ impl Account {
             let told = record.at_carrier(name).map(|other| record.status.segments[other]).find(|it| it.finished > 0);
             let standing =
                 told.and_then(|told| record.status.segments[segment].told(told.state, told.error, true, now));
-            standing.into_iter().for_each(|standing| record.set(segment, standing, now));
+            if let Some(standing) = standing {
+                record.set(segment, standing, now);
+                let home = cx.placement.home_of_carrier(carrier);
+                cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id });
+            }
         }
         self.put_changed(&record, cx);
         true

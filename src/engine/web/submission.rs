@@ -44,7 +44,6 @@ pub(super) struct Open {
     unsettled: usize,
     /// What is known of its messages is kept, and it is replied to once that is durable.
     is_kept: bool,
-    /// Until its answer is kept.
     pub(super) key: Option<IdempotencyKey>,
     /// With a key: the ids of each message's segments, or why it is not sent, as its intent has them.
     pub(super) intended: Vec<Result<Vec<MessageId>, SubmitError>>,
@@ -344,6 +343,9 @@ impl Account {
     pub fn web_kept(&mut self, submission: Key, cx: &mut Context<'_>) {
         let Some(open) = self.submissions.open.remove(submission) else { return };
         cx.out.act(Action::Reply { caller: open.caller, reply: Reply::Submitted(open.answer()) });
+        if let Some(key) = &open.key {
+            self.close_key(key, cx);
+        }
         for under in open.messages {
             if let Under::Taken(taken) = under {
                 for id in &taken.record.ids {

@@ -53,15 +53,15 @@ impl Sim {
     }
 
     fn submitted_keyed(&mut self, key: &str, tags: &[u32]) -> Vec<Submitted> {
-        let reply = self.told_keyed(key, tags);
-        let Reply::Submitted(submitted) = reply else { self.fail(&format!("{key} was told {reply:?}")) };
+        let told = self.told_keyed(key, tags);
+        let Reply::Submitted(submitted) = told else { self.fail(&format!("{key} was told {told:?}")) };
         submitted
     }
 
     fn web_status(&mut self, id: MessageId) -> Option<Status> {
         let asked = self.ask_web(A0, Request::Status(id));
-        let reply = self.reply_to(asked);
-        let Reply::Status(status) = reply else { self.fail(&format!("a status is {reply:?}")) };
+        let told = self.reply_to(asked);
+        let Reply::Status(status) = told else { self.fail(&format!("a status is {told:?}")) };
         status.map(|status| *status)
     }
 
@@ -157,6 +157,42 @@ fn another_body_under_a_key_is_refused_and_so_is_the_same_while_the_first_is_ope
     let asked = sim.ask_web(AccountId(1), keyed("k", messages(&[3, 4])));
     let Reply::Submitted(others) = sim.reply_to(asked) else { panic!("not submitted") };
     assert!(others.iter().all(|other| other.fate == Fate::Accepted && other.id != first[0].id));
+}
+
+#[test]
+fn no_answer_is_repeated_before_it_is_durable() {
+    for run in 0..20 {
+        let mut sim = gateway("", "", ONE);
+        // What a power failure leaves is another each time.
+        for _ in 0..run {
+            sim.rng.draw();
+        }
+        // Without a receipt nothing but the answer tells that it was accepted.
+        let unreceipted = || {
+            let body = submit_body(1, "4917000000001", false, 0, 0, None);
+            keyed("k", vec![Message { segments: vec![body.into()], reference: None, tell: Tell::Nobody }])
+        };
+        let asked = sim.ask_web(A0, unreceipted());
+        let mut busy = 0;
+        let first = loop {
+            sim.run_for(Duration::from_micros(50));
+            if let Some(Reply::Submitted(first)) = sim.web_reply(asked) {
+                break first;
+            }
+            let again = sim.ask_web(A0, unreceipted());
+            sim.run_for(Duration::from_micros(10));
+            match sim.web_reply(again) {
+                Some(Reply::KeyBusy) => busy += 1,
+                // Whoever is first told of the answer may be this one.
+                Some(Reply::Submitted(first)) => break first,
+                other => panic!("{other:?}"),
+            }
+        };
+        sim.crash_and_restart(true);
+        let asked = sim.ask_web(A0, unreceipted());
+        let Reply::Submitted(again) = sim.reply_to(asked) else { panic!("not submitted") };
+        assert_eq!((again, busy > 3), (first, true));
+    }
 }
 
 #[test]

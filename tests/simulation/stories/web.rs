@@ -28,8 +28,8 @@ impl Sim {
     }
 
     pub(super) fn submitted(&mut self, number: u32) -> Option<Vec<Submitted>> {
-        let reply = self.web_reply(number)?;
-        let Reply::Submitted(submitted) = reply else { self.fail(&format!("request {number} was told {reply:?}")) };
+        let told = self.web_reply(number)?;
+        let Reply::Submitted(submitted) = told else { self.fail(&format!("request {number} was told {told:?}")) };
         Some(submitted)
     }
 
@@ -40,17 +40,19 @@ impl Sim {
     pub(super) fn standing(&mut self, id: MessageId) -> Option<Status> {
         let asked = self.ask_web(A0, Request::Status(id));
         self.run_for(Duration::from_millis(1));
-        let reply = self.web_reply(asked);
-        let Some(Reply::Status(status)) = reply else { self.fail(&format!("a status is {reply:?}")) };
-        status.map(|status| *status)
+        match self.web_reply(asked) {
+            Some(Reply::Status(status)) => status.map(|status| *status),
+            other => self.fail(&format!("a status is {other:?}")),
+        }
     }
 
     pub(super) fn found(&mut self, reference: &str) -> Vec<Status> {
         let asked = self.ask_web(A0, Request::Find(reference.into()));
         self.run_for(Duration::from_millis(1));
-        let reply = self.web_reply(asked);
-        let Some(Reply::Found(found)) = reply else { self.fail(&format!("what was found is {reply:?}")) };
-        found
+        match self.web_reply(asked) {
+            Some(Reply::Found(found)) => found,
+            other => self.fail(&format!("what was found is {other:?}")),
+        }
     }
 }
 

@@ -48,19 +48,19 @@ impl Sim {
     }
 
     fn stores(&mut self, messages: Vec<Message>, key: Option<&str>) -> Vec<Submitted> {
-        let reply = self.ask_and_wait(of(messages, key));
-        let Reply::Submitted(submitted) = reply else { self.fail(&format!("told {reply:?}")) };
+        let told = self.ask_and_wait(of(messages, key));
+        let Reply::Submitted(submitted) = told else { self.fail(&format!("told {told:?}")) };
         submitted
     }
 
     fn stands(&mut self, id: MessageId) -> Option<Status> {
-        let reply = self.ask_and_wait(Request::Status(id));
-        let Reply::Status(status) = reply else { self.fail(&format!("a status is {reply:?}")) };
+        let told = self.ask_and_wait(Request::Status(id));
+        let Reply::Status(status) = told else { self.fail(&format!("a status is {told:?}")) };
         status.map(|status| *status)
     }
 
     fn states_of(&mut self, submitted: &[Submitted]) -> Vec<State> {
-        submitted.iter().map(|one| self.stands(one.id.expect("an id")).expect("known").state).collect()
+        submitted.iter().filter_map(|one| Some(self.stands(one.id?)?.state)).collect()
     }
 }
 
