@@ -60,11 +60,9 @@ pub(super) fn write(status: &Status, account: &Account, out: &mut Vec<u8>) {
         write_text("reference", reference, out);
     }
     write_text("to", &String::from_utf8_lossy(&status.destination), out);
-    // What came without a sender left with the account's own.
-    let came = Address { ton: 0, npi: 0, digits: &status.source };
-    let from = if came.digits.is_empty() { policy::sender(account, came) } else { came };
-    if !from.digits.is_empty() {
-        write_text("from", &String::from_utf8_lossy(from.digits), out);
+    let from = sender(status, account);
+    if !from.is_empty() {
+        write_text("from", &String::from_utf8_lossy(from), out);
     }
     write_time("submitted", status.submitted, out);
     write_time("finished", status.finished, out);
@@ -81,6 +79,12 @@ pub(super) fn write(status: &Status, account: &Account, out: &mut Vec<u8>) {
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
+}
+
+/// Whom a message is from: what came without a sender left with the account's own.
+pub(super) fn sender<'a>(status: &'a Status, account: &'a Account) -> &'a [u8] {
+    let came = Address { ton: 0, npi: 0, digits: &status.source };
+    if came.digits.is_empty() { policy::sender(account, came).digits } else { came.digits }
 }
 
 /// A member more, of an object begun.

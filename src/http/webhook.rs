@@ -39,14 +39,13 @@ pub fn compose(post: &Post, account: &Account, unix_seconds: u64) -> Option<Outg
         Target::Url(url) => url.as_ref(),
         Target::Kannel(url) => return Some(get(dlr_url(url, first, account))),
     };
-    let format = account.message_id;
     let takes_many = post.target == Target::Account && account.callback.as_ref().is_some_and(|at| at.batch > 1);
     let (id, body) = if takes_many || post.events.len() > 1 {
-        let events: Vec<_> = post.events.iter().map(|event| data::with_id(event, format)).collect();
+        let events: Vec<_> = post.events.iter().map(|event| data::with_id(event, account)).collect();
         let body = json!({ "type": "batch", "timestamp": times::rfc3339(last.at), "data": events });
         (batch_id(&post.events), body)
     } else {
-        (first.id.text(format).to_string(), data::alone(first, format))
+        (first.id.text(account.message_id).to_string(), data::alone(first, account))
     };
     Some(signed(url, &account.calls.secrets, id, body.to_string(), unix_seconds))
 }

@@ -14,7 +14,8 @@ use crate::gateway::{Directory, Gateway, free_address};
 use crate::peer::{PATIENCE, Pdu, ROK, body};
 use crate::receiver::{Call, Receiver};
 use crate::tls::Authority;
-use crate::world::Scripted;
+use crate::web::Web;
+use crate::world::{Scripted, World};
 
 const MO: &str = "mo: [{ to: acme }]";
 
@@ -216,4 +217,60 @@ fn a_redirect_is_not_followed() {
 #[test]
 fn a_private_address_is_not_called_before_the_operator_allows_it() {
     every_event_arrives_after(Trouble::Private);
+}
+
+/// Receipts of messages that came over HTTP, told after the receiver was down and the gateway killed.
+#[test]
+fn receipts_reach_the_callback_or_the_one_a_message_names_after_a_kill() {
+    let (http, address) = (free_address(), free_address());
+    let acme = format!("callback_override: true, callback: {{ {} }}", in_clear(address, "secret: s"));
+    let mut world = World::with(&acme, &format!("http: {{ listen: \"{http}\" }}"));
+    let web = Web::basic(http, "acme", "secret");
+    let long = "x".repeat(200);
+    let other = format!("http://{address}/other");
+    let sent = [
+        (json!({ "text": "hello", "receipt": true, "reference": "order 7" }), "POST /sms HTTP/1.1", 1),
+        (json!({ "text": long, "receipt": true }), "POST /sms HTTP/1.1", 2),
+        (json!({ "text": "hello", "callback": other }), "POST /other HTTP/1.1", 1),
+        (json!({ "text": "nobody is told" }), "", 1),
+    ];
+    let mut awaited = BTreeMap::new();
+    for (mut message, request_line, segments) in sent {
+        message["to"] = json!("4915100000001");
+        message["from"] = json!("ACME");
+        let answer = web.post(&message.to_string());
+        assert_eq!((answer.status, &answer.json()["segments"]), (200, &json!(segments)), "{}", answer.body);
+        if !request_line.is_empty() {
+            awaited.insert(answer.json()["id"].as_str().unwrap().to_owned(), (request_line, segments));
+        }
+    }
+    world.gateway.wait_for_metric("trunkline_events_retried_total{account=\"acme\"}", |retried| retried >= 3.0);
+    world.gateway.signal(9);
+    world.gateway.exit_code(PATIENCE);
+    let receiver = Receiver::listen_on(address);
+    world.gateway.restart();
+    while !awaited.is_empty() {
+        let call = receiver.next();
+        assert!(call.is_signed_with(b"s"));
+        let told = call.json();
+        let data = &told["data"];
+        // One that comes again is allowed, and is not another's.
+        let Some((request_line, segments)) = awaited.remove(data["id"].as_str().unwrap()) else { continue };
+        assert_eq!((call.request_line.as_str(), &told["type"]), (request_line, &json!("receipt")), "{told}");
+        assert_eq!((&data["state"], &data["from"]), (&json!("delivered"), &json!("ACME")));
+        assert_eq!(data["segments"].as_array().unwrap().len(), segments);
+    }
+    world.gateway.wait_for_metric("trunkline_events_queued{account=\"acme\"}", |queued| queued == 0.0);
+}
+
+#[test]
+fn a_message_cannot_name_a_listener_of_this_gateway() {
+    let http = free_address();
+    let acme = "callback_override: true, callback: { allow_http: true, allow_private: true }";
+    let mut world = World::with(acme, &format!("http: {{ listen: \"{http}\" }}"));
+    let callback = format!("http://localhost:{}/v1/carriers", world.gateway.admin.port());
+    let message = json!({ "to": "4915100000001", "from": "ACME", "text": "hello", "callback": callback });
+    assert_eq!(Web::basic(http, "acme", "secret").post(&message.to_string()).status, 200);
+    wait_for_log(&world.gateway, "127.0.0.1 is a listener of this gateway");
+    world.is_well();
 }

@@ -55,4 +55,5 @@ mod tls_esme;
 mod tools;
 mod versions;
 mod web;
+mod web_server;
 mod world;

@@ -40,7 +40,7 @@ pub fn issue(authority: &Authority, names: &[&str]) -> Identity {
 
 /// A gateway's TLS listener, and those who trust it.
 pub struct Secured {
-    authority: Authority,
+    pub authority: Authority,
     pub address: SocketAddr,
     directory: Directory,
 }

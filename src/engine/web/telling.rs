@@ -131,6 +131,7 @@ impl Account {
         };
         let status = Status { state, ..status.clone() };
         let is_news = match record.tell {
+            Tell::Kannel { mask, .. } if status.was_refused() => mask & (dlr::REFUSED | dlr::UNDELIVERED) != 0,
             Tell::Kannel { mask, .. } => mask & status.dlr_type() != 0,
             Tell::Nobody | Tell::Account | Tell::Url(_) => status.finished > 0,
         };

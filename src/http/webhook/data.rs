@@ -2,23 +2,23 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::config::Account;
 use crate::engine::web::{Event, SegmentStatus, Status, What};
-use crate::http::status::word;
+use crate::http::status::{sender, word};
 use crate::http::times::rfc3339;
-use crate::smpp::message_id::MessageIdFormat;
 use crate::smpp::segment::segment_ref;
 use crate::smpp::text;
 use crate::smpp::view::SmView;
 
 /// An event that has a call for itself.
-pub(super) fn alone(event: &Event, format: MessageIdFormat) -> Value {
-    json!({ "type": kind(event), "timestamp": rfc3339(event.at), "data": data(event, format) })
+pub(super) fn alone(event: &Event, account: &Account) -> Value {
+    json!({ "type": kind(event), "timestamp": rfc3339(event.at), "data": data(event, account) })
 }
 
 /// An event among others: the call's id is not its own.
-pub(super) fn with_id(event: &Event, format: MessageIdFormat) -> Value {
-    let mut value = alone(event, format);
-    value["id"] = event.id.text(format).to_string().into();
+pub(super) fn with_id(event: &Event, account: &Account) -> Value {
+    let mut value = alone(event, account);
+    value["id"] = event.id.text(account.message_id).to_string().into();
     value
 }
 
@@ -29,19 +29,19 @@ fn kind(event: &Event) -> &'static str {
     }
 }
 
-fn data(event: &Event, format: MessageIdFormat) -> Value {
+fn data(event: &Event, account: &Account) -> Value {
     match &event.what {
-        What::Receipt { status, text } => receipt(status, text, format),
-        What::Message { parts, total } => message(event, parts, *total, format),
+        What::Receipt { status, text } => receipt(status, text, account),
+        What::Message { parts, total } => message(event, parts, *total, account),
     }
 }
 
-fn receipt(status: &Status, text: &[u8], format: MessageIdFormat) -> Value {
+fn receipt(status: &Status, text: &[u8], account: &Account) -> Value {
     let mut data = Map::new();
-    data.insert("id".to_owned(), status.id.text(format).to_string().into());
+    data.insert("id".to_owned(), status.id.text(account.message_id).to_string().into());
     data.insert("state".to_owned(), word(status.state).into());
     data.insert("error".to_owned(), error(status).into());
-    data.insert("from".to_owned(), String::from_utf8_lossy(&status.source).into());
+    data.insert("from".to_owned(), String::from_utf8_lossy(sender(status, account)).into());
     data.insert("to".to_owned(), String::from_utf8_lossy(&status.destination).into());
     data.insert("segments".to_owned(), status.segments.iter().map(segment).collect());
     if let Some(reference) = &status.reference {
@@ -79,10 +79,10 @@ fn insert_time(data: &mut Map<String, Value>, key: &str, unix_seconds: u32) {
 }
 
 /// A long message's parts are joined before they are read, for a character may be cut in two between them.
-fn message(event: &Event, parts: &[Box<[u8]>], total: u8, format: MessageIdFormat) -> Value {
+fn message(event: &Event, parts: &[Box<[u8]>], total: u8, account: &Account) -> Value {
     let views: Vec<SmView<'_>> = parts.iter().filter_map(|part| SmView::deliver(part).ok()).collect();
     let mut data = Map::new();
-    data.insert("id".to_owned(), event.id.text(format).to_string().into());
+    data.insert("id".to_owned(), event.id.text(account.message_id).to_string().into());
     data.insert("parts".to_owned(), total.into());
     insert_time(&mut data, "received", event.at);
     if views.len() < usize::from(total) {

@@ -107,6 +107,16 @@ fn a_receipt_says_what_became_of_the_message_and_of_each_segment() {
 }
 
 #[test]
+fn a_receipt_of_what_came_without_a_sender_names_the_accounts_own() {
+    let account = account("callback: { url: \"https://h/\" }, default_sender: OWN");
+    let mut event = receipt(1);
+    if let What::Receipt { status, .. } = &mut event.what {
+        status.source = Box::default();
+    }
+    assert_eq!(body(&compose(&post(Target::Account, vec![event]), &account, 0).unwrap())["data"]["from"], "OWN");
+}
+
+#[test]
 fn without_a_secret_nothing_is_signed_and_without_a_url_nothing_is_called() {
     let with_url = account("callback: { url: \"https://h/\" }");
     let call = compose(&post(Target::Account, vec![receipt(1)]), &with_url, 0).unwrap();
