@@ -38,9 +38,9 @@ struct Known {
 
 impl CallbackBook {
     pub(crate) fn appended(&mut self, shard: usize, records: &[Record]) {
-        let event = |record: &Record| match record {
-            Record::Holding { kind: HoldingKind::Event, id, .. } => Some(id.bits()),
-            _ => None,
+        let event = |record: &Record| {
+            let Record::Holding { kind: HoldingKind::Event, id, .. } = record else { return None };
+            Some(id.bits())
         };
         self.waiting.entry(shard).or_default().extend(records.iter().filter_map(event));
     }

@@ -41,7 +41,7 @@ impl Sim {
     /// What is on the disk for callbacks is what waits for them, and nothing else.
     fn check_events_held(&mut self, recovered: &Recovered) {
         let is_one = |kind| matches!(kind, HoldingKind::Event | HoldingKind::MoPart);
-        let is_held = |live: &&Live<'_>| matches!(live.entry, Entry::Holding { kind, .. } if is_one(kind));
+        let is_held = |live: &Live<'_>| matches!(live.entry, Entry::Holding { kind, .. } if is_one(kind));
         let found = recovered.all().filter(is_held).count();
         let accounts = self.nodes.iter_mut().flat_map(|node| node.shard.accounts());
         let waiting: usize = accounts.map(|account| account.posts.len()).sum();

@@ -13,12 +13,17 @@ impl Sim {
         let reference = self.rng.below(20) as u16;
         let source = format!("49170000000{}", self.rng.below(5));
         let missing = self.rng.chance(100).then(|| 1 + self.rng.below(u64::from(total)) as u8);
+        // A short queue is full of what is not whole for ten minutes, and of what it had no room for meanwhile for ten more.
+        let is_short = self.base.accounts[account].delivery_queue <= 100;
+        let (total, missing) = if is_short { (2, None) } else { (total, missing) };
+        let reference = if is_short { 100 + (self.ledger.items.len() % 50_000) as u16 } else { reference };
+        let mark = if is_short { Mark::Udh16 } else { mark };
         for number in (1..=total).filter(|number| Some(*number) != missing) {
             let part = Part { mark, reference, total, number };
             let item = self.mo_part(carrier, account, &source, part);
             let after = self.rng.pick(&[(0, 5), (0, 500), (0, 5_000)]);
             self.plan_ms(after, Event::SmscDelivers { carrier, number: item });
-            if self.rng.chance(100) {
+            if !is_short && self.rng.chance(100) {
                 self.send_again(carrier, item, (0, 20_000));
             }
         }

@@ -328,7 +328,7 @@ impl Sim {
                 Action::Resume { connection } => self.resume(at, connection),
                 Action::ReserveIds => {
                     let (first, end) = self.reserve_ids();
-                    self.plan_ms((1, 20), Event::Input(at, In::Ids(first, end)));
+                    self.plan_ms(self.habit.ids_ms, Event::Input(at, In::Ids(first, end)));
                 }
                 Action::CarriersDrained => self.nodes[at].carriers_drained = true,
                 Action::SessionsDrained => self.nodes[at].sessions_drained = true,

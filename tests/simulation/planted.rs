@@ -14,7 +14,9 @@ use crate::web_habits::Callbacks;
 
 pub(crate) fn run(seed: u64, plant: Plant) {
     let mut config = planted_config(plant);
-    if plant == Plant::EventsLost {
+    // Without any, all is well with them, too.
+    let has_callbacks = matches!(plant, Plant::EventsLost | Plant::None);
+    if has_callbacks {
         let called = "shard: 0, callback: { url: \"https://a.example/hook\" }, deliver: http }";
         config = config.replace("shard: 0 }", called);
     }
@@ -35,11 +37,11 @@ pub(crate) fn run(seed: u64, plant: Plant) {
     }
     // Only a life without its rule has an MO kept for the next.
     let varies = if plant == Plant::UnroutedLost { 700 } else { 0 };
-    if plant == Plant::EventsLost {
+    if has_callbacks {
         // They wait while their callback takes nothing.
         sim.web.callbacks = Callbacks { within_ms: Some((1, 20)), down_until: 20_000_000_000, ..Callbacks::default() };
     }
-    if matches!(plant, Plant::UnroutedLost | Plant::EventsLost) {
+    if has_callbacks || plant == Plant::UnroutedLost {
         sim.smscs[0].habit.mo_ms = Some((20, 100));
         sim.plan(1_000, Event::SmscMo(0));
     }

@@ -15,8 +15,8 @@ use crate::engine::states::States;
 use crate::engine::submit::hash_octets;
 use crate::smpp::message_id::MessageId;
 
-use super::Status;
 use super::record::Record;
+use super::{SegmentStatus, Status};
 
 #[derive(Debug, Default)]
 pub struct Messages {
@@ -148,11 +148,11 @@ impl Account {
         self.web_messages.kept.tidy(&self.holdings);
     }
 
-    /// Whether a receipt of it may come that a callback is to be told of: as long as any may.
+    /// Whether a receipt of it may come that a callback is to be told of: as long as a carrier's home knows of a segment.
     fn is_to_be_told(&self, record: &Record, cx: &Context<'_>) -> bool {
-        let oldest = cx.wall.oldest_kept(cx.config.store.retention, cx.now);
-        let may_come = record.status.finished == 0 && oldest.is_some_and(|oldest| record.status.submitted >= oldest);
-        may_come && self.target(record, cx).is_some()
+        let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, cx.now) else { return true };
+        let may_come = |segment: &SegmentStatus| segment.finished == 0 && segment.accepted >= oldest;
+        record.status.segments.iter().any(may_come) && self.target(record, cx).is_some()
     }
 
     /// What is kept of a message, by its id.
