@@ -102,6 +102,9 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         (Plant::EarlyNotJoined, "never delivered"),
         (Plant::UnroutedLost, "never delivered"),
         (Plant::EventsLost, "never delivered"),
+        (Plant::ReceiptsUntold, "no callback was told"),
+        (Plant::CallUnmade, "never delivered"),
+        (Plant::OtherCallback, "A7"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {

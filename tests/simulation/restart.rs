@@ -66,7 +66,7 @@ impl Sim {
                 node.shard.carriers().for_each(|carrier| drop(std::mem::take(&mut carrier.unrouted)));
             }
             node.shard.start(now, &mut node.out);
-            if self.plant == Plant::EventsLost {
+            if matches!(self.plant, Plant::EventsLost | Plant::ReceiptsUntold) {
                 node.shard.accounts().for_each(|account| account.posts = Posts::default());
             }
             self.wake(at, self.now + 1_000);

@@ -6,7 +6,7 @@ use trunkline::config::AccountId;
 use trunkline::engine::event::SubmitError;
 use trunkline::engine::message::ShardId;
 use trunkline::engine::slab::Key;
-use trunkline::engine::web::{Caller, Event as Told, Fate, Post, Reply, Request, Submitted, Tell, What};
+use trunkline::engine::web::{Caller, Event as Told, Fate, Post, Posted, Reply, Request, Submitted, Tell, What};
 use trunkline::smpp::command::CommandStatus;
 use trunkline::smpp::message_id::MessageId;
 use trunkline::smpp::view::SmView;
@@ -15,6 +15,7 @@ use crate::callbacks::CallbackBook;
 use crate::ledger::{Ledger, Submit};
 use crate::net::WireId;
 use crate::node::In;
+use crate::plants::Plant;
 use crate::sim::{Event, Sim};
 use crate::text::submit_tag;
 use crate::web_habits::{Callbacks, Keyed, WebHabit};
@@ -187,7 +188,10 @@ impl Sim {
     }
 
     /// The gateway calls a callback.
-    pub(crate) fn web_posted(&mut self, at: usize, post: Post) {
+    pub(crate) fn web_posted(&mut self, at: usize, mut post: Post) {
+        if self.plant == Plant::OtherCallback {
+            post.account.0 ^= 1;
+        }
         let name = &self.config.account(post.account).name;
         let account = self.base.accounts.iter().position(|known| known.name == *name).unwrap_or(usize::MAX);
         for event in &post.events {
@@ -202,6 +206,9 @@ impl Sim {
         self.check_call(account, &post);
         let callbacks = self.web.callbacks.clone();
         let Some(within) = callbacks.within_ms else { return self.web.posts.push((at, post)) };
+        if self.plant == Plant::CallUnmade {
+            return self.plan_ms(within, Event::Input(at, In::Posted(post.account, post.post, Posted::Taken)));
+        }
         if let Some(outcome) = self.customer_says(account, &callbacks, post.events) {
             self.plan_ms(within, Event::Input(at, In::Posted(post.account, post.post, outcome)));
         }

@@ -45,6 +45,11 @@ pub(crate) struct Callbacks {
 }
 
 impl WebHabit {
+    pub(crate) fn calm(account: usize) -> Self {
+        let (ask_ms, most_messages, most_segments, wants_receipt) = ((50, 200), 2, 2, 1_000);
+        Self { account, ask_ms, most_messages, most_segments, wants_receipt, keyed: 0, asks_again: 0 }
+    }
+
     pub(crate) fn draw(account: usize, rng: &mut Rng) -> Self {
         Self {
             account,

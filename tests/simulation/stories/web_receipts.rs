@@ -113,6 +113,25 @@ fn what_is_told_with_a_reply_has_its_place_in_the_queue_from_its_receipt_on() {
 }
 
 #[test]
+fn no_more_is_stored_than_its_callback_may_be_told_of() {
+    let mut sim = called(", accept: store, validity: 2s, submit_queue: 3, delivery_queue: 3", "", "");
+    sim.web.callbacks.fail = 1_000;
+    sim.carrier_goes(0);
+    let mut fates = Vec::new();
+    for _ in 0..9 {
+        let asked = sim.send_segments(&[1]);
+        sim.run_for(Duration::from_secs(5));
+        fates.extend(sim.fates(asked).unwrap());
+    }
+    assert_eq!(fates, [[Fate::Stored; 6].as_slice(), &[Fate::Failed(SubmitError::QueueFull); 3]].concat());
+    sim.web.callbacks.fail = 0;
+    sim.smscs[0].is_up = true;
+    sim.run_until_quiet(Duration::from_secs(600));
+    sim.end();
+    assert_eq!(sim.states_told(), [(State::Expired, dlr::UNDELIVERED); 6]);
+}
+
+#[test]
 fn a_message_is_known_for_as_long_as_its_callback_may_be_told_of_it() {
     const HOUR: Duration = Duration::from_secs(3_600);
     // Receipts are awaited for `retention`, 72 hours, however long it was stored before.
