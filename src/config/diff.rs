@@ -7,9 +7,7 @@
 use std::collections::HashMap;
 
 use super::reader::shown_key;
-use super::{
-    Account, AccountId, Accounts, Carrier, CarrierId, CarrierTls, Config, Http, Route, ShardPin, TlsListener,
-};
+use super::{Account, AccountId, Accounts, Carrier, CarrierId, CarrierTls, Config, Http, Route, ShardPin, TlsListener};
 
 #[cfg(test)]
 mod tests;
@@ -101,12 +99,7 @@ fn keep_what_is_fixed(running: &Config, read: &mut Config, diff: &mut Diff) {
 }
 
 /// Where they listen is fixed; what they show there is not.
-fn keep_tls_listeners(
-    section: &str,
-    running: &Option<TlsListener>,
-    read: &mut Option<TlsListener>,
-    diff: &mut Diff,
-) {
+fn keep_tls_listeners(section: &str, running: &Option<TlsListener>, read: &mut Option<TlsListener>, diff: &mut Diff) {
     match (running, read) {
         (Some(running), Some(read)) => {
             if running.listen != read.listen {
@@ -199,7 +192,7 @@ fn keep_pin(running: ShardPin, read: &mut ShardPin, path: &str, diff: &mut Diff)
 
 /// What is left of an account: its name, and what is needed for what is kept. Nobody gets in, and nothing is called for it.
 fn gone_account(account: &Account) -> Account {
-    let mut gone = Account {
+    Account {
         is_gone: true,
         passwords: Vec::new(),
         tokens: Vec::new(),
@@ -208,9 +201,7 @@ fn gone_account(account: &Account) -> Account {
         enabled: false,
         submit: false,
         ..account.clone()
-    };
-    gone.calls.ca = None;
-    gone
+    }
 }
 
 fn gone_carrier(carrier: &Carrier) -> Carrier {
