@@ -100,10 +100,12 @@ fn what_is_read_at_the_start_alone_waits_and_is_named() {
 fn new_accounts_and_carriers_are_served_at_once() {
     let mut world = World::new();
     let south = Carrier::listen();
-    let carrier = format!("carriers:\n  south: {{ connect: \"{}\", system_id: us, password: p, links: 1 }}", south.address());
+    let carrier =
+        format!("carriers:\n  south: {{ connect: \"{}\", system_id: us, password: p, links: 1 }}", south.address());
     world.gateway.rewrite("carriers:", &carrier);
     world.gateway.rewrite("accounts:", "accounts:\n  late: { password: comer }");
-    let routes = "routes:\n  - { when: { account: late }, to: south }\n  - { when: { destination: \"4*\" }, to: north }";
+    let routes =
+        "routes:\n  - { when: { account: late }, to: south }\n  - { when: { destination: \"4*\" }, to: north }";
     let said = done(&world.gateway.reload("routes:\n  - { when: { destination: \"4*\" }, to: north }", routes));
     assert_eq!(list(&said["added"]), ["accounts.late", "carriers.south"]);
     let mut link = south.accept();
