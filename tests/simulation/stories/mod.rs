@@ -2,11 +2,13 @@
 
 mod access;
 mod bounds;
+mod callbacks;
 mod crashes;
 mod joined;
 mod keys;
 mod lies;
 mod limits;
+mod long_mo;
 mod mo;
 mod multi;
 mod operations;
@@ -15,6 +17,7 @@ mod pacing;
 mod parts;
 mod rates;
 mod receipts;
+mod reloads;
 mod replay;
 mod retries;
 mod rewriting;
