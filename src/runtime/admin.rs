@@ -18,17 +18,18 @@ use glommio::timer::Timer;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
-use crate::config::Secret;
 use crate::runtime::admin_carriers::{Answered, Carriers, Refusal};
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
+use crate::runtime::live::Current;
+use crate::runtime::reload::{Reloads, Unchanged};
 use crate::runtime::transport::Transport;
 use crate::runtime::{socket, sys};
 
@@ -46,8 +47,9 @@ struct Admin {
     health: Arc<Health>,
     prometheus: PrometheusHandle,
     carriers: Carriers,
-    /// Asked for on every path when there is one.
-    token: Option<Secret>,
+    /// Its token is asked for on every path when there is one.
+    current: Arc<Current>,
+    reloads: Reloads,
     head_deadline: Duration,
     connections: Cell<usize>,
 }
@@ -57,17 +59,17 @@ pub fn start(
     listener: TcpListener,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    token: Option<Secret>,
+    (current, reloads): (Arc<Current>, Reloads),
     carriers: Carriers,
 ) -> Result<ExecutorJoinHandle<()>, String> {
-    start_with(listener, health, prometheus, token, carriers, HEAD_DEADLINE)
+    start_with(listener, health, prometheus, (current, reloads), carriers, HEAD_DEADLINE)
 }
 
 fn start_with(
     listener: TcpListener,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    token: Option<Secret>,
+    (current, reloads): (Arc<Current>, Reloads),
     carriers: Carriers,
     head_deadline: Duration,
 ) -> Result<ExecutorJoinHandle<()>, String> {
@@ -83,7 +85,8 @@ fn start_with(
                 }
             })
             .detach();
-            let admin = Admin { health, prometheus, carriers, token, head_deadline, connections: Cell::new(0) };
+            let admin =
+                Admin { health, prometheus, carriers, current, reloads, head_deadline, connections: Cell::new(0) };
             accept(listener, Rc::new(admin)).await;
         })
         .map_err(|error| format!("admin: cannot start its thread: {error}"))
@@ -158,6 +161,9 @@ impl Admin {
             }
             return shown(self.carriers.answer(request, from).await);
         }
+        if path == "/reload" {
+            return shown(self.reload(request, from).await);
+        }
         if !matches!(path, "/livez" | "/readyz" | "/metrics") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
@@ -178,8 +184,28 @@ impl Admin {
         }
     }
 
+    /// Has the configuration read again, and says what came of it.
+    async fn reload(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Answered {
+        let refusal = |status, why: String, allow| Err(Refusal { status, why, allow });
+        if request.method() != Method::POST {
+            return refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST".to_owned(), Some("POST"));
+        }
+        // A page in a browser on this host could otherwise order what its reader may.
+        if request.headers().contains_key(ORIGIN) {
+            return refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages".to_owned(), None);
+        }
+        let from = from.map(|address| address.to_canonical().to_string());
+        tracing::info!(target: "audit", from, "reload");
+        match self.reloads.ask_and_hear().look(|outcome| outcome.clone()).await {
+            Ok(reloaded) => Ok(reloaded.as_json()),
+            Err(Unchanged::Refused(problems)) => refusal(StatusCode::UNPROCESSABLE_ENTITY, problems.join("\n"), None),
+            Err(Unchanged::NotNow(why)) => refusal(StatusCode::SERVICE_UNAVAILABLE, why, None),
+        }
+    }
+
     fn may(&self, request: &Request<Incoming>) -> bool {
-        let Some(token) = &self.token else { return true };
+        let config = self.current.get();
+        let Some(token) = &config.admin.token else { return true };
         let given = request.headers().get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
         let (scheme, given) = given.split_at_checked(b"Bearer ".len()).unwrap_or_default();
         scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(given.ct_eq(token.expose()))
@@ -227,10 +253,10 @@ mod tests {
     use crate::runtime::clock;
     use crate::runtime::mailbox::Mailboxes;
 
-    fn no_carriers() -> Carriers {
+    fn current(token: Option<&str>) -> Arc<Current> {
         let surroundings = Surroundings { base: "".into(), env: &|_| None, file: &|_| Err(String::new()) };
-        let config = config::parse("", &surroundings).unwrap().config;
-        Carriers::new(Arc::new(config), Arc::new(Mailboxes::new(0)))
+        let text = token.map_or(String::new(), |token| format!("admin: {{ token: {token} }}"));
+        Current::new(Arc::new(config::parse(&text, &surroundings).unwrap().config))
     }
 
     fn serving(token: Option<&str>) -> (SocketAddr, Arc<Health>) {
@@ -245,8 +271,10 @@ mod tests {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(1));
-        let (prometheus, token) = (recorder.handle(), token.map(Secret::new));
-        start_with(listener, Arc::clone(&health), prometheus, token, no_carriers(), head_deadline).unwrap();
+        let (prometheus, current) = (recorder.handle(), current(token));
+        let carriers = Carriers::new(Arc::clone(&current), Arc::new(Mailboxes::new(0)));
+        let own = (current, Reloads::new().0);
+        start_with(listener, Arc::clone(&health), prometheus, own, carriers, head_deadline).unwrap();
         (address, health)
     }
 

@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 
 use crate::config::{CarrierId, Config, Connect, parse_duration};
 use crate::engine::orders::{CarrierStatus, LinkStatus, Order};
+use crate::runtime::live::Current;
 use crate::runtime::mailbox::{Mailboxes, Question};
 
 /// A shard answers at its next upkeep; one that has not by then hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Carriers {
-    config: Arc<Config>,
+    current: Arc<Current>,
     mailboxes: Arc<Mailboxes>,
 }
 
@@ -46,8 +47,12 @@ enum Asked {
 
 impl Carriers {
     #[must_use]
-    pub fn new(config: Arc<Config>, mailboxes: Arc<Mailboxes>) -> Self {
-        Self { config, mailboxes }
+    pub fn new(current: Arc<Current>, mailboxes: Arc<Mailboxes>) -> Self {
+        Self { current, mailboxes }
+    }
+
+    fn config(&self) -> Arc<Config> {
+        self.current.get()
     }
 
     /// Whether the path is one of these.
@@ -63,14 +68,19 @@ impl Carriers {
             let all = self.ask(None).await?;
             return Ok(match asked {
                 Asked::One(carrier) => self.shown_one(&all, carrier),
-                Asked::All | Asked::Order { .. } => all.iter().map(|status| self.shown(status)).collect(),
+                Asked::All | Asked::Order { .. } => {
+                    let config = self.config();
+                    let there = all.iter().filter(|status| !config.carrier(status.carrier).is_gone);
+                    there.map(|status| self.shown(status)).collect()
+                }
             });
         };
         // A page in a browser on this host could otherwise order what its reader may.
         if request.headers().contains_key(ORIGIN) {
             return Err(refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages"));
         }
-        let name = self.config.carrier(carrier).name.as_str();
+        let config = self.config();
+        let name = config.carrier(carrier).name.as_str();
         let from = from.map(|address| address.to_canonical().to_string());
         match order {
             Order::Pause => tracing::info!(target: "audit", carrier = name, link, from, "pause"),
@@ -111,13 +121,14 @@ impl Carriers {
     }
 
     fn carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
-        let at = self.config.carriers.iter().position(|carrier| carrier.name == name);
+        let at = self.config().carriers.iter().position(|carrier| carrier.name == name && !carrier.is_gone);
         let id = at.and_then(|at| u16::try_from(at).ok()).map(CarrierId);
         id.ok_or_else(|| refusal(StatusCode::NOT_FOUND, format!("there is no carrier {name:?}")))
     }
 
     fn link(&self, carrier: CarrierId, text: &str) -> Result<u16, Refusal> {
-        let config = self.config.carrier(carrier);
+        let config = self.config();
+        let config = config.carrier(carrier);
         let each = match config.connect {
             Connect::Transceiver(_) => 1,
             Connect::TransmitterReceiver { .. } => 2,
@@ -158,7 +169,7 @@ impl Carriers {
     fn shown(&self, status: &CarrierStatus) -> Value {
         let links: Vec<_> = status.links.iter().enumerate().map(shown_link).collect();
         json!({
-            "carrier": self.config.carrier(status.carrier).name,
+            "carrier": self.config().carrier(status.carrier).name,
             "order": status.standing,
             "rate": status.rate,
             "queued": status.queued,
@@ -234,7 +245,7 @@ mod tests {
         let file = |_: &Path| Err("no files".to_owned());
         let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
         let config = Arc::new(config::parse(text, &surroundings).unwrap().config);
-        Carriers::new(config, Arc::new(Mailboxes::new(1)))
+        Carriers::new(Current::new(config), Arc::new(Mailboxes::new(1)))
     }
 
     #[test]

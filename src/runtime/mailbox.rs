@@ -2,18 +2,22 @@
 //! each upkeep, and hands its answer over.
 
 use std::rc::Rc;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::CarrierId;
 use crate::engine::event::Input;
 use crate::engine::orders::{CarrierStatus, Order};
 use crate::runtime::handover::Handover;
+use crate::runtime::reload::Step;
 use crate::runtime::shard_loop::ShardLoop;
 
 /// What one shard is asked, with where its answer goes.
 pub enum Question {
     /// An order, if there is one, and how the carriers at home there stand afterwards.
     Carriers { order: Option<(CarrierId, Option<u16>, Order)>, answer: Answer<Vec<CarrierStatus>> },
+    /// A step of a reload; it says when it is done.
+    Reload { step: Box<Step>, done: Sender<()> },
 }
 
 pub type Answer<T> = Arc<Handover<T>>;
@@ -48,6 +52,16 @@ impl Mailboxes {
         Some(self.boxes.iter().map(put).collect())
     }
 
+    /// Has every shard do something. How many there are; `None` when one of them has let too many questions pile up.
+    #[must_use]
+    pub fn tell(&self, question: impl Fn() -> Question) -> Option<usize> {
+        if self.boxes.iter().any(|questions| lock(questions).len() >= Self::ROOM) {
+            return None;
+        }
+        self.boxes.iter().for_each(|questions| lock(questions).push(question()));
+        Some(self.boxes.len())
+    }
+
     #[must_use]
     pub fn take(&self, shard: usize) -> Vec<Question> {
         std::mem::take(&mut *lock(&self.boxes[shard]))
@@ -63,6 +77,11 @@ impl ShardLoop {
     pub fn read_mail(self: &Rc<Self>) {
         for question in self.shared.mailboxes.take(self.id.index()) {
             match question {
+                Question::Reload { step, done } => {
+                    self.take_step(*step);
+                    // Who asked may have given up.
+                    let _ = done.send(());
+                }
                 Question::Carriers { order, answer } => answer.give(self.in_engine(|engine, now| {
                     if let Some((carrier, link, order)) = order {
                         engine.shard.handle(Input::Order { carrier, link, order }, now, &mut engine.out);

@@ -104,7 +104,7 @@ async fn serve(shard: &Rc<ShardLoop>, accepted: Accepted) {
     let (key, watch) = shard.web.open(is_tls);
     let open = Open { shard, key, watch, address };
     let watch = &*open.watch;
-    let tls = match shard.shared.tls_web.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose() {
+    let tls = match shard.live().tls.http.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose() {
         Ok(tls) => tls,
         Err(error) => return tracing::error!(%error, "cannot begin TLS"),
     };
@@ -190,7 +190,8 @@ async fn answer(
         *request.body_mut() = collect(shard, watch, body, &mut room).await?;
         account
     };
-    let config = &shard.shared.config;
+    let live = shard.live();
+    let config = &live.config;
     let of_account = account.map(|account| config.account(account));
     let unix_seconds = clock::since_unix_epoch().as_secs() as u32;
     let composing = Composing { config, account: of_account, unix_seconds, references: &shard.references };
@@ -254,7 +255,7 @@ async fn who_asks(
         Claim::Nobody => return Ok(None),
         Claim::Of(credentials) => credentials,
     };
-    let address = match &shard.shared.config.http {
+    let address = match &shard.live().config.http {
         Some(http) => http::client(request.headers(), peer.address, http),
         None => peer.address,
     };

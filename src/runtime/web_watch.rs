@@ -31,7 +31,7 @@ const SHARE: usize = 16 << 20;
 
 #[derive(Debug)]
 pub struct Web {
-    timers: HttpTimers,
+    timers: Cell<HttpTimers>,
     open: RefCell<Slab<Rc<Watch>>>,
     /// Lately. Nanoseconds, as all times here.
     now: Cell<u64>,
@@ -101,8 +101,13 @@ impl Web {
     #[must_use]
     pub fn new(timers: HttpTimers) -> Self {
         let now = Cell::new(clock::monotonic_ns());
+        let timers = Cell::new(timers);
         let (bodies, bodies_of) = (Cell::new(0), RefCell::default());
         Self { timers, open: RefCell::default(), now, bodies, bodies_of, drain: Cell::new(Drain::No) }
+    }
+
+    pub fn set_timers(&self, timers: HttpTimers) {
+        self.timers.set(timers);
     }
 
     pub fn open(&self, is_tls: bool) -> (Key, Rc<Watch>) {
@@ -126,7 +131,7 @@ impl Web {
     /// Looks at every connection: those that were waited for too long are refused or closed.
     pub fn sweep(&self) {
         for (_, watch) in self.open.borrow().iter() {
-            watch.look(&self.timers, self.now());
+            watch.look(&self.timers.get(), self.now());
         }
     }
 

@@ -17,6 +17,7 @@ mod pacing;
 mod parts;
 mod rates;
 mod receipts;
+mod reloads;
 mod replay;
 mod retries;
 mod rewriting;
