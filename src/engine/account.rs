@@ -147,6 +147,7 @@ impl Account {
             address: bind.address,
             mode: bind.mode,
             version,
+            since: cx.now,
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,

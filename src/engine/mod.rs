@@ -72,6 +72,7 @@ pub mod session;
 pub mod shard;
 pub mod shown;
 pub mod slab;
+pub mod snapshot;
 pub mod state_record;
 #[cfg(test)]
 mod state_table;

@@ -3,6 +3,11 @@
 //!
 //! One request a connection: probes and scrapers gain nothing from keeping theirs, and the deadline stays one timer.
 
+pub mod answer;
+pub mod carriers;
+pub mod shards;
+pub mod status;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::{IpAddr, TcpListener};
@@ -18,19 +23,25 @@ use glommio::timer::Timer;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
-use crate::config::Secret;
-use crate::runtime::admin_carriers::{Answered, Carriers, Refusal};
+use crate::config::Config;
+use crate::runtime::clock;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
+use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::transport::Transport;
 use crate::runtime::{socket, sys};
+
+use answer::{Answered, is_method, shown, text};
+use carriers::Carriers;
+use shards::Shards;
+use status::Started;
 
 const MAX_CONNECTIONS: usize = 64;
 const MAX_HEAD: usize = 8 << 10;
@@ -43,11 +54,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What every request is answered from.
 struct Admin {
+    config: Arc<Config>,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
+    shards: Shards,
     carriers: Carriers,
-    /// Asked for on every path when there is one.
-    token: Option<Secret>,
+    started: Started,
     head_deadline: Duration,
     connections: Cell<usize>,
 }
@@ -55,20 +67,20 @@ struct Admin {
 /// Serves on `listener` until the process ends.
 pub fn start(
     listener: TcpListener,
+    config: Arc<Config>,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    token: Option<Secret>,
-    carriers: Carriers,
+    mailboxes: Arc<Mailboxes>,
 ) -> Result<ExecutorJoinHandle<()>, String> {
-    start_with(listener, health, prometheus, token, carriers, HEAD_DEADLINE)
+    start_with(listener, config, health, prometheus, mailboxes, HEAD_DEADLINE)
 }
 
 fn start_with(
     listener: TcpListener,
+    config: Arc<Config>,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    token: Option<Secret>,
-    carriers: Carriers,
+    mailboxes: Arc<Mailboxes>,
     head_deadline: Duration,
 ) -> Result<ExecutorJoinHandle<()>, String> {
     LocalExecutorBuilder::new(Placement::Unbound)
@@ -83,7 +95,17 @@ fn start_with(
                 }
             })
             .detach();
-            let admin = Admin { health, prometheus, carriers, token, head_deadline, connections: Cell::new(0) };
+            let shards = Shards::new(mailboxes);
+            let admin = Admin {
+                carriers: Carriers::new(Arc::clone(&config), shards.clone()),
+                config,
+                health,
+                prometheus,
+                shards,
+                started: Started(clock::since_unix_epoch().as_secs()),
+                head_deadline,
+                connections: Cell::new(0),
+            };
             accept(listener, Rc::new(admin)).await;
         })
         .map_err(|error| format!("admin: cannot start its thread: {error}"))
@@ -158,15 +180,14 @@ impl Admin {
             }
             return shown(self.carriers.answer(request, from).await);
         }
-        if !matches!(path, "/livez" | "/readyz" | "/metrics") {
+        if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
-        if request.method() != Method::GET {
-            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-            return refusal;
+        if let Err(refusal) = is_method(request.method(), "GET") {
+            return shown(Err(refusal));
         }
         match path {
+            "/status" => shown(self.status().await),
             "/livez" => probe(self.health.live()),
             "/readyz" => probe(self.health.ready()),
             _ => {
@@ -178,26 +199,16 @@ impl Admin {
         }
     }
 
+    async fn status(&self) -> Answered {
+        let snapshots = self.shards.snapshots().await;
+        Ok(status::status(&self.config, &self.health, self.started, &snapshots))
+    }
+
     fn may(&self, request: &Request<Incoming>) -> bool {
-        let Some(token) = &self.token else { return true };
+        let Some(token) = &self.config.admin.token else { return true };
         let given = request.headers().get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
         let (scheme, given) = given.split_at_checked(b"Bearer ".len()).unwrap_or_default();
         scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(given.ct_eq(token.expose()))
-    }
-}
-
-fn shown(answered: Answered) -> Response<Full<Bytes>> {
-    match answered {
-        Ok(value) => {
-            let mut response = text(StatusCode::OK, format!("{value:#}\n"));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
-        Err(Refusal { status, why, allow }) => {
-            let mut response = text(status, why + "\n");
-            response.headers_mut().extend(allow.map(|method| (ALLOW, HeaderValue::from_static(method))));
-            response
-        }
     }
 }
 
@@ -206,13 +217,6 @@ fn probe(outcome: Result<(), String>) -> Response<Full<Bytes>> {
         Ok(()) => text(StatusCode::OK, "ok\n"),
         Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
     }
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }
 
 #[cfg(test)]
@@ -224,13 +228,11 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Surroundings};
-    use crate::runtime::clock;
-    use crate::runtime::mailbox::Mailboxes;
 
-    fn no_carriers() -> Carriers {
+    fn config(token: Option<&str>) -> Arc<Config> {
         let surroundings = Surroundings { base: "".into(), env: &|_| None, file: &|_| Err(String::new()) };
-        let config = config::parse("", &surroundings).unwrap().config;
-        Carriers::new(Arc::new(config), Arc::new(Mailboxes::new(0)))
+        let text = token.map_or(String::new(), |token| format!("admin: {{ token: {token} }}"));
+        Arc::new(config::parse(&text, &surroundings).unwrap().config)
     }
 
     fn serving(token: Option<&str>) -> (SocketAddr, Arc<Health>) {
@@ -245,8 +247,8 @@ mod tests {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(1));
-        let (prometheus, token) = (recorder.handle(), token.map(Secret::new));
-        start_with(listener, Arc::clone(&health), prometheus, token, no_carriers(), head_deadline).unwrap();
+        let (config, mailboxes) = (config(token), Arc::new(Mailboxes::new(1)));
+        start_with(listener, config, Arc::clone(&health), recorder.handle(), mailboxes, head_deadline).unwrap();
         (address, health)
     }
 

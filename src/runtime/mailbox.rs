@@ -4,14 +4,19 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::CarrierId;
+use crate::config::{AccountId, CarrierId};
 use crate::engine::event::Input;
-use crate::engine::orders::{CarrierStatus, Order};
+use crate::engine::orders::Order;
+use crate::engine::snapshot::{CarrierStatus, SessionStatus, Snapshot};
 use crate::runtime::handover::Handover;
 use crate::runtime::shard_loop::ShardLoop;
 
 /// What one shard is asked, with where its answer goes.
 pub enum Question {
+    /// How everything at home there stands.
+    Snapshot { answer: Answer<Snapshot> },
+    /// The sessions of one account, or of all at home there.
+    Sessions { account: Option<AccountId>, answer: Answer<Vec<SessionStatus>> },
     /// An order, if there is one, and how the carriers at home there stand afterwards.
     Carriers { order: Option<(CarrierId, Option<u16>, Order)>, answer: Answer<Vec<CarrierStatus>> },
 }
@@ -40,18 +45,29 @@ impl Mailboxes {
         if self.boxes.iter().any(|questions| lock(questions).len() >= Self::ROOM) {
             return None;
         }
+        Some(self.boxes.iter().map(|questions| put(questions, &question)).collect())
+    }
+
+    /// Asks every shard that takes a question.
+    #[must_use]
+    pub fn ask_each<T>(&self, question: impl Fn(Answer<T>) -> Question) -> Vec<Option<Answer<T>>> {
         let put = |questions: &Questions| {
-            let answer = Handover::new();
-            lock(questions).push(question(Arc::clone(&answer)));
-            answer
+            let has_room = lock(questions).len() < Self::ROOM;
+            has_room.then(|| put(questions, &question))
         };
-        Some(self.boxes.iter().map(put).collect())
+        self.boxes.iter().map(put).collect()
     }
 
     #[must_use]
     pub fn take(&self, shard: usize) -> Vec<Question> {
         std::mem::take(&mut *lock(&self.boxes[shard]))
     }
+}
+
+fn put<T>(questions: &Questions, question: impl Fn(Answer<T>) -> Question) -> Answer<T> {
+    let answer = Handover::new();
+    lock(questions).push(question(Arc::clone(&answer)));
+    answer
 }
 
 fn lock<T>(questions: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,6 +79,12 @@ impl ShardLoop {
     pub fn read_mail(self: &Rc<Self>) {
         for question in self.shared.mailboxes.take(self.id.index()) {
             match question {
+                Question::Snapshot { answer } => {
+                    answer.give(self.in_engine(|engine, now| engine.shard.snapshot(now, &mut engine.out)));
+                }
+                Question::Sessions { account, answer } => {
+                    answer.give(self.in_engine(|engine, _| engine.shard.session_statuses(account)));
+                }
                 Question::Carriers { order, answer } => answer.give(self.in_engine(|engine, now| {
                     if let Some((carrier, link, order)) = order {
                         engine.shard.handle(Input::Order { carrier, link, order }, now, &mut engine.out);

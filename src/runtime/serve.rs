@@ -14,7 +14,6 @@ use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
 use crate::metrics;
-use crate::runtime::admin_carriers::Carriers;
 use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
@@ -104,9 +103,8 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&shared.config));
-    let token = shared.config.admin.token.clone();
-    let carriers = Carriers::new(Arc::clone(&shared.config), Arc::clone(&shared.mailboxes));
-    let admin_thread = admin::start(admin_listener, health, prometheus, token, carriers)
+    let (admin_config, mailboxes) = (Arc::clone(&shared.config), Arc::clone(&shared.mailboxes));
+    let admin_thread = admin::start(admin_listener, admin_config, health, prometheus, mailboxes)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     start_shards(&shared, shards, cores, listeners)?;
     shared.health.enter(Phase::Ready);

@@ -7,33 +7,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_lite::future;
-use glommio::timer::Timer;
 use hyper::header::ORIGIN;
 use hyper::{Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::{CarrierId, Config, Connect, parse_duration};
-use crate::engine::orders::{CarrierStatus, LinkStatus, Order};
-use crate::runtime::mailbox::{Mailboxes, Question};
-
-/// A shard answers at its next upkeep; one that has not by then hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::engine::orders::Order;
+use crate::engine::snapshot::CarrierStatus;
+use crate::runtime::admin::answer::{Answered, Refusal, is_method, refusal};
+use crate::runtime::admin::shards::Shards;
+use crate::runtime::admin::status::shown_standing;
+use crate::runtime::mailbox::Question;
 
 pub struct Carriers {
     config: Arc<Config>,
-    mailboxes: Arc<Mailboxes>,
-}
-
-/// What is answered: JSON, or a refusal with its reason.
-pub type Answered = Result<Value, Refusal>;
-
-#[derive(Debug, Eq, PartialEq)]
-pub struct Refusal {
-    pub status: StatusCode,
-    pub why: String,
-    /// The method that is right here, when the wrong one was used.
-    pub allow: Option<&'static str>,
+    shards: Shards,
 }
 
 /// What a path asks for.
@@ -46,8 +34,8 @@ enum Asked {
 
 impl Carriers {
     #[must_use]
-    pub fn new(config: Arc<Config>, mailboxes: Arc<Mailboxes>) -> Self {
-        Self { config, mailboxes }
+    pub fn new(config: Arc<Config>, shards: Shards) -> Self {
+        Self { config, shards }
     }
 
     /// Whether the path is one of these.
@@ -133,20 +121,8 @@ impl Carriers {
 
     /// Asks every shard; the carriers come in the order of the file.
     async fn ask(&self, order: Option<(CarrierId, Option<u16>, Order)>) -> Result<Vec<CarrierStatus>, Refusal> {
-        let late = || refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer");
-        let answers = self.mailboxes.ask(|answer| Question::Carriers { order, answer }).ok_or_else(late)?;
-        let all = async {
-            let mut all = Vec::new();
-            for answer in answers {
-                all.append(&mut answer.look(std::mem::take).await);
-            }
-            Some(all)
-        };
-        let patience = async {
-            Timer::new(PATIENCE).await;
-            None
-        };
-        let mut all = future::or(all, patience).await.ok_or_else(late)?;
+        let all = self.shards.all(|answer| Question::Carriers { order, answer }).await;
+        let mut all = all.ok_or_else(|| refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer"))?;
         all.sort_by_key(|status| status.carrier);
         Ok(all)
     }
@@ -156,46 +132,14 @@ impl Carriers {
     }
 
     fn shown(&self, status: &CarrierStatus) -> Value {
-        let links: Vec<_> = status.links.iter().enumerate().map(shown_link).collect();
-        json!({
-            "carrier": self.config.carrier(status.carrier).name,
-            "order": status.standing,
-            "rate": status.rate,
-            "queued": status.queued,
-            "receipts_outstanding": status.receipts_outstanding,
-            "links": links,
-        })
+        shown_standing(self.config.carrier(status.carrier), status)
     }
-}
-
-fn shown_link((at, link): (usize, &LinkStatus)) -> Value {
-    json!({
-        "link": at,
-        "bind": link.mode.name(),
-        "address": &*link.address,
-        "order": link.standing,
-        "state": link.state,
-        "bound_since": link.bound_since,
-        "retry_in_ms": link.retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        "outstanding": link.outstanding,
-    })
 }
 
 fn read_within(query: &str) -> Result<Duration, Refusal> {
     let bad = |why: &str| refusal(StatusCode::BAD_REQUEST, why);
     let text = query.strip_prefix("within=").ok_or_else(|| bad("knows `within` alone, as in ?within=10m"))?;
     parse_duration(text).map_err(|why| bad(&format!("within: {why}")))
-}
-
-fn is_method(method: &Method, right: &'static str) -> Result<(), Refusal> {
-    if method.as_str() == right {
-        return Ok(());
-    }
-    Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, why: format!("only {right}"), allow: Some(right) })
-}
-
-fn refusal(status: StatusCode, why: impl Into<String>) -> Refusal {
-    Refusal { status, why: why.into(), allow: None }
 }
 
 /// A part of a path with its `%20`s read; a carrier's name may be any printable text.
@@ -227,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Surroundings};
+    use crate::runtime::mailbox::Mailboxes;
 
     fn carriers() -> Carriers {
         let text = "carriers:\n  north: { connect: \"h:1\", system_id: u, password: p, links: 3 }\n  \
@@ -234,7 +179,7 @@ mod tests {
         let file = |_: &Path| Err("no files".to_owned());
         let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
         let config = Arc::new(config::parse(text, &surroundings).unwrap().config);
-        Carriers::new(config, Arc::new(Mailboxes::new(1)))
+        Carriers::new(config, Shards::new(Arc::new(Mailboxes::new(1))))
     }
 
     #[test]

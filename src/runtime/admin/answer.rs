@@ -1,0 +1,50 @@
+//! What a request to the admin API is answered: JSON, or a refusal with its reason.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use serde_json::Value;
+
+pub type Answered = Result<Value, Refusal>;
+
+#[derive(Debug, Eq, PartialEq)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub why: String,
+    /// The method that is right here, when the wrong one was used.
+    pub allow: Option<&'static str>,
+}
+
+pub fn refusal(status: StatusCode, why: impl Into<String>) -> Refusal {
+    Refusal { status, why: why.into(), allow: None }
+}
+
+pub fn is_method(method: &Method, right: &'static str) -> Result<(), Refusal> {
+    if method.as_str() == right {
+        return Ok(());
+    }
+    Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, why: format!("only {right}"), allow: Some(right) })
+}
+
+pub fn shown(answered: Answered) -> Response<Full<Bytes>> {
+    match answered {
+        Ok(value) => {
+            let mut response = text(StatusCode::OK, format!("{value:#}\n"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(Refusal { status, why, allow }) => {
+            let mut response = text(status, why + "\n");
+            response.headers_mut().extend(allow.map(|method| (ALLOW, HeaderValue::from_static(method))));
+            response
+        }
+    }
+}
+
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
