@@ -263,16 +263,21 @@ impl Account {
     fn unbind_all(&mut self, cx: &mut Context<'_>) {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.state != SessionState::Open || session.outstanding > 0 || session.asked > 0 {
-                continue;
+            let Some(session) = self.sessions.get(key) else { continue };
+            let is_there = matches!(session.state, SessionState::Open | SessionState::Leaving { .. });
+            if is_there && session.outstanding == 0 && session.asked == 0 {
+                self.say_goodbye(key, cx);
             }
-            let sequence = session.window.control_number();
-            session.state = SessionState::AwaitingUnbindResp { until: cx.now + cx.config.smpp.timers.session_init };
-            let out = cx.out.write(session.connection);
-            pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, out);
-            self.arm_session(key, cx);
         }
+    }
+
+    pub(super) fn say_goodbye(&mut self, at: Key, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get_mut(at) else { return };
+        let sequence = session.window.control_number();
+        session.state = SessionState::AwaitingUnbindResp { until: cx.now + cx.config.smpp.timers.session_init };
+        let out = cx.out.write(session.connection);
+        pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, out);
+        self.arm_session(at, cx);
     }
 
     /// Copies what is a level rather than a count into the counts.
@@ -292,9 +297,12 @@ impl Account {
         self.counts.posts_outstanding = self.posts.outstanding() as u64;
     }
 
-    /// Answers an ESME's unbind once its submits are, and what it asked.
+    /// Answers an ESME's unbind once its submits are, and what it asked; or says ours.
     pub fn finish_unbind(&mut self, at: Key, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get(at) else { return };
+        if matches!(session.state, SessionState::Leaving { .. }) && session.asked == 0 {
+            return self.say_goodbye(at, cx);
+        }
         if let SessionState::Unbinding { sequence } = session.state
             && session.asked == 0
         {

@@ -29,7 +29,7 @@ impl Account {
             return Err(SubmitError::WrongBindMode);
         }
         // Before the state: a session we said goodbye to is no longer open, which is not the ESME's mistake.
-        if cx.is_draining {
+        if cx.is_draining || matches!(session.state, SessionState::Leaving { .. }) {
             return Err(SubmitError::Draining);
         }
         if session.state != SessionState::Open {

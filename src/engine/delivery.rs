@@ -9,7 +9,7 @@ use super::deliveries::{Deliveries, Delivery, Kept};
 use super::event::{EndReason, HoldingKind, Record};
 use super::joined::Joined;
 use super::message::{DeliveryKind, ShardMessage};
-use super::session::{Late, Session};
+use super::session::{Late, Session, SessionState};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
@@ -219,6 +219,9 @@ impl Account {
             session.late.push_back(Late { sequence, delivery, until: cx.now + Session::LATE_ANSWERS });
             self.counts.receipts_retried += 1;
             self.deliveries.retry_later(delivery, cx.now);
+        }
+        if matches!(session.state, SessionState::Leaving { until } if until <= cx.now) {
+            return self.say_goodbye(at, cx);
         }
         match session.on_timeout(cx) {
             Some(why) => self.end_session(at, why, cx),

@@ -58,6 +58,10 @@ pub enum SessionState {
     Unbinding {
         sequence: SequenceNumber,
     },
+    /// It is to go: we say goodbye once its submits are answered, or then.
+    Leaving {
+        until: Instant,
+    },
     /// We said goodbye, and wait for its answer until then.
     AwaitingUnbindResp {
         until: Instant,
@@ -123,7 +127,7 @@ impl Session {
         if let Some(since) = cx.out.outbox(self.connection.slot).blocked_since {
             at = at.min(since + Self::MAX_BLOCKED);
         }
-        if let SessionState::AwaitingUnbindResp { until } = self.state {
+        if let SessionState::AwaitingUnbindResp { until } | SessionState::Leaving { until } = self.state {
             at = at.min(until);
         }
         at = at.min(self.rests_until.unwrap_or(Instant::NEVER));
