@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, Parsed, Surroundings};
+use crate::config::{self, Config, Parsed};
 use crate::runtime::serve::{self, Failure};
-use crate::runtime::{files, logging, tls};
+use crate::runtime::{config_file, files, logging, tls};
 use crate::tools::demo::{self, DemoArgs};
 use crate::tools::load::{self, LoadArgs};
 use crate::tools::reconcile::{self, ReconcileArgs};
@@ -84,7 +84,7 @@ fn serve_command(args: &ConfigArgs) -> Result<(), Failure> {
     for warning in warnings {
         tracing::warn!("{}: {warning}", args.config.display());
     }
-    serve::serve(config)
+    serve::serve(config, &args.config)
 }
 
 fn check_command(args: &ConfigArgs) -> Result<(), Failure> {
@@ -99,15 +99,11 @@ fn check_command(args: &ConfigArgs) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Parsed, Failure> {
     let bad = |message: String| Failure { exit_code: serve::EXIT_CONFIG, message };
-    let text = files::read_text(path).map_err(|error| bad(format!("{}: {error}", path.display())))?;
-    let base = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let surroundings = Surroundings { base, env: &|name| std::env::var(name).ok(), file: &|path| files::read(path) };
+    let parsed = config_file::read(path).map_err(|problems| bad(problems.join("\n")))?;
     let lines = |problems: Vec<String>| {
         let lines: Vec<_> = problems.iter().map(|problem| format!("{}: {problem}", path.display())).collect();
         bad(lines.join("\n"))
     };
-    let parsed = config::parse(&text, &surroundings);
-    let parsed = parsed.map_err(|problems| lines(problems.iter().map(ToString::to_string).collect()))?;
     tls::open(&parsed.config).map_err(lines)?;
     Ok(parsed)
 }

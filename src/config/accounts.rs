@@ -14,10 +14,12 @@ use crate::smpp::message_id::MessageIdFormat;
 
 pub(super) use reading::{read, read_rate, read_rate_as};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// The system_id.
     pub name: String,
+    /// A reload took it out of the file: nobody gets in, and what is kept for it waits until retention for it to come back.
+    pub is_gone: bool,
     /// What routes may name it by, with others of the same.
     pub group: Option<String>,
     /// Any of these opens a bind; at least one.
@@ -125,7 +127,7 @@ pub enum ReceiptText {
 }
 
 /// Where a customer is told of receipts and MO.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Callback {
     pub url: String,
     /// As many events at most go in one call; more than 1 has each call in the form for many.
@@ -133,7 +135,7 @@ pub struct Callback {
 }
 
 /// How calls to a customer's URLs go out: to its callback's, and to those that its requests name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Calls {
     /// Keys, each of which signs; none: no signature.
     pub secrets: Vec<Secret>,
@@ -158,7 +160,7 @@ pub enum Deliver {
 }
 
 /// Segments in a span of time to some destinations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DestinationCap {
     pub destination: Vec<Pattern>,
     pub segments: NonZeroU32,
@@ -172,8 +174,15 @@ pub struct OptOut {
     pub numbers: Arc<NumberSet>,
 }
 
+/// The same file is the same list: what it holds is looked after while the process runs.
+impl PartialEq for OptOut {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
 /// Where a receiver is called when something waits for it (SMPP 3.4, section 2.2.1).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outbind {
     pub connect: String,
     pub system_id: String,

@@ -15,9 +15,11 @@ use super::validate::read_pin;
 use super::{Rate, Secret, ShardPin};
 use crate::smpp::message_id::CarrierIdFormat;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Carrier {
     pub name: String,
+    /// A reload took it out of the file: nothing is sent to it, and its receipts are awaited until retention ends.
+    pub is_gone: bool,
     pub connect: Connect,
     /// Where our side of the connection begins; `None`: as the host's routes say.
     pub source_address: Option<IpAddr>,
@@ -113,6 +115,7 @@ fn read_fields(name: &str, carrier: &mut Fields<'_>, shards: Option<NonZeroU16>,
     let states = [("active", CarrierState::Active), ("drain", CarrierState::Drain), ("off", CarrierState::Off)];
     Carrier {
         name: name.to_owned(),
+        is_gone: false,
         connect: read_connect(carrier),
         source_address: carrier.parse("source_address", ip_address),
         tls: carrier.take("tls").map_or(CarrierTls::Off, |value| read_tls(&value)),

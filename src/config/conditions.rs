@@ -10,7 +10,7 @@ use super::validate::Names;
 use super::{Account, AccountId, Pattern};
 
 /// A `when`: all that it names must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Conditions {
     pub accounts: Accounts,
     /// Any of these; `None`: any destination.

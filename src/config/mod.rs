@@ -9,6 +9,7 @@ mod accounts;
 mod carriers;
 mod conditions;
 mod contradictions;
+mod diff;
 mod keyword;
 mod listeners;
 mod network;
@@ -33,6 +34,7 @@ pub use accounts::{
 };
 pub use carriers::{Carrier, CarrierIdFormats, CarrierState, CarrierTls, Connect, InDoubt};
 pub use conditions::{Accounts, Conditions, NetworkCondition};
+pub use diff::{Diff, extended, merged};
 pub use keyword::Keyword;
 pub use network::Network;
 pub use numbers::{MobileNetwork, Numbers};
@@ -119,7 +121,7 @@ impl Config {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Store {
     pub path: PathBuf,
     pub durability: Durability,
@@ -136,7 +138,7 @@ pub enum Durability {
     Process,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Smpp {
     pub listen: Vec<SocketAddr>,
     pub tls: Option<TlsListener>,
@@ -150,7 +152,7 @@ pub struct Smpp {
 }
 
 /// The four SMPP timers (SMPP 3.4, section 7.2).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timers {
     pub session_init: Duration,
     pub enquire_link: Duration,
@@ -158,7 +160,7 @@ pub struct Timers {
     pub response: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TlsListener {
     pub listen: Vec<SocketAddr>,
     pub certificate: PathBuf,
@@ -166,7 +168,7 @@ pub struct TlsListener {
     pub client_ca: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
     pub connections: u32,
     pub unbound: u32,
@@ -178,7 +180,7 @@ pub struct Limits {
     pub ban_exempt: Vec<Network>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Http {
     pub listen: Vec<SocketAddr>,
     pub tls: Option<TlsListener>,
@@ -188,7 +190,7 @@ pub struct Http {
 }
 
 /// How long an HTTP connection is waited for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HttpTimers {
     /// Until the TLS handshake is done, and from a head's first octet to its last.
     pub head: Duration,
@@ -214,14 +216,14 @@ impl Http {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Admin {
     pub listen: SocketAddr,
     /// Needed when not on loopback.
     pub token: Option<Secret>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Log {
     pub format: LogFormat,
     pub level: LogLevel,
@@ -242,7 +244,7 @@ pub enum LogLevel {
     Trace,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cdr {
     pub path: PathBuf,
     pub rotate: Duration,
@@ -262,7 +264,7 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route {
     pub when: Conditions,
     pub choose: Choose,
@@ -296,7 +298,7 @@ impl RouteTarget {
 }
 
 /// Where a deliver_sm that is no receipt goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MoRoute {
     pub carrier: Option<CarrierId>,
     pub destination: Option<Vec<Pattern>>,

@@ -44,7 +44,7 @@ impl fmt::Display for MobileNetwork {
 }
 
 /// Ranges of numbers and whose they are.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Eq, PartialEq)]
 pub struct Numbers {
     /// Where each piece begins, ascending.
     starts: Vec<u64>,

@@ -33,7 +33,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Password {
     Plain(Secret),
     /// A PHC string, `$argon2id$...`.

@@ -146,6 +146,7 @@ impl Default for Backlog {
 
 impl Backlog {
     const FIRST_RETRY: Duration = Duration::from_secs(1);
+    const REST: Duration = Duration::from_millis(10);
     const LAST_RETRY: Duration = Duration::from_secs(300);
 
     /// Stored submits whose fate is not known.
@@ -203,6 +204,27 @@ impl Backlog {
             entry.standing = Standing::IsOnItsWay;
         }
         Some(key)
+    }
+
+    /// It goes by another rule than when it came: it waits for its turn there.
+    pub fn change_lane(&mut self, key: u64, lane: u32) {
+        let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.standing == Standing::IsOnItsWay) else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.lane, lane);
+        self.under_way -= 1;
+        if let Some(before) = self.lanes.get_mut(&before) {
+            before.under_way -= 1;
+        }
+        self.wait(key, Instant::ZERO);
+    }
+
+    /// A lane stands still for a moment.
+    pub fn rest(&mut self, lane: u32, now: Instant) {
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.paused_until = now + Self::REST;
+            self.try_at = self.try_at.min(lane.paused_until);
+        }
     }
 
     /// No carrier had room for it: it waits in its old place.

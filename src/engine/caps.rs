@@ -52,7 +52,8 @@ impl Caps {
 
     /// What was spent moments ago came to nothing.
     pub fn give_back(&mut self, at: u16, segments: u32, now: Instant) {
-        let cap = &mut self.0[usize::from(at)];
+        // It was spent under caps that a reload has changed.
+        let Some(cap) = self.0.get_mut(usize::from(at)) else { return };
         cap.used(now);
         let mut left = segments;
         for back in 0..Cap::SLICES as u64 {

@@ -250,6 +250,7 @@ impl Carrier {
             self.link_timeout(link, cx);
         }
         self.go_on_draining_links(cx);
+        self.go_on_changing_links(cx);
         let now = cx.now;
         if self.look_at <= now {
             self.give_up_overdue(cx);
@@ -295,8 +296,8 @@ impl Carrier {
     /// Copies what is a level rather than a count into the counts.
     pub fn measure(&mut self) {
         self.counts.links_bound = self.links.iter().filter(|link| link.is_bound()).count() as u64;
-        let is_submitting = |link: &&Link| link.standing == Standing::Active;
-        self.counts.links_withheld = (self.links.len() - self.links.iter().filter(is_submitting).count()) as u64;
+        let is_withheld = |link: &&Link| link.standing != Standing::Active && !link.is_surplus();
+        self.counts.links_withheld = self.links.iter().filter(is_withheld).count() as u64;
         self.counts.queued = self.queue.len() as u64;
         self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();
         self.counts.correlations = self.correlations.len() as u64;

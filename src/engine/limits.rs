@@ -48,6 +48,21 @@ impl Limits {
         has_any.then(|| Box::new(Self { throttle, usage, caps, held: Held::default() }))
     }
 
+    /// Other limits from now on; what was taken under those before still counts where they are set again.
+    fn configure(&mut self, before: &config::Account, config: &config::Account, now: Instant) {
+        match (&mut self.throttle, config.rate) {
+            (Some(throttle), Some(rate)) => throttle.configure(rate, now),
+            (throttle, rate) => *throttle = rate.map(Throttle::new),
+        }
+        match &mut self.usage {
+            Some(usage) => usage.set_quota(config.quota),
+            None => self.usage = (config.quota != Quota::default()).then(|| Usage::new(config.quota)),
+        }
+        if before.destination_caps != config.destination_caps {
+            self.caps = Caps::new(&config.destination_caps);
+        }
+    }
+
     /// Takes what a submit needs, or says why not. What would wait beyond `late_at` is not held.
     pub fn take(
         &mut self,
@@ -126,6 +141,16 @@ impl Limits {
 }
 
 impl Account {
+    /// Other limits from now on; what is held may leave by them.
+    pub(super) fn configure_limits(&mut self, before: &config::Account, cx: &mut Context<'_>) {
+        let config = cx.config.account(self.id);
+        match &mut self.limits {
+            Some(limits) => limits.configure(before, config, cx.now),
+            None => self.limits = Limits::new(config),
+        }
+        self.pump_held(cx);
+    }
+
     /// Goes on from what an earlier process kept, before anything is submitted.
     pub(super) fn restore_usage(&mut self, cx: &mut Context<'_>) {
         let kept: Vec<u64> = self.holdings.of_kind(HoldingKind::Usage).map(|(key, _)| key).collect();

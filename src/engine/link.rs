@@ -34,11 +34,22 @@ pub struct Link {
     pub address: Arc<str>,
     pub state: LinkState,
     pub standing: Standing,
+    /// What it is to be once what is out on it is settled.
+    pub change: Option<Change>,
     pub backoff: Backoff,
     /// Submits the customer was told the outcome of is unknown, whose answer may still come.
     pub late: VecDeque<LateSubmit>,
     /// Why it was down last, and when it came to be.
     pub last_down: Option<(EndReason, Instant)>,
+}
+
+/// What a reload makes of a link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// It is to be bound there, or as somebody else; and its standing when it began to drain for that.
+    Replaced { mode: BindMode, address: Arc<str>, standing: Option<Standing> },
+    /// The carrier has fewer of them.
+    Surplus,
 }
 
 /// Each state holds exactly what that state needs.
@@ -102,7 +113,7 @@ impl Link {
                 vec![(BindMode::Transmitter, transmitter), (BindMode::Receiver, receiver)]
             }
         };
-        let standing = Standing::configured(config.state);
+        let standing = if config.is_gone { Standing::Stopped } else { Standing::configured(config.state) };
         let state = || match standing {
             Standing::Stopped => LinkState::Off,
             Standing::Active | Standing::Paused | Standing::Draining { .. } => {
@@ -114,11 +125,18 @@ impl Link {
             address: Arc::from(address.as_str()),
             state: state(),
             standing,
+            change: None,
             backoff: Backoff::default(),
             late: VecDeque::new(),
             last_down: None,
         };
         (0..config.links.get()).flat_map(|_| pairs.iter().map(link)).collect()
+    }
+
+    /// Whether the carrier is to have it no more.
+    #[must_use]
+    pub fn is_surplus(&self) -> bool {
+        self.change == Some(Change::Surplus)
     }
 
     #[must_use]

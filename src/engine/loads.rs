@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::message::{Outcome, ReturnReason};
 use super::time::Instant;
-use crate::config::{CarrierId, Config};
+use crate::config::{Carrier, CarrierId, Config, Rate};
 
 /// A carrier's load; the lesser one is to be preferred.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -38,15 +38,17 @@ impl Loads {
 
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let counted = |carrier: &crate::config::Carrier| {
-            let windows = u32::from(carrier.links.get()) * u32::from(carrier.window.get());
-            let capacity = carrier.rate.map_or(windows, |rate| windows.min(rate.per_second.get()));
-            let in_time = |rate: crate::config::Rate| u64::from(rate.per_second.get()) * carrier.queue_wait.as_secs();
-            let in_time = carrier.rate.map_or(u64::MAX, in_time);
-            let room = u64::from(carrier.queue).min(in_time).try_into().unwrap_or(u32::MAX);
-            Counted { outstanding: 0, capacity, room, away_until: Instant::ZERO }
-        };
-        Self { carriers: config.carriers.iter().map(counted).collect() }
+        Self { carriers: config.carriers.iter().map(Counted::new).collect() }
+    }
+
+    /// Other settings of the same carriers, and more of them; what is out stays counted.
+    pub fn configure(&mut self, config: &Config) {
+        let known = self.carriers.len();
+        for (counted, carrier) in self.carriers.iter_mut().zip(&config.carriers) {
+            let Counted { outstanding, away_until, .. } = *counted;
+            *counted = Counted { outstanding, away_until, ..Counted::new(carrier) };
+        }
+        self.carriers.extend(config.carriers.iter().skip(known).map(Counted::new));
     }
 
     pub fn sent(&mut self, carrier: CarrierId) {
@@ -92,6 +94,15 @@ impl Loads {
 }
 
 impl Counted {
+    fn new(carrier: &Carrier) -> Self {
+        let windows = u32::from(carrier.links.get()) * u32::from(carrier.window.get());
+        let capacity = carrier.rate.map_or(windows, |rate| windows.min(rate.per_second.get()));
+        let in_time = |rate: Rate| u64::from(rate.per_second.get()) * carrier.queue_wait.as_secs();
+        let in_time = carrier.rate.map_or(u64::MAX, in_time);
+        let room = u64::from(carrier.queue).min(in_time).try_into().unwrap_or(u32::MAX);
+        Self { outstanding: 0, capacity, room, away_until: Instant::ZERO }
+    }
+
     /// In hundredths: at 80 it has what it can have out, at 100 no more can wait.
     fn congestion(&self) -> u8 {
         const FULL: u64 = 80;

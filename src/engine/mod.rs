@@ -62,6 +62,8 @@ pub mod recent;
 pub mod references;
 pub mod refusals;
 pub mod relay;
+pub mod reload;
+mod renewal;
 pub mod replay;
 pub mod restore;
 pub mod rewrite;

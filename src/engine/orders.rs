@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::carrier::Carrier;
 use super::context::Context;
 use super::event::{Action, EndReason, SubmitError};
-use super::link::LinkState;
+use super::link::{Change, LinkState};
 use super::message::Outcome;
 use super::time::Instant;
 use crate::config::CarrierState;
@@ -67,7 +67,7 @@ impl Carrier {
         }
         let chosen = link.map_or(0..self.links.len(), |link| usize::from(link)..usize::from(link) + 1);
         for at in chosen {
-            if at < self.links.len() {
+            if self.links.get(at).is_some_and(|link| !link.is_surplus()) {
                 self.order_link(at, order, cx);
             }
         }
@@ -82,7 +82,11 @@ impl Carrier {
         self.links.iter().all(|link| link.standing != Standing::Active)
     }
 
-    fn order_link(&mut self, at: usize, order: Order, cx: &mut Context<'_>) {
+    pub(super) fn order_link(&mut self, at: usize, order: Order, cx: &mut Context<'_>) {
+        if let Some(Change::Replaced { standing, .. }) = &mut self.links[at].change {
+            // What it was before it was to be replaced is of no account any more.
+            *standing = None;
+        }
         let standing = &mut self.links[at].standing;
         match order {
             Order::Pause => *standing = Standing::Paused,
@@ -154,7 +158,8 @@ impl Carrier {
     /// When a link that drains is looked at next.
     pub(super) fn look_at_drain(&self, cx: &Context<'_>) -> Instant {
         let is_draining = |standing: Standing| matches!(standing, Standing::Draining { .. });
-        let any = self.links.iter().any(|link| is_draining(link.standing));
+        let is_changing = |change: &Option<Change>| matches!(change, Some(Change::Replaced { .. }));
+        let any = self.links.iter().any(|link| is_draining(link.standing) || is_changing(&link.change));
         if any { cx.now + Self::DRAIN_LOOK } else { Instant::NEVER }
     }
 

@@ -69,6 +69,21 @@ impl Pace {
         }
     }
 
+    /// Another rate from now on. What the carrier's refusals took away it gets back as before, and what was sent is still owed.
+    pub fn configure(&mut self, rate: Option<Rate>, now: Instant) {
+        let (before, throttle) = (self.current, self.throttle.take());
+        let was_slowed = before < self.base;
+        *self = Self { epoch: self.epoch.wrapping_add(1), since: now, ..Self::new(rate) };
+        let Some(rate) = rate else { return };
+        let mut throttle = throttle.unwrap_or_else(|| Throttle::new(rate));
+        throttle.configure(rate, now);
+        if was_slowed && before < self.base {
+            self.current = before.max(self.least());
+            throttle.set_rate(self.current, now);
+        }
+        self.throttle = Some(throttle);
+    }
+
     /// Takes `segments`, or says when they can be taken.
     pub fn take(&mut self, segments: u32, now: Instant) -> Result<(), Instant> {
         self.end_interval(now);

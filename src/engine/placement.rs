@@ -25,6 +25,25 @@ impl Placement {
         Self { shards, accounts, carriers }
     }
 
+    /// The same with homes for what is new in this configuration: what has one keeps it.
+    #[must_use]
+    pub fn extended(&self, config: &Config) -> Self {
+        let mut extended = self.clone();
+        let Self { shards, accounts, carriers } = &mut extended;
+        for carrier in &config.carriers[carriers.len()..] {
+            carriers.push(pinned(carrier.shard, *shards).unwrap_or_else(|| emptiest(carriers, *shards)));
+        }
+        let share = config.accounts.len().div_ceil(*shards);
+        for (index, account) in config.accounts.iter().enumerate().skip(accounts.len()) {
+            accounts.push(pinned(account.shard, *shards).unwrap_or_else(|| {
+                let preferred = preferred_carrier(config, index).map_or(ShardId(0), |id| carriers[id.index()]);
+                let at_home = accounts.iter().filter(|home| **home == preferred).count();
+                if at_home < share { preferred } else { emptiest(accounts, *shards) }
+            }));
+        }
+        extended
+    }
+
     #[must_use]
     pub fn shards(&self) -> usize {
         self.shards
@@ -81,6 +100,11 @@ fn preferred_carrier(config: &Config, index: usize) -> Option<CarrierId> {
     let takes = |route: &&Route| route.when.accounts.include(account, &config.accounts[index]);
     let route = config.routes.iter().find(takes)?;
     route.to.iter().find(|target| !target.is_draining()).map(|target| target.carrier)
+}
+
+fn emptiest(homes: &[ShardId], shards: usize) -> ShardId {
+    let load = |at: &usize| homes.iter().filter(|home| home.index() == *at).count();
+    shard((0..shards).min_by_key(load).unwrap_or(0))
 }
 
 fn pinned(pin: ShardPin, shards: usize) -> Option<ShardId> {
@@ -154,5 +178,27 @@ carriers: { a: { connect: 'a:1', system_id: x, password: x } }
 routes: [{ to: a }]
 ";
         assert_eq!(placement(crowded, 2).0, [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn what_is_new_finds_a_home_and_what_has_one_keeps_it() {
+        let parsed = |text: &str| {
+            let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &|_| Err(String::new()) };
+            config::parse(text, &surroundings).unwrap().config
+        };
+        let text = format!("{CARRIERS}accounts: {{ one: {{ password: x }} }}\nroutes: [{{ to: c }}]\n");
+        let running = parsed(&text);
+        let placed = Placement::new(&running, 2);
+        let more = "carriers:\n  d: { connect: 'd:1', system_id: x, password: x }\n";
+        let text = text.replace("carriers:\n", more).replace(
+            "password: x } }",
+            "password: x }, two: { password: x, shard: 0 }, \
+             three: { password: x } }",
+        );
+        let (next, _) = config::merged(&running, parsed(&text.replace("to: c", "to: d"))).unwrap();
+        let extended = placed.extended(&next);
+        let of_carriers: Vec<_> = extended.carriers.iter().map(|home| home.0).collect();
+        let of_accounts: Vec<_> = extended.accounts.iter().map(|home| home.0).collect();
+        assert_eq!((of_carriers, of_accounts), (vec![0, 0, 1, 1], vec![1, 0, 1]));
     }
 }

@@ -50,6 +50,19 @@ impl SubmitQueue {
         Self { senders: source_rate.map(|rate| Box::new(Senders::new(rate, keys))), ..Self::default() }
     }
 
+    /// Another rate of each sender, or none.
+    pub fn set_source_rate(&mut self, rate: Option<Rate>, keys: [u64; 4], now: Instant) {
+        match (&mut self.senders, rate) {
+            (Some(senders), Some(rate)) => senders.set_rate(rate, now),
+            (None, Some(rate)) => self.senders = Some(Box::new(Senders::new(rate, keys))),
+            (senders, None) => {
+                for pending in senders.take().map(|mut senders| senders.extract(|_| true)).unwrap_or_default() {
+                    self.add(pending, VecDeque::push_back);
+                }
+            }
+        }
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.len

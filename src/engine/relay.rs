@@ -17,6 +17,7 @@ use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::congestion::add_congestion_state;
 use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu;
+use crate::smpp::view::SmView;
 
 /// Whom to tell what became of a submit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -193,6 +194,10 @@ impl Account {
             entry.refused = Some(status);
         }
         cx.loads.returned(entry.carrier, reason, cx.now);
+        if cx.routes.is_stale(&entry.choice) {
+            self.choose_anew(submit, body, cx);
+        }
+        let Some(entry) = self.submits.get_mut(submit) else { return };
         let is_awaited =
             entry.info.is_stored() || entry.info.is_web() || self.sessions.get(entry.info.session).is_some();
         let next = match &mut entry.part {
@@ -227,8 +232,26 @@ impl Account {
         self.answer_submit(submit, outcome.given(course.is_doubtful), cx);
     }
 
+    /// The routes are others since it was sent: it goes on by them, but not where it comes from.
+    fn choose_anew(&mut self, submit: Key, body: &[u8], cx: &mut Context<'_>) {
+        let Some(before) = self.submits.get(submit).copied() else { return };
+        // Without a route the choice stays stale, and names nobody.
+        let Some(mut choice) = self.choice_for(&before, body, cx) else { return };
+        cx.routes.take(&mut choice, before.carrier);
+        if let Some(entry) = self.submits.get_mut(submit) {
+            entry.choice = choice;
+        }
+    }
+
+    fn choice_for(&self, submit: &Submit, body: &[u8], cx: &mut Context<'_>) -> Option<RouteChoice> {
+        self.route(&SmView::submit(body).ok()?, submit.part.as_ref(), cx)
+    }
+
     /// Hands a checked submit to its carrier's home.
     pub fn dispatch(&mut self, mut submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
+        if cx.routes.is_stale(&submit.choice) {
+            submit.choice = self.choice_for(&submit, body, cx).ok_or(SubmitError::NoRoute)?;
+        }
         let carrier = cx.routes.next_carrier(&mut submit.choice, cx.loads, cx.now).ok_or(SubmitError::NoRoute)?;
         let (part, id) = (submit.part.as_mut(), submit.info.id);
         let claim = part.map_or(Claim::None, |part| {

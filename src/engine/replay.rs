@@ -32,9 +32,20 @@ impl Replay {
 
     #[must_use]
     pub fn new(config: &Account) -> Self {
+        Self { throttle: Self::pace(config).map(Throttle::new), ..Self::default() }
+    }
+
+    fn pace(config: &Account) -> Option<Rate> {
         let half = |rate: Rate| NonZeroU32::new(rate.per_second.get() / 2).unwrap_or(NonZeroU32::MIN);
-        let per_second = config.delivery_rate.or(config.rate.map(half));
-        Self { throttle: per_second.map(|per_second| Throttle::new(Self::rate(per_second))), ..Self::default() }
+        config.delivery_rate.or(config.rate.map(half)).map(Self::rate)
+    }
+
+    /// Another pace from now on.
+    pub fn configure(&mut self, config: &Account, now: Instant) {
+        match (&mut self.throttle, Self::pace(config)) {
+            (Some(throttle), Some(rate)) => throttle.configure(rate, now),
+            (throttle, rate) => *throttle = rate.map(Throttle::new),
+        }
     }
 
     /// So many a second, and a tenth of them at once.

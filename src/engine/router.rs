@@ -32,6 +32,8 @@ pub struct Query<'a> {
 
 #[derive(Debug)]
 pub struct RouteTable {
+    /// Which table this is: a choice belongs to the one that made it. No submit is under way for as long as 256 of them.
+    generation: u8,
     rules: Vec<Rule>,
     nodes: Vec<Node>,
     /// Rules that ask for the country of any destination, and those that ask for its network too, by the codes of both. Many
@@ -79,7 +81,14 @@ struct Search<'a> {
 impl RouteTable {
     #[must_use]
     pub fn new(config: &Config) -> Self {
+        Self::of_generation(config, 0)
+    }
+
+    /// The table that a reload puts in place of another.
+    #[must_use]
+    pub fn of_generation(config: &Config, generation: u8) -> Self {
         let mut table = Self {
+            generation,
             rules: Vec::new(),
             nodes: vec![Node::default()],
             by_network: Vec::new(),
@@ -103,24 +112,36 @@ impl RouteTable {
     pub fn choose(&self, query: &Query<'_>, pick: u64) -> Option<RouteChoice> {
         let at = self.decide(query);
         let rule = self.rules.get(at as usize)?;
-        Some(rule.choose(at, pick))
+        let mut choice = rule.choose(at, pick);
+        choice.generation = self.generation;
+        Some(choice)
+    }
+
+    /// Whether another table made this choice: then it says nothing here.
+    #[must_use]
+    pub fn is_stale(&self, choice: &RouteChoice) -> bool {
+        choice.generation != self.generation
     }
 
     /// The next carrier to try, or `None` when all have been.
     pub fn next_carrier(&self, choice: &mut RouteChoice, loads: &Loads, now: Instant) -> Option<CarrierId> {
-        self.rules.get(choice.rule as usize)?.next_carrier(choice, loads, now)
+        self.rule_of(choice)?.next_carrier(choice, loads, now)
     }
 
     /// The order begins with this carrier when the rule names it, whatever its weight.
     pub fn begin_with(&self, choice: &mut RouteChoice, carrier: CarrierId) {
-        if let Some(rule) = self.rules.get(choice.rule as usize) {
+        if let Some(rule) = self.rule_of(choice) {
             rule.begin_with(choice, carrier);
         }
     }
 
     /// Tries this carrier next. False when the rule does not name it, or it has been tried.
     pub fn take(&self, choice: &mut RouteChoice, carrier: CarrierId) -> bool {
-        self.rules.get(choice.rule as usize).is_some_and(|rule| rule.take(choice, carrier))
+        self.rule_of(choice).is_some_and(|rule| rule.take(choice, carrier))
+    }
+
+    fn rule_of(&self, choice: &RouteChoice) -> Option<&Rule> {
+        self.rules.get(choice.rule as usize).filter(|_| !self.is_stale(choice))
     }
 
     /// The first rule that matches; `u32::MAX` when none does.

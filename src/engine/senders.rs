@@ -52,6 +52,12 @@ impl Senders {
         }
     }
 
+    /// Another rate for each of them from now on; what they sent is still owed.
+    pub fn set_rate(&mut self, rate: Rate, now: Instant) {
+        self.rate = rate;
+        self.recent.values_mut().chain(self.old.values_mut()).for_each(|throttle| throttle.configure(rate, now));
+    }
+
     /// How long a new submit has to wait for its sender's rate.
     pub fn wait_of(&mut self, body: &[u8], segments: u32, now: Instant) -> Duration {
         let key = self.key(body);

@@ -73,7 +73,7 @@ pub struct Seeds {
 pub struct Shard {
     pub id: ShardId,
     pub(super) config: Arc<Config>,
-    pub(super) routes: RouteTable,
+    pub(super) routes: Arc<RouteTable>,
     pub(super) loads: Loads,
     pub(super) placement: Placement,
     pub(super) connections: Slab<Connection>,
@@ -159,7 +159,7 @@ impl Shard {
         let (first, end) = seeds.ids;
         Self {
             id,
-            routes: RouteTable::new(&config),
+            routes: Arc::new(RouteTable::new(&config)),
             loads: Loads::new(&config),
             ids: IdSource::new(config.node, seeds.id_key, first, end),
             config,

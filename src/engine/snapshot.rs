@@ -156,6 +156,7 @@ impl Session {
             version: self.version,
             state: match self.state {
                 SessionState::Open => "bound",
+                SessionState::Leaving { .. } => "leaving",
                 SessionState::Unbinding { .. } | SessionState::AwaitingUnbindResp { .. } => "unbinding",
                 SessionState::Closing => "closing",
             },
@@ -182,7 +183,7 @@ impl Carrier {
             rate: self.pace.current().map(|rate| rate as u64),
             queued: self.queue.len(),
             receipts_outstanding: self.correlations.len(),
-            links: self.links.iter().map(|link| link.status(cx)).collect(),
+            links: self.links.iter().filter(|link| !link.is_surplus()).map(|link| link.status(cx)).collect(),
             counts: self.counts.clone(),
         }
     }

@@ -5,6 +5,7 @@
 //! when it is about to write it (`marked`), durable before the first octet is. So what is in doubt after a crash is bounded by the
 //! carriers' windows. What waits is in `Backlog`; who is told of a failure, and how, in `failures`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::account::Account;
@@ -49,7 +50,17 @@ pub enum Found<'a> {
     Unknown,
 }
 
+/// What became of one whose turn it was.
+enum Offered {
+    Sent,
+    /// The routes are others than when it came: it waits for the turn of the rule it goes by now.
+    ByAnother(u32),
+}
+
 impl Account {
+    /// After so many that go by another rule, everything else has its turn.
+    const MOVED_AT_ONCE: usize = 1_000;
+
     /// A stored submit that is not settled yet.
     #[must_use]
     pub fn find_stored(&self, id: MessageId) -> Found<'_> {
@@ -167,28 +178,48 @@ impl Account {
         if cx.is_draining {
             return;
         }
+        let mut others = BTreeSet::new();
+        let mut moved = 0;
         while let Some(key) = self.backlog.take_next(lane, cx.now) {
             let Some(octets) = self.holdings.lend(key) else {
                 self.backlog.remove(key);
                 continue;
             };
-            let is_offered = self.offer(key, &octets, cx).is_some();
+            let offered = self.offer(key, &octets, cx);
             self.holdings.give_back(key, octets);
-            if !is_offered {
-                // No rule has a carrier for it.
-                let course = self.backlog.get(key).map(|entry| entry.course).unwrap_or_default();
-                self.backlog.put_off(key, course, cx.now);
+            match offered {
+                Some(Offered::Sent) => {}
+                Some(Offered::ByAnother(rule)) => {
+                    others.insert(rule);
+                    moved += 1;
+                    if moved >= Self::MOVED_AT_ONCE {
+                        self.backlog.rest(lane, cx.now);
+                        self.arm(cx);
+                    }
+                }
+                None => {
+                    // No rule has a carrier for it.
+                    let course = self.backlog.get(key).map(|entry| entry.course).unwrap_or_default();
+                    self.backlog.put_off(key, course, cx.now);
+                }
             }
+        }
+        for other in others {
+            self.offer_lane(other, cx);
         }
     }
 
-    fn offer(&mut self, key: u64, octets: &[u8], cx: &mut Context<'_>) -> Option<()> {
+    fn offer(&mut self, key: u64, octets: &[u8], cx: &mut Context<'_>) -> Option<Offered> {
         let stored = StoredSubmit::read(octets)?;
         let view = SmView::submit(stored.body).ok()?;
         let entry = *self.backlog.get(key)?;
         let born = self.holdings.get(key)?.born;
         let (part, shown) = (Part::read(&view), stored.shown);
         let mut choice = self.route(&view, part.as_ref(), cx)?;
+        if choice.rule() != entry.lane {
+            self.backlog.change_lane(key, choice.rule());
+            return Some(Offered::ByAnother(choice.rule()));
+        }
         if let Some(carrier) = part.as_ref().and_then(|part| self.messages.carrier(part, cx.now)) {
             cx.routes.begin_with(&mut choice, carrier);
         }
@@ -223,13 +254,14 @@ impl Account {
         };
         let waited = Duration::from_secs(cx.unix_seconds().saturating_sub(born).into());
         match validity::left(view.validity, waited) {
-            None => self.dispatch(submit, stored.body, cx).ok(),
+            None => self.dispatch(submit, stored.body, cx).ok()?,
             Some(left) => {
                 let mut body = Vec::with_capacity(stored.body.len());
                 edit::write(stored.body, &view, &Edits { validity: Some(&left), ..Edits::default() }, &mut body);
-                self.dispatch(submit, &body, cx).ok()
+                self.dispatch(submit, &body, cx).ok()?;
             }
         }
+        Some(Offered::Sent)
     }
 
     pub(super) fn route(&self, view: &SmView<'_>, part: Option<&Part>, cx: &mut Context<'_>) -> Option<RouteChoice> {

@@ -89,6 +89,12 @@ impl Throttle {
         self.rate = ((per_second * 1_000.0) as u64).max(1);
     }
 
+    /// Another rate and burst from now on; what is owed stays owed.
+    pub fn configure(&mut self, rate: Rate, now: Instant) {
+        let owed = self.owed(now);
+        *self = Self { owed, at: now, is_awaited: self.is_awaited, ..Self::new(rate) };
+    }
+
     /// What is owed now. Less than nothing only for who was refused and is late: a segment at most, which no second sees beyond
     /// rate and burst.
     fn owed(&self, now: Instant) -> i128 {
@@ -199,6 +205,16 @@ mod tests {
         let mut fastest = Throttle::new(rate(u32::MAX, u32::MAX));
         assert!(fastest.take(u32::MAX, at(0)).is_ok());
         assert_eq!(fastest.ready_at(u32::MAX), at(1_000));
+    }
+
+    #[test]
+    fn another_burst_forgives_nothing_either() {
+        let mut throttle = Throttle::new(rate(100, 10));
+        assert!(throttle.take(10, at(1_000)).is_ok());
+        throttle.configure(rate(10, 5), at(1_000));
+        assert_eq!(throttle.take(1, at(1_000)), Err(at(1_600)), "ten are owed, and five may be");
+        throttle.configure(rate(1_000, 50), at(1_000));
+        assert_eq!((0..50).filter(|_| throttle.take(1, at(1_000)).is_ok()).count(), 40);
     }
 
     #[test]

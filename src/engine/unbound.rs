@@ -357,6 +357,7 @@ fn look_up(bind: &Bind, config: &Config) -> (Option<AccountId>, bool) {
 }
 
 fn find<'a>(config: &'a Config, system_id: &[u8]) -> Option<(AccountId, &'a Account)> {
-    let at = config.accounts.iter().position(|account| account.name.as_bytes() == system_id)?;
+    let is_named = |account: &Account| account.name.as_bytes() == system_id && !account.is_gone;
+    let at = config.accounts.iter().position(is_named)?;
     Some((AccountId(u32::try_from(at).ok()?), &config.accounts[at]))
 }

@@ -33,6 +33,11 @@ impl Usage {
         Self { quota, days: Periods::default(), months: Periods::default(), key: None, keep_at: Instant::NEVER }
     }
 
+    /// Other quotas; what was submitted counts against them.
+    pub fn set_quota(&mut self, quota: Quota) {
+        self.quota = quota;
+    }
+
     /// Whether so many segments more are within the quotas.
     #[must_use]
     pub fn has_room(&self, segments: u32, unix_seconds: u32) -> bool {

@@ -25,6 +25,26 @@ impl<T> Window<T> {
         Self { slots: Vec::new(), next: SequenceNumber::FIRST, oldest: SequenceNumber::FIRST, outstanding: 0, limit }
     }
 
+    /// Another limit; what is open beyond it stays until it is answered.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+        let size = Self::ring(limit);
+        if self.slots.is_empty() || size <= self.slots.len() {
+            return;
+        }
+        let open = std::mem::take(&mut self.slots);
+        self.slots.resize_with(size, || None);
+        // A larger ring keeps apart what the smaller one did: its size is a multiple.
+        for (sequence, request) in open.into_iter().flatten() {
+            let slot = self.slot(sequence);
+            self.slots[slot] = Some((sequence, request));
+        }
+    }
+
+    fn ring(limit: usize) -> usize {
+        (limit + limit / 4 + 1).next_power_of_two()
+    }
+
     /// Takes the next free number for `request`.
     pub fn open(&mut self, request: T) -> Result<SequenceNumber, Full<T>> {
         if self.outstanding >= self.limit {
@@ -32,8 +52,7 @@ impl<T> Window<T> {
         }
         if self.slots.is_empty() {
             // Allocated at first use: an idle bind costs nothing.
-            let size = (self.limit + self.limit / 4 + 1).next_power_of_two();
-            self.slots.resize_with(size, || None);
+            self.slots.resize_with(Self::ring(self.limit), || None);
         }
         while self.slots[self.slot(self.next)].is_some() {
             self.next = self.next.next();
@@ -199,6 +218,32 @@ mod tests {
         assert_eq!(numbers[2], SequenceNumber::FIRST);
         assert_eq!(window.oldest(), Some((SequenceNumber(0x7FFF_FFFE), &0)));
         assert_eq!(window.drain(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn another_limit_loses_nothing_that_is_open() {
+        let mut window = Window::new(4);
+        let slow = window.open(0).unwrap();
+        for i in 1..9 {
+            let sequence = window.open(i).unwrap();
+            window.close(sequence);
+        }
+        let mut open = vec![(slow, 0)];
+        open.extend((10..13).map(|i| (window.open(i).unwrap(), i)));
+        window.set_limit(100);
+        open.extend((20..116).map(|i| (window.open(i).unwrap(), i)));
+        assert!(window.is_full() && window.open(7).is_err());
+        window.set_limit(2);
+        assert_eq!(window.oldest(), Some((slow, &0)));
+        for (sequence, request) in open {
+            assert!(window.is_full());
+            assert_eq!(window.close(sequence), Some(request));
+            if window.outstanding() == 1 {
+                break;
+            }
+        }
+        window.open(8).unwrap();
+        assert!(window.open(9).is_err());
     }
 
     proptest! {

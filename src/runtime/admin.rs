@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod carriers;
+pub mod path;
 pub mod shards;
 pub mod status;
 
@@ -30,15 +31,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
-use crate::config::Config;
 use crate::runtime::clock;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
-use crate::runtime::mailbox::Mailboxes;
+use crate::runtime::reload::{Reloads, Unchanged};
 use crate::runtime::transport::Transport;
 use crate::runtime::{socket, sys};
 
-use answer::{Answered, is_method, shown, text};
+use answer::{Answered, is_method, is_no_web_page, refusal, shown, shown_address, text};
 use carriers::Carriers;
 use shards::Shards;
 use status::Started;
@@ -54,11 +54,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What every request is answered from.
 struct Admin {
-    config: Arc<Config>,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
     shards: Shards,
     carriers: Carriers,
+    reloads: Reloads,
     started: Started,
     head_deadline: Duration,
     connections: Cell<usize>,
@@ -67,20 +67,20 @@ struct Admin {
 /// Serves on `listener` until the process ends.
 pub fn start(
     listener: TcpListener,
-    config: Arc<Config>,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    mailboxes: Arc<Mailboxes>,
+    shards: Shards,
+    reloads: Reloads,
 ) -> Result<ExecutorJoinHandle<()>, String> {
-    start_with(listener, config, health, prometheus, mailboxes, HEAD_DEADLINE)
+    start_with(listener, health, prometheus, shards, reloads, HEAD_DEADLINE)
 }
 
 fn start_with(
     listener: TcpListener,
-    config: Arc<Config>,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    mailboxes: Arc<Mailboxes>,
+    shards: Shards,
+    reloads: Reloads,
     head_deadline: Duration,
 ) -> Result<ExecutorJoinHandle<()>, String> {
     LocalExecutorBuilder::new(Placement::Unbound)
@@ -95,13 +95,12 @@ fn start_with(
                 }
             })
             .detach();
-            let shards = Shards::new(mailboxes);
             let admin = Admin {
-                carriers: Carriers::new(Arc::clone(&config), shards.clone()),
-                config,
                 health,
                 prometheus,
+                carriers: Carriers::new(shards.clone()),
                 shards,
+                reloads,
                 started: Started(clock::since_unix_epoch().as_secs()),
                 head_deadline,
                 connections: Cell::new(0),
@@ -180,6 +179,9 @@ impl Admin {
             }
             return shown(self.carriers.answer(request, from).await);
         }
+        if path == "/reload" {
+            return shown(self.reload(request, from).await);
+        }
         if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
@@ -201,11 +203,24 @@ impl Admin {
 
     async fn status(&self) -> Answered {
         let snapshots = self.shards.snapshots().await;
-        Ok(status::status(&self.config, &self.health, self.started, &snapshots))
+        Ok(status::status(&self.shards.config(), &self.health, self.started, &snapshots))
+    }
+
+    /// Has the configuration read again, and says what came of it.
+    async fn reload(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Answered {
+        is_method(request.method(), "POST")?;
+        is_no_web_page(request)?;
+        tracing::info!(target: "audit", from = shown_address(from), "reload");
+        match self.reloads.ask_and_hear().look(|outcome| outcome.clone()).await {
+            Ok(reloaded) => Ok(reloaded.as_json()),
+            Err(Unchanged::Refused(problems)) => Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, problems.join("\n"))),
+            Err(Unchanged::NotNow(why)) => Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why)),
+        }
     }
 
     fn may(&self, request: &Request<Incoming>) -> bool {
-        let Some(token) = &self.config.admin.token else { return true };
+        let config = self.shards.config();
+        let Some(token) = &config.admin.token else { return true };
         let given = request.headers().get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
         let (scheme, given) = given.split_at_checked(b"Bearer ".len()).unwrap_or_default();
         scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(given.ct_eq(token.expose()))
@@ -228,11 +243,14 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Surroundings};
+    use crate::runtime::live::Current;
+    use crate::runtime::mailbox::Mailboxes;
 
-    fn config(token: Option<&str>) -> Arc<Config> {
+    fn shards(token: Option<&str>) -> Shards {
         let surroundings = Surroundings { base: "".into(), env: &|_| None, file: &|_| Err(String::new()) };
         let text = token.map_or(String::new(), |token| format!("admin: {{ token: {token} }}"));
-        Arc::new(config::parse(&text, &surroundings).unwrap().config)
+        let config = config::parse(&text, &surroundings).unwrap().config;
+        Shards::new(Current::new(Arc::new(config)), Arc::new(Mailboxes::new(1)))
     }
 
     fn serving(token: Option<&str>) -> (SocketAddr, Arc<Health>) {
@@ -247,8 +265,8 @@ mod tests {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(1));
-        let (config, mailboxes) = (config(token), Arc::new(Mailboxes::new(1)));
-        start_with(listener, config, Arc::clone(&health), recorder.handle(), mailboxes, head_deadline).unwrap();
+        let (shards, reloads) = (shards(token), Reloads::new().0);
+        start_with(listener, Arc::clone(&health), recorder.handle(), shards, reloads, head_deadline).unwrap();
         (address, health)
     }
 

@@ -5,32 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
-use crate::config::Config;
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
+use crate::runtime::live::Current;
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::opt_out::OptOuts;
-use crate::runtime::passwords::Passwords;
-use crate::runtime::tls::TlsClient;
-use crate::runtime::tls_listener::TlsServer;
-use crate::runtime::web_accounts::WebAccounts;
+use crate::runtime::reload::Reloads;
 
 pub struct Shared {
-    pub config: Arc<Config>,
+    /// The configuration, for who is no shard.
+    pub current: Arc<Current>,
+    pub reloads: Reloads,
     pub health: Arc<Health>,
     pub ids: Arc<IdStore>,
-    /// By carrier.
-    pub tls: Vec<Option<TlsClient>>,
-    /// By account, for its callbacks.
-    pub callback_tls: Vec<Option<TlsClient>>,
-    /// What ESMEs that come over TLS are shown.
-    pub tls_server: Option<TlsServer>,
-    /// And who asks over HTTPS.
-    pub tls_web: Option<TlsServer>,
-    /// Whose names and tokens those of HTTP requests are.
-    pub web_accounts: WebAccounts,
-    /// Where passwords are compared with hashes; `None` where there are none.
-    pub passwords: Option<Arc<Passwords>>,
     pub control: Control,
     pub mailboxes: Arc<Mailboxes>,
     pub opt_outs: OptOuts,

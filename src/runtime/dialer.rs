@@ -33,8 +33,9 @@ impl ShardLoop {
     /// Dials, and tells the engine how it ended.
     pub(super) async fn dial(self: Rc<Self>, dial: Dial) {
         let Dial { connection: key, carrier, link, address } = dial;
-        let config = self.shared.config.carrier(carrier);
-        let tls = self.shared.tls.get(carrier.index()).and_then(Option::as_ref);
+        let live = self.live();
+        let config = live.config.carrier(carrier);
+        let tls = live.tls.clients.get(carrier.index()).and_then(Option::as_ref);
         match connect(&self.resolver, &address, config.source_address, tls).await {
             Ok(transport) => {
                 self.run(key, transport, BytesMut::new());
@@ -55,7 +56,8 @@ impl ShardLoop {
 impl ShardLoop {
     /// Dials an ESME that is to bind there, and tells the engine how it ended.
     pub(super) async fn call(self: Rc<Self>, key: Key, account: AccountId, address: Arc<str>) {
-        let name = &self.shared.config.account(account).name;
+        let live = self.live();
+        let name = &live.config.account(account).name;
         let dialled = socket::connect(&self.resolver, &address, None, DIAL_TIMEOUT).await;
         let peer = dialled.and_then(|stream| match stream.peer_addr() {
             Ok(peer) => Ok((stream, peer.ip().to_canonical())),

@@ -330,7 +330,8 @@ impl ShardLoop {
 
     pub(super) fn fail_store(&self, error: &io::Error) {
         self.in_engine(|engine, _| engine.store.failed());
-        let path = self.shared.config.store.path.display();
+        let live = self.live();
+        let path = live.config.store.path.display();
         self.shared.fail(EXIT_STORE, &format!("store {path}: {error}; nothing was acknowledged that is not on disk"));
     }
 }

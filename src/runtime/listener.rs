@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::timer::Timer;
@@ -51,7 +52,7 @@ impl Dealer {
                     // Without a peer's address the peer is gone already.
                     let Some(address) = peer(&socket) else { continue };
                     let accepted = Accepted { socket, address, is_tls, speaks };
-                    if speaks == Speaks::Smpp && shard.shared.config.smpp.proxy_protocol {
+                    if speaks == Speaks::Smpp && shard.live().config.smpp.proxy_protocol {
                         self.await_header(&shard, accepted);
                     } else {
                         self.deal(&shard, accepted);
@@ -68,14 +69,15 @@ impl Dealer {
     /// Deals a connection once its PROXY header said whom it comes from.
     fn await_header(self: &Rc<Self>, shard: &Rc<ShardLoop>, accepted: Accepted) {
         let Accepted { socket, address: peer, is_tls, speaks } = accepted;
-        if self.awaited.get() >= shard.shared.config.limits.unbound {
+        if self.awaited.get() >= shard.live().config.limits.unbound {
             let refused = ConnectionRefusal::Unbound;
             return shard.in_engine(|engine, _| engine.shard.counts.count_connection_refused(refused));
         }
         self.awaited.set(self.awaited.get() + 1);
         let (dealer, shard) = (Rc::clone(self), Rc::clone(shard));
         let reading = async move {
-            let read = proxy_protocol::read_header(socket, peer, &shard.shared.config).await;
+            let config = Arc::clone(&shard.live().config);
+            let read = proxy_protocol::read_header(socket, peer, &config).await;
             dealer.awaited.set(dealer.awaited.get() - 1);
             match read {
                 Ok((socket, address)) => dealer.deal(&shard, Accepted { socket, address, is_tls, speaks }),

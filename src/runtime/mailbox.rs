@@ -2,6 +2,7 @@
 //! each upkeep, and hands its answer over.
 
 use std::rc::Rc;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{AccountId, CarrierId};
@@ -9,6 +10,7 @@ use crate::engine::event::Input;
 use crate::engine::orders::Order;
 use crate::engine::snapshot::{CarrierStatus, SessionStatus, Snapshot};
 use crate::runtime::handover::Handover;
+use crate::runtime::reload::Step;
 use crate::runtime::shard_loop::ShardLoop;
 
 /// What one shard is asked, with where its answer goes.
@@ -19,6 +21,8 @@ pub enum Question {
     Sessions { account: Option<AccountId>, answer: Answer<Vec<SessionStatus>> },
     /// An order, if there is one, and how the carriers at home there stand afterwards.
     Carriers { order: Option<(CarrierId, Option<u16>, Order)>, answer: Answer<Vec<CarrierStatus>> },
+    /// A step of a reload; it says when it is done.
+    Reload { step: Box<Step>, done: Sender<()> },
 }
 
 pub type Answer<T> = Arc<Handover<T>>;
@@ -58,6 +62,16 @@ impl Mailboxes {
         self.boxes.iter().map(put).collect()
     }
 
+    /// Has every shard do something. How many there are; `None` when one of them has let too many questions pile up.
+    #[must_use]
+    pub fn tell(&self, question: impl Fn() -> Question) -> Option<usize> {
+        if self.boxes.iter().any(|questions| lock(questions).len() >= Self::ROOM) {
+            return None;
+        }
+        self.boxes.iter().for_each(|questions| lock(questions).push(question()));
+        Some(self.boxes.len())
+    }
+
     #[must_use]
     pub fn take(&self, shard: usize) -> Vec<Question> {
         std::mem::take(&mut *lock(&self.boxes[shard]))
@@ -84,6 +98,11 @@ impl ShardLoop {
                 }
                 Question::Sessions { account, answer } => {
                     answer.give(self.in_engine(|engine, _| engine.shard.session_statuses(account)));
+                }
+                Question::Reload { step, done } => {
+                    self.take_step(*step);
+                    // Who asked may have given up.
+                    let _ = done.send(());
                 }
                 Question::Carriers { order, answer } => answer.give(self.in_engine(|engine, now| {
                     if let Some((carrier, link, order)) = order {

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod clock;
+pub mod config_file;
 pub mod connection;
 pub mod control;
 pub mod dialer;
@@ -15,6 +16,7 @@ pub mod health;
 pub mod hyper_io;
 pub mod ids;
 pub mod listener;
+pub mod live;
 pub mod logging;
 pub mod mailbox;
 pub mod mesh;
@@ -28,6 +30,7 @@ pub mod proxy_header;
 pub mod proxy_protocol;
 pub mod publish;
 pub mod pulse;
+pub mod reload;
 pub mod resolve;
 pub mod segments;
 pub mod serve;

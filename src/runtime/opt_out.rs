@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::config::{AccountId, Config, NumberSet};
@@ -17,58 +17,92 @@ use crate::runtime::shard_loop::ShardLoop;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// New lists on their way to the shards: a box for each. A later list of an account takes the place of an earlier one.
-pub struct OptOuts(Box<[Mutex<Lists>]>);
+pub struct OptOuts {
+    lists: Box<[Mutex<Lists>]>,
+    watched: Mutex<Watched>,
+}
 
-type Lists = Vec<(AccountId, Arc<NumberSet>)>;
+/// With the file each was read from.
+type Lists = Vec<(AccountId, PathBuf, Arc<NumberSet>)>;
+
+/// What is to be looked after.
+#[derive(Default)]
+struct Watched {
+    /// Others than before, which the thread has not taken yet.
+    files: Option<Vec<WatchedFile>>,
+    has_thread: bool,
+}
 
 impl OptOuts {
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self((0..shards).map(|_| Mutex::default()).collect())
+        Self { lists: (0..shards).map(|_| Mutex::default()).collect(), watched: Mutex::default() }
     }
 
-    fn put(&self, shard: usize, account: AccountId, numbers: &Arc<NumberSet>) {
-        let mut lists = self.0[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        lists.retain(|(known, _)| *known != account);
-        lists.push((account, Arc::clone(numbers)));
+    fn put(&self, shard: usize, account: AccountId, path: &Path, numbers: &Arc<NumberSet>) {
+        let mut lists = self.lists[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        lists.retain(|(known, ..)| *known != account);
+        lists.push((account, path.to_owned(), Arc::clone(numbers)));
     }
 
     fn take(&self, shard: usize) -> Lists {
-        std::mem::take(&mut *self.0[shard].lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lists[shard].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ShardLoop {
-    /// Gives the engine what was read since the last look.
+    /// Gives the engine what was read since the last look. A reload may have given the account another file meanwhile.
     pub fn take_opt_outs(&self) {
-        for (account, numbers) in self.shared.opt_outs.take(self.id.index()) {
-            self.handle(Input::OptOut { account, numbers });
+        for (account, path, numbers) in self.shared.opt_outs.take(self.id.index()) {
+            let live = self.live();
+            let list = live.config.accounts.get(account.index()).and_then(|account| account.opt_out.as_ref());
+            if list.is_some_and(|list| list.path == path) {
+                self.handle(Input::OptOut { account, numbers });
+            }
         }
     }
 }
 
-/// Looks after the files that accounts name, for as long as the process runs. Nothing is started without one.
-pub fn watch(shared: &Arc<Shared>, placement: &Placement) -> Result<(), String> {
-    let files = files_of(&shared.config, placement);
-    if files.is_empty() {
+/// Looks after the files that accounts name from now on. No thread is started without one.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub fn watch(shared: &Arc<Shared>, config: &Config, placement: &Placement) -> Result<(), String> {
+    let files = files_of(config, placement);
+    let mut watched = shared.opt_outs.watched();
+    if !watched.has_thread && files.is_empty() {
         return Ok(());
     }
-    let (shared, mut files) = (Arc::clone(shared), files);
+    watched.files = Some(files);
+    if watched.has_thread {
+        return Ok(());
+    }
+    let shared = Arc::clone(shared);
     let look = move || {
+        let mut files = Vec::new();
         loop {
+            if let Some(others) = shared.opt_outs.watched().files.take() {
+                files = others;
+            }
             std::thread::park_timeout(LOOK_EVERY);
             for file in &mut files {
                 if let Some(numbers) = file.look() {
                     let numbers = Arc::new(numbers);
                     for (shard, account) in &file.accounts {
-                        shared.opt_outs.put(*shard, *account, &numbers);
+                        shared.opt_outs.put(*shard, *account, &file.path, &numbers);
                     }
                 }
             }
         }
     };
     let thread = std::thread::Builder::new().name("opt-out".to_owned()).spawn(look);
-    thread.map(drop).map_err(|error| format!("cannot watch the opt-out lists: {error}"))
+    thread.map_err(|error| format!("cannot watch the opt-out lists: {error}"))?;
+    watched.has_thread = true;
+    Ok(())
 }
 
 /// What changes when a file does, or another takes its place: its time, length and number. One that cannot be asked is like none.
@@ -86,7 +120,7 @@ struct WatchedFile {
 /// Each file once. They were read when the process started: one that may have changed since is read again.
 fn files_of(config: &Config, placement: &Placement) -> Vec<WatchedFile> {
     let mut files: Vec<WatchedFile> = Vec::new();
-    for (at, account) in config.accounts.iter().enumerate() {
+    for (at, account) in config.accounts.iter().enumerate().filter(|(_, account)| !account.is_gone) {
         let Some(list) = &account.opt_out else { continue };
         let account = AccountId(at as u32);
         let home = (placement.home_of_account(account).index(), account);
@@ -176,9 +210,10 @@ mod tests {
         assert_eq!(files[0].accounts, [(0, AccountId(0)), (1, AccountId(1))]);
         let lists = OptOuts::new(2);
         let list = |text: &[u8]| Arc::new(NumberSet::parse(text).unwrap());
-        lists.put(1, AccountId(1), &list(b"1\n"));
-        lists.put(1, AccountId(1), &list(b"1\n2\n"));
-        let taken: Vec<_> = lists.take(1).into_iter().map(|(account, numbers)| (account, numbers.len())).collect();
+        let path = Path::new("/x");
+        lists.put(1, AccountId(1), path, &list(b"1\n"));
+        lists.put(1, AccountId(1), path, &list(b"1\n2\n"));
+        let taken: Vec<_> = lists.take(1).into_iter().map(|(account, _, numbers)| (account, numbers.len())).collect();
         assert_eq!((taken, lists.take(0).len(), lists.take(1).len()), (vec![(AccountId(1), 2)], 0, 0));
     }
 }

@@ -35,7 +35,7 @@ impl PasswordDigests {
     /// When no key can be drawn.
     pub fn open<'a>(directory: &Path, hashes: impl Iterator<Item = &'a [u8]>) -> Result<Self, String> {
         let path = directory.join(Self::NAME);
-        let (octets, mut known) = match files::read_text(&path).map(|text| parse(&text)) {
+        let (octets, known) = match files::read_text(&path).map(|text| parse(&text)) {
             Ok(Some(read)) => read,
             unread => {
                 let is_new = matches!(&unread, Err(error) if error.kind() == io::ErrorKind::NotFound);
@@ -48,9 +48,15 @@ impl PasswordDigests {
             }
         };
         let key = hmac::Key::new(hmac::HMAC_SHA256, &octets);
-        let configured: Vec<Digest> = hashes.map(|hash| digest(&key, &[hash])).collect();
-        known.retain(|hash, _| configured.contains(hash));
-        Ok(Self { directory: directory.to_owned(), octets, key, known: Mutex::new(known) })
+        let digests = Self { directory: directory.to_owned(), octets, key, known: Mutex::new(known) };
+        digests.retain(hashes);
+        Ok(digests)
+    }
+
+    /// Forgets what is known of other hashes than these.
+    pub fn retain<'a>(&self, hashes: impl Iterator<Item = &'a [u8]>) {
+        let configured: Vec<Digest> = hashes.map(|hash| digest(&self.key, &[hash])).collect();
+        self.lock().retain(|hash, _| configured.contains(hash));
     }
 
     /// Whether the password is the hash's, in constant time; `None` while no right one is known.

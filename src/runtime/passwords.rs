@@ -36,8 +36,9 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 /// What all shards share.
 pub struct Passwords {
-    config: Arc<Config>,
-    digests: PasswordDigests,
+    digests: Arc<PasswordDigests>,
+    /// As many threads as have room for the largest of the hashes.
+    threads: usize,
     queue: Mutex<Queue>,
     added: Condvar,
     /// The longest a hash took, in nanoseconds.
@@ -48,6 +49,8 @@ struct Queue {
     jobs: VecDeque<Job>,
     written_at: u64,
     is_written: bool,
+    /// Other threads follow: these end once nothing waits.
+    is_over: bool,
 }
 
 /// A password to compare.
@@ -67,27 +70,35 @@ enum Known {
 }
 
 impl Passwords {
-    /// Opens what is known, and starts the threads. `None` where no password is a hash.
+    /// Opens what is known, and starts the threads, unless those that run will do. `None` where no password is a hash.
     ///
     /// # Errors
     /// When there is no key to be had, or no thread.
-    pub fn start(config: &Arc<Config>) -> Result<Option<Arc<Self>>, String> {
+    pub fn start(config: &Config, running: Option<&Arc<Self>>) -> Result<Option<Arc<Self>>, String> {
         if !config.has_hashes() {
             return Ok(None);
         }
         let hashes = || config.accounts.iter().flat_map(|account| account.passwords.iter().filter_map(hash));
-        let digests = PasswordDigests::open(&config.store.path, hashes().map(Secret::expose))?;
-        let queue = Queue { jobs: VecDeque::new(), written_at: 0, is_written: true };
+        let largest = hashes().filter_map(memory).max().unwrap_or(1).max(1);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = (cores / 2).min(MEMORY / largest).clamp(1, MOST_THREADS);
+        let digests = match running {
+            Some(running) if running.threads == threads => {
+                running.digests.retain(hashes().map(Secret::expose));
+                return Ok(Some(Arc::clone(running)));
+            }
+            Some(running) => Arc::clone(&running.digests),
+            None => Arc::new(PasswordDigests::open(&config.store.path, hashes().map(Secret::expose))?),
+        };
+        let queue = Queue { jobs: VecDeque::new(), written_at: 0, is_written: true, is_over: false };
         let passwords = Arc::new(Self {
-            config: Arc::clone(config),
             digests,
+            threads,
             queue: Mutex::new(queue),
             added: Condvar::new(),
             longest: AtomicU64::new(0),
         });
-        let largest = hashes().filter_map(memory).max().unwrap_or(1).max(1);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..(cores / 2).min(MEMORY / largest).clamp(1, MOST_THREADS) {
+        for _ in 0..threads {
             let worker = Arc::clone(&passwords);
             let thread = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || worker.work());
             thread.map_err(|error| format!("cannot start a thread for passwords: {error}"))?;
@@ -95,8 +106,14 @@ impl Passwords {
         Ok(Some(passwords))
     }
 
-    fn look_up(&self, account: Option<AccountId>, password: &[u8]) -> Known {
-        let passwords = account.map_or(&[][..], |account| &self.config.account(account).passwords);
+    /// No configuration goes by it any more.
+    pub fn end(&self) {
+        self.lock().is_over = true;
+        self.added.notify_all();
+    }
+
+    fn look_up(&self, config: &Config, account: Option<AccountId>, password: &[u8]) -> Known {
+        let passwords = account.map_or(&[][..], |account| &config.account(account).passwords);
         let mut unknown = Vec::new();
         let mut is_right = false;
         for hash in passwords.iter().filter_map(hash) {
@@ -109,12 +126,17 @@ impl Passwords {
     }
 
     /// Has a password compared; `None` when too many wait already.
-    fn ask(&self, hashes: Vec<Secret>, password: &Secret) -> Option<Arc<Handover<(Verdict, PasswordCheck)>>> {
+    fn ask(
+        &self,
+        config: &Config,
+        hashes: Vec<Secret>,
+        password: &Secret,
+    ) -> Option<Arc<Handover<(Verdict, PasswordCheck)>>> {
         let mut queue = self.lock();
-        if queue.jobs.len() >= self.config.limits.unbound as usize {
+        if queue.jobs.len() >= config.limits.unbound as usize {
             return None;
         }
-        let response = u64::try_from(self.config.smpp.timers.response.as_nanos()).unwrap_or(u64::MAX);
+        let response = u64::try_from(config.smpp.timers.response.as_nanos()).unwrap_or(u64::MAX);
         let give_up_at = clock::monotonic_ns().saturating_add(response);
         let done = Handover::new();
         queue.jobs.push_back(Job { hashes, password: password.clone(), give_up_at, done: Arc::clone(&done) });
@@ -122,23 +144,25 @@ impl Passwords {
         Some(done)
     }
 
-    /// Compares what comes, until the process ends.
+    /// Compares what comes, until the process ends or others do.
     fn work(&self) {
         // Who relays messages comes first.
         sys::be_nice();
-        loop {
-            let job = self.next_job();
+        while let Some(job) = self.next_job() {
             let compared = catch_unwind(AssertUnwindSafe(|| self.compare(&job)));
             job.done.give(compared.unwrap_or((Verdict::Unavailable, PasswordCheck::Refused)));
             self.write_if_due();
         }
     }
 
-    fn next_job(&self) -> Job {
+    fn next_job(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
             if let Some(job) = queue.jobs.pop_front() {
-                return job;
+                return Some(job);
+            }
+            if queue.is_over {
+                return None;
             }
             queue = self.added.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -219,12 +243,13 @@ impl ShardLoop {
 
     /// Compares a password with the account's hashes.
     pub(super) async fn compare(&self, account: Option<AccountId>, password: &Secret) -> Verdict {
-        let Some(passwords) = &self.shared.passwords else { return Verdict::Wrong };
-        let (verdict, how) = match passwords.look_up(account, password.expose()) {
+        let live = self.live();
+        let Some(passwords) = &live.passwords else { return Verdict::Wrong };
+        let (verdict, how) = match passwords.look_up(&live.config, account, password.expose()) {
             Known::Right => (Verdict::Right, PasswordCheck::Cached),
             Known::Unknown(hashes) => {
                 let is_idle = hashes.is_empty();
-                match passwords.ask(hashes, password) {
+                match passwords.ask(&live.config, hashes, password) {
                     None => (Verdict::Unavailable, PasswordCheck::Refused),
                     Some(done) => {
                         let compared = done.look(|done| *done).await;

@@ -19,6 +19,7 @@ use crate::engine::web::{Post, Posted};
 use crate::http::destination::Destination;
 use crate::http::webhook::{self, Outgoing};
 use crate::runtime::clock;
+use crate::runtime::live::Live;
 use crate::runtime::resolve::Resolver;
 use crate::runtime::shard_loop::ShardLoop;
 
@@ -74,7 +75,8 @@ impl ShardLoop {
 async fn call(shard: &ShardLoop, post: &Post) -> Posted {
     let (host, asked) = match outgoing(shard, post) {
         Ok((to, outgoing)) => {
-            let asked = shard.posting.ask(&terms(shard, post.account), &to, &outgoing).await;
+            let live = shard.live();
+            let asked = shard.posting.ask(&terms(shard, &live, post.account), &to, &outgoing).await;
             (to.host, asked.map_err(|error| error.to_string()))
         }
         Err(why) => (String::new(), Err(why.to_owned())),
@@ -85,25 +87,26 @@ async fn call(shard: &ShardLoop, post: &Post) -> Posted {
         Err(why) => (Posted::Failed, why),
     };
     if let Some(untold) = shard.posting.failures.borrow_mut().tell(post.account, clock::monotonic_ns()) {
-        let account = &shard.shared.config.account(post.account).name;
+        let live = shard.live();
+        let account = &live.config.account(post.account).name;
         tracing::warn!(account, host, why, untold, "callback failed");
     }
     outcome
 }
 
 fn outgoing(shard: &ShardLoop, post: &Post) -> Result<(Destination, Outgoing), &'static str> {
-    let account = shard.shared.config.account(post.account);
+    let live = shard.live();
+    let account = live.config.account(post.account);
     let outgoing = webhook::compose(post, account, clock::since_unix_epoch().as_secs())
         .ok_or("the account has no callback any more")?;
     Destination::read(&outgoing.url, account.calls.allow_http).map(|to| (to, outgoing))
 }
 
-fn terms(shard: &ShardLoop, account: AccountId) -> Terms<'_> {
-    let shared = &shard.shared;
+fn terms<'a>(shard: &'a ShardLoop, live: &'a Live, account: AccountId) -> Terms<'a> {
     Terms {
         account,
-        allow_private: shared.config.account(account).calls.allow_private,
-        tls: shared.callback_tls.get(account.index()).and_then(Option::as_ref),
-        listens: &shared.listens,
+        allow_private: live.config.account(account).calls.allow_private,
+        tls: live.tls.callbacks.get(account.index()).and_then(Option::as_ref),
+        listens: &shard.shared.listens,
     }
 }

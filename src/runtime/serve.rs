@@ -1,6 +1,7 @@
 //! The daemon: what is opened in which order, the shards on their cores, and how it ends.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,22 +15,23 @@ use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
 use crate::metrics;
+use crate::runtime::admin::shards::Shards;
 use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
 use crate::runtime::listener::{Dealer, Listener};
+use crate::runtime::live::{Current, Live};
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mesh::{self, Ends, Speaks};
 use crate::runtime::opening::{self, Opened};
 use crate::runtime::opt_out::{self, OptOuts};
-use crate::runtime::passwords::Passwords;
 use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
+use crate::runtime::reload::Reloads;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
-use crate::runtime::web_accounts::WebAccounts;
-use crate::runtime::{admin, clock, socket, sys, tls};
+use crate::runtime::{admin, clock, reload, socket, sys};
 
 /// Exit codes (DESIGN section 5).
 pub const EXIT_UNFINISHED: i32 = 1;
@@ -66,9 +68,8 @@ impl Failure {
     }
 }
 
-/// Serves until a signal ends it and everything is drained.
-pub fn serve(config: Config) -> Result<(), Failure> {
-    let tls = tls::open(&config).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
+/// Serves until a signal ends it and everything is drained. The file is what a reload reads again.
+pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
@@ -82,19 +83,14 @@ pub fn serve(config: Config) -> Result<(), Failure> {
 
     let health = Arc::new(Health::new(shards as u16));
     let (end, ended) = mpsc::channel();
-    let config = Arc::new(config);
-    let web_accounts = WebAccounts::new(&config);
-    let passwords = Passwords::start(&config).map_err(|error| Failure::new(EXIT_FAULT, error))?;
+    let live = Live::open(config, None).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
+    let config = Arc::clone(&live.config);
+    let (reloads, asked) = Reloads::new();
     let shared = Arc::new(Shared {
-        config,
+        current: Current::new(Arc::clone(&config)),
+        reloads,
         health: Arc::clone(&health),
         ids: Arc::new(ids),
-        tls: tls.clients,
-        callback_tls: tls.callbacks,
-        tls_server: tls.smpp,
-        tls_web: tls.http,
-        web_accounts,
-        passwords,
         control: Control::new(shards, end),
         mailboxes: Arc::new(Mailboxes::new(shards)),
         opt_outs: OptOuts::new(shards),
@@ -102,21 +98,23 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     });
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
-    metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&shared.config));
-    let (admin_config, mailboxes) = (Arc::clone(&shared.config), Arc::clone(&shared.mailboxes));
-    let admin_thread = admin::start(admin_listener, admin_config, health, prometheus, mailboxes)
+    metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&config));
+    let asking = Shards::new(Arc::clone(&shared.current), Arc::clone(&shared.mailboxes));
+    let admin_thread = admin::start(admin_listener, health, prometheus, asking, shared.reloads.clone())
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
-    start_shards(&shared, shards, cores, listeners)?;
+    let placement = Placement::new(&config, shards);
+    start_shards(&shared, &live, &placement, cores, listeners)?;
+    reload::start(asked, file.to_owned(), &shared, live, placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     shared.health.enter(Phase::Ready);
     tracing::info!(
         shards,
-        accounts = shared.config.accounts.len(),
-        carriers = shared.config.carriers.len(),
-        listen = ?shared.config.smpp.listen,
-        http = ?shared.config.http.as_ref().map_or(&[][..], |http| &http.listen),
-        tls = ?shared.config.smpp.tls.as_ref().map_or(&[][..], |tls| &tls.listen),
-        admin = %shared.config.admin.listen,
-        durability = durability(&shared.config),
+        accounts = config.accounts.len(),
+        carriers = config.carriers.len(),
+        listen = ?config.smpp.listen,
+        http = ?config.http.as_ref().map_or(&[][..], |http| &http.listen),
+        tls = ?config.smpp.tls.as_ref().map_or(&[][..], |tls| &tls.listen),
+        admin = %config.admin.listen,
+        durability = durability(&config),
         "ready"
     );
     let result = wait(&shared, &ended);
@@ -159,7 +157,7 @@ fn watch_signals(shared: &Arc<Shared>) -> Result<(), Failure> {
     let told = Arc::clone(shared);
     signals::watch(move |signal| match signal {
         Signal::Terminate => told.control.end(End::Asked),
-        Signal::Reload => tracing::warn!("SIGHUP: reloading the configuration is not built yet; nothing changed"),
+        Signal::Reload => told.reloads.ask(),
     })
     .map_err(|error| Failure::new(EXIT_FAULT, format!("cannot watch signals: {error}")))
 }
@@ -170,10 +168,11 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
         Ok(End::Failed(exit_code, message)) => return Err(Failure { exit_code, message }),
         Ok(End::Asked | End::Drained) | Err(_) => {}
     }
-    tracing::info!(deadline = ?shared.config.drain, "draining");
+    let deadline = shared.current.get().drain;
+    tracing::info!(?deadline, "draining");
     shared.health.enter(Phase::Draining);
     shared.control.drain();
-    match ended.recv_timeout(shared.config.drain) {
+    match ended.recv_timeout(deadline) {
         Ok(End::Drained) => {
             tracing::info!("drained");
             Ok(())
@@ -185,13 +184,19 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
     }
 }
 
-fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Vec<Listener>) -> Result<(), Failure> {
-    let placement = Placement::new(&shared.config, shards);
-    opt_out::watch(shared, &placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
+fn start_shards(
+    shared: &Arc<Shared>,
+    live: &Live,
+    placement: &Placement,
+    cores: usize,
+    listeners: Vec<Listener>,
+) -> Result<(), Failure> {
+    let shards = placement.shards();
+    opt_out::watch(shared, &live.config, placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let pulse = Pulse::start(shards, UPKEEP).map_err(|error| Failure::new(EXIT_FAULT, format!("no pulse: {error}")))?;
     let mut listeners = Some(listeners);
     let seeds = (0..shards).map(|_| draw_seeds(shared)).collect::<Result<_, _>>()?;
-    let opened = opening::open(&shared.config, &placement, seeds);
+    let opened = opening::open(&live.config, placement, seeds);
     let opened = opened.map_err(|error| Failure::new(EXIT_STORE, error))?;
     let (started, all_started) = mpsc::channel();
     let (begun, all_begun) = mpsc::channel();
@@ -199,7 +204,8 @@ fn start_shards(shared: &Arc<Shared>, shards: usize, cores: usize, listeners: Ve
     for (index, (ends, opened)) in mesh::ends(shards).into_iter().zip(opened).enumerate() {
         let listeners = if index == 0 { listeners.take().unwrap_or_default() } else { Vec::new() };
         let (shared, started, pulse) = (Arc::clone(shared), started.clone(), Arc::clone(&pulse));
-        let start = Start { opened, shards, ends, listeners, shared, started, pulse };
+        let live = live.clone();
+        let start = Start { opened, shards, ends, listeners, shared, live, started, pulse };
         // With a core for each, a shard stays on its own; otherwise the kernel knows better.
         let core = if shards <= cores { CorePlacement::Fixed(index) } else { CorePlacement::Unbound };
         waiting.push((index, core, Arc::new(Mutex::new(Some(start)))));
@@ -279,13 +285,14 @@ struct Start {
     ends: Ends,
     listeners: Vec<Listener>,
     shared: Arc<Shared>,
+    live: Live,
     started: mpsc::Sender<()>,
     pulse: Arc<Pulse>,
 }
 
 async fn run_shard(start: Start) {
-    let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, started, pulse } = start;
-    let publisher = Publisher::new(&mut engine.shard, &shared.config);
+    let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, live, started, pulse } = start;
+    let publisher = Publisher::new(&mut engine.shard);
     let connecting = ends.connect();
     let beats = async {
         loop {
@@ -293,8 +300,8 @@ async fn run_shard(start: Start) {
         }
     };
     let (mesh, receivers) = future::or(connecting, beats).await;
-    let disk = Disk::new(files, shared.config.store.durability);
-    let shard = ShardLoop::new(engine, disk, mesh, shared);
+    let disk = Disk::new(files, live.config.store.durability);
+    let shard = ShardLoop::new(engine, disk, mesh, shared, live);
     shard.start(receivers);
     let dealer = Dealer::new(shards);
     for listener in listeners {
@@ -303,10 +310,10 @@ async fn run_shard(start: Start) {
     // Ready means that /livez says so too.
     shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
     let _ = started.send(());
-    look_after(&shard, &publisher, &pulse).await;
+    look_after(&shard, publisher, &pulse).await;
 }
 
-async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse) {
+async fn look_after(shard: &Rc<ShardLoop>, mut publisher: Publisher, pulse: &Pulse) {
     let mut stage = Stage::Serving;
     for round in 0_u32.. {
         pulse.next(shard.id.index()).await;

@@ -27,6 +27,7 @@ use crate::runtime::control::Shared;
 use crate::runtime::dialer::Dial;
 use crate::runtime::disk::Disk;
 use crate::runtime::engine::Engine;
+use crate::runtime::live::Live;
 use crate::runtime::mesh::{Accepted, Mesh, MeshMessage, MovedConnection, Speaks};
 use crate::runtime::posting::Posting;
 use crate::runtime::resolve::Resolver;
@@ -40,6 +41,7 @@ use crate::runtime::{clock, notice, socket, sys};
 pub struct ShardLoop {
     pub id: ShardId,
     pub shared: Arc<Shared>,
+    pub(super) live: RefCell<Rc<Live>>,
     pub(super) engine: RefCell<Engine>,
     is_in_engine: Cell<bool>,
     connections: RefCell<Vec<Option<Rc<Connection>>>>,
@@ -65,14 +67,15 @@ impl ShardLoop {
     const IDS_AGAIN: Duration = Duration::from_secs(5);
 
     #[must_use]
-    pub fn new(engine: Engine, disk: Disk, mesh: Mesh, shared: Arc<Shared>) -> Rc<Self> {
+    pub fn new(engine: Engine, disk: Disk, mesh: Mesh, shared: Arc<Shared>, live: Live) -> Rc<Self> {
         let id = engine.shard.id;
-        let buffer = Self::READ_BUFFER.max(2 * shared.config.smpp.max_pdu);
-        let web_timers = shared.config.http.as_ref().map(|http| http.timers).unwrap_or_default();
+        let buffer = Self::READ_BUFFER.max(2 * live.config.smpp.max_pdu);
+        let web_timers = live.config.http.as_ref().map(|http| http.timers).unwrap_or_default();
         let references = web::references(id, &shared);
         Rc::new(Self {
             id,
             shared,
+            live: RefCell::new(Rc::new(live)),
             engine: RefCell::new(engine),
             is_in_engine: Cell::new(false),
             connections: RefCell::default(),
@@ -151,7 +154,7 @@ impl ShardLoop {
         }
         let Accepted { socket, address, is_tls, .. } = accepted;
         let key = self.in_engine(|engine, now| engine.shard.accept(address, is_tls, now, &mut engine.out));
-        let tls = self.shared.tls_server.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose();
+        let tls = self.live().tls.smpp.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose();
         match tls {
             Ok(tls) => self.open(key, socket, tls, BytesMut::new()),
             Err(error) => {
@@ -288,7 +291,7 @@ impl ShardLoop {
             Action::SessionsDrained => self.web.answer_last(),
             // Each shard finds out by itself; it is one file system, and said once.
             Action::Notice(Notice::StoreRoom { has_room }) if !self.shared.health.store_room(has_room) => {}
-            Action::Notice(notice) => notice::log(&notice, &self.shared.config),
+            Action::Notice(notice) => notice::log(&notice, &self.live().config),
         }
     }
 

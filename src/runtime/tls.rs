@@ -98,6 +98,8 @@ fn callbacks(config: &Config, trust: &mut Trust) -> Result<Vec<Option<TlsClient>
         };
         let config = |roots: Option<_>| roots.map(|roots| client_config(roots, &provider)).transpose();
         match roots.and_then(|roots| config(roots).map_err(|why| format!("{path}: {why}"))) {
+            // What it named may have gone with it.
+            Err(_) if account.is_gone => clients.push(None),
             Ok(config) => clients.push(config.map(|config| TlsClient { config, server_name: None })),
             Err(problem) => problems.push(problem),
         }

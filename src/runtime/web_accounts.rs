@@ -33,7 +33,14 @@ pub struct WebPeer {
     /// The DNS names of its certificate; `None` when it came in clear.
     pub names: Option<Vec<String>>,
     /// The last password that was found right by its hash: what follows on the connection need not be compared again.
-    known: RefCell<Option<(AccountId, Secret)>>,
+    known: RefCell<Option<Known>>,
+}
+
+struct Known {
+    account: AccountId,
+    password: Secret,
+    /// Under this configuration; another may know another.
+    generation: u64,
 }
 
 /// Why nobody is let in.
@@ -50,7 +57,7 @@ impl WebAccounts {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let (mut names, mut tokens) = (AHashMap::new(), AHashMap::new());
-        for (index, account) in config.accounts.iter().enumerate() {
+        for (index, account) in config.accounts.iter().enumerate().filter(|(_, account)| !account.is_gone) {
             let id = AccountId(index as u32);
             names.insert(account.name.clone().into_bytes(), id);
             tokens.extend(account.tokens.iter().map(|token| (*token, id)));
@@ -65,10 +72,10 @@ impl WebPeer {
         Self { address, names, known: RefCell::default() }
     }
 
-    fn knows(&self, account: Option<AccountId>, password: &Secret) -> bool {
+    fn knows(&self, account: Option<AccountId>, password: &Secret, generation: u64) -> bool {
         let known = self.known.borrow();
-        let known = known.as_ref().filter(|(known, _)| Some(*known) == account);
-        known.is_some_and(|(_, known)| known.expose().ct_eq(password.expose()).into())
+        let known = known.as_ref().filter(|known| Some(known.account) == account && known.generation == generation);
+        known.is_some_and(|known| known.password.expose().ct_eq(password.expose()).into())
     }
 }
 
@@ -89,7 +96,8 @@ impl ShardLoop {
         if self.engine.borrow().shard.is_web_banned(&tried, now) {
             return self.deny(&tried, BindRefusal::Banned).await;
         }
-        let accounts = &self.shared.web_accounts;
+        let live = self.live();
+        let accounts = &live.web_accounts;
         let account = match credentials {
             Credentials::Token(digest) => match accounts.tokens.get(digest) {
                 Some(account) => *account,
@@ -105,16 +113,17 @@ impl ShardLoop {
                 }
             }
         };
-        match ways::check(self.shared.config.account(account), address, peer.names.as_deref()) {
+        match ways::check(live.config.account(account), address, peer.names.as_deref()) {
             Ok(()) => Ok(account),
             Err(why) => self.deny(&tried, why).await,
         }
     }
 
     async fn check(&self, account: Option<AccountId>, password: &Secret, peer: &WebPeer) -> Verdict {
-        let config = &self.shared.config;
+        let live = self.live();
+        let config = &live.config;
         let passwords = account.map_or(&[][..], |account| &config.account(account).passwords);
-        if ways::is_plain_password(passwords, password.expose()) || peer.knows(account, password) {
+        if ways::is_plain_password(passwords, password.expose()) || peer.knows(account, password, live.generation) {
             return Verdict::Right;
         }
         if !config.has_hashes() {
@@ -122,7 +131,7 @@ impl ShardLoop {
         }
         let verdict = self.compare(account, password).await;
         if let (Verdict::Right, Some(account)) = (verdict, account) {
-            peer.known.replace(Some((account, password.clone())));
+            peer.known.replace(Some(Known { account, password: password.clone(), generation: live.generation }));
         }
         verdict
     }

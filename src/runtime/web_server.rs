@@ -103,7 +103,7 @@ async fn serve(shard: &Rc<ShardLoop>, accepted: Accepted) {
     let (key, watch) = shard.web.open(is_tls);
     let open = Open { shard, key, watch, address };
     let watch = &*open.watch;
-    let tls = match shard.shared.tls_web.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose() {
+    let tls = match shard.live().tls.http.as_ref().filter(|_| is_tls).map(TlsServer::begin).transpose() {
         Ok(tls) => tls,
         Err(error) => return tracing::error!(%error, "cannot begin TLS"),
     };
@@ -208,7 +208,8 @@ async fn collect(
 }
 
 async fn answer(shard: &Rc<ShardLoop>, peer: &WebPeer, request: Request<Bytes>) -> Response<Bytes> {
-    let config = &shard.shared.config;
+    let live = shard.live();
+    let config = &live.config;
     let account = match http::claim(&request) {
         Claim::Refused(refusal) => return refusal,
         Claim::Nobody => None,

@@ -27,7 +27,7 @@ const BODIES: usize = 64 << 20;
 
 #[derive(Debug)]
 pub struct Web {
-    timers: HttpTimers,
+    timers: Cell<HttpTimers>,
     open: RefCell<Slab<Rc<Watch>>>,
     /// Lately. Nanoseconds, as all times here.
     now: Cell<u64>,
@@ -96,7 +96,12 @@ impl Web {
     #[must_use]
     pub fn new(timers: HttpTimers) -> Self {
         let now = Cell::new(clock::monotonic_ns());
+        let timers = Cell::new(timers);
         Self { timers, open: RefCell::default(), now, bodies: Cell::new(0), drain: Cell::new(Drain::No) }
+    }
+
+    pub fn set_timers(&self, timers: HttpTimers) {
+        self.timers.set(timers);
     }
 
     pub fn open(&self, is_tls: bool) -> (Key, Rc<Watch>) {
@@ -120,7 +125,7 @@ impl Web {
     /// Looks at every connection: those that were waited for too long are refused or closed.
     pub fn sweep(&self) {
         for (_, watch) in self.open.borrow().iter() {
-            watch.look(&self.timers, self.now());
+            watch.look(&self.timers.get(), self.now());
         }
     }
 

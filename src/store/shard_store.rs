@@ -53,6 +53,11 @@ impl ShardStore {
         }
     }
 
+    /// Names for more accounts and carriers; those there are keep theirs.
+    pub fn configure(&mut self, config: &Arc<Config>) {
+        self.config = Arc::clone(config);
+    }
+
     /// The segment the first records will lie in.
     #[must_use]
     pub fn next_segment(&self) -> u16 {

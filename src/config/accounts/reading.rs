@@ -43,6 +43,7 @@ fn read_fields(name: &str, account: &mut Fields<'_>, shards: Option<NonZeroU16>)
     }
     Account {
         name: name.to_owned(),
+        is_gone: false,
         group: account.parse("group", printable(1..=64)),
         passwords: account.required("password").map(|value| value.passwords()).unwrap_or_default(),
         tokens: read_tokens(account),

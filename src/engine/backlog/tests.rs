@@ -23,6 +23,25 @@ fn take_all(backlog: &mut Backlog, lane: u32, now: Instant) -> Vec<u64> {
 }
 
 #[test]
+fn what_goes_by_another_rule_waits_for_its_turn_there_in_its_order() {
+    let mut backlog = Backlog::default();
+    for key in 0..4 {
+        backlog.push(key, Entry::new(MessageId::new(key), 7, 0, Instant::NEVER));
+    }
+    let moved = backlog.take_next(7, Instant::ZERO).unwrap();
+    backlog.change_lane(moved, 2);
+    assert_eq!((backlog.under_way(), backlog.len()), (0, 4));
+    backlog.rest(7, Instant::ZERO);
+    assert_eq!(backlog.take_next(7, Instant::ZERO), None);
+    assert_eq!(backlog.take_next(2, Instant::ZERO), Some(moved));
+    let later = backlog.next_look();
+    assert_eq!((later > Instant::ZERO, backlog.take_due(later)), (true, vec![7]));
+    assert_eq!(backlog.take_next(7, later), Some(1));
+    backlog.remove(moved);
+    assert_eq!((backlog.under_way(), backlog.len()), (1, 3));
+}
+
+#[test]
 fn priority_decides_and_then_the_order_they_were_accepted_in() {
     let mut backlog = backlog(&[(1, 0, 0), (2, 0, 3), (3, 0, 0), (4, 0, 3), (5, 7, 1)]);
     assert_eq!(take_all(&mut backlog, 0, at(0)), [2, 4, 1, 3]);

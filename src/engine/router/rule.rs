@@ -11,6 +11,8 @@ use crate::engine::time::Instant;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RouteChoice {
     pub(super) rule: u32,
+    /// Of the table that made it.
+    pub(super) generation: u8,
     /// The first to try is one of these two, the less loaded one.
     first: u8,
     or_first: u8,
@@ -101,7 +103,15 @@ impl Rule {
             }
             Choose::LeastLoaded => self.two_of(pick),
         };
-        RouteChoice { rule, first: first as u8, or_first: or_first as u8, is_begun: false, tried: self.draining }
+        let generation = 0;
+        RouteChoice {
+            rule,
+            generation,
+            first: first as u8,
+            or_first: or_first as u8,
+            is_begun: false,
+            tried: self.draining,
+        }
     }
 
     pub(super) fn begin_with(&self, choice: &mut RouteChoice, carrier: CarrierId) {

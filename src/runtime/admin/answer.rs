@@ -1,9 +1,11 @@
 //! What a request to the admin API is answered: JSON, or a refusal with its reason.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN};
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 pub type Answered = Result<Value, Refusal>;
@@ -25,6 +27,20 @@ pub fn is_method(method: &Method, right: &'static str) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, why: format!("only {right}"), allow: Some(right) })
+}
+
+/// A page in a browser on this host could otherwise order what its reader may.
+pub fn is_no_web_page<B>(request: &Request<B>) -> Result<(), Refusal> {
+    if request.headers().contains_key(ORIGIN) {
+        return Err(refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages"));
+    }
+    Ok(())
+}
+
+/// Who ordered it, for the audit log.
+#[must_use]
+pub fn shown_address(from: Option<IpAddr>) -> Option<String> {
+    from.map(|address| address.to_canonical().to_string())
 }
 
 pub fn shown(answered: Answered) -> Response<Full<Bytes>> {

@@ -7,20 +7,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::ORIGIN;
 use hyper::{Method, Request, StatusCode};
 use serde_json::Value;
 
 use crate::config::{CarrierId, Config, Connect, parse_duration};
 use crate::engine::orders::Order;
 use crate::engine::snapshot::CarrierStatus;
-use crate::runtime::admin::answer::{Answered, Refusal, is_method, refusal};
+use crate::runtime::admin::answer::{Answered, Refusal, is_method, is_no_web_page, refusal, shown_address};
+use crate::runtime::admin::path::decoded;
 use crate::runtime::admin::shards::Shards;
 use crate::runtime::admin::status::shown_standing;
 use crate::runtime::mailbox::Question;
 
 pub struct Carriers {
-    config: Arc<Config>,
     shards: Shards,
 }
 
@@ -34,8 +33,12 @@ enum Asked {
 
 impl Carriers {
     #[must_use]
-    pub fn new(config: Arc<Config>, shards: Shards) -> Self {
-        Self { config, shards }
+    pub fn new(shards: Shards) -> Self {
+        Self { shards }
+    }
+
+    fn config(&self) -> Arc<Config> {
+        self.shards.config()
     }
 
     /// Whether the path is one of these.
@@ -51,15 +54,17 @@ impl Carriers {
             let all = self.ask(None).await?;
             return Ok(match asked {
                 Asked::One(carrier) => self.shown_one(&all, carrier),
-                Asked::All | Asked::Order { .. } => all.iter().map(|status| self.shown(status)).collect(),
+                Asked::All | Asked::Order { .. } => {
+                    let config = self.config();
+                    let there = all.iter().filter(|status| !config.carrier(status.carrier).is_gone);
+                    there.map(|status| self.shown(status)).collect()
+                }
             });
         };
-        // A page in a browser on this host could otherwise order what its reader may.
-        if request.headers().contains_key(ORIGIN) {
-            return Err(refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages"));
-        }
-        let name = self.config.carrier(carrier).name.as_str();
-        let from = from.map(|address| address.to_canonical().to_string());
+        is_no_web_page(request)?;
+        let config = self.config();
+        let name = config.carrier(carrier).name.as_str();
+        let from = shown_address(from);
         match order {
             Order::Pause => tracing::info!(target: "audit", carrier = name, link, from, "pause"),
             Order::Drain { within } => tracing::info!(target: "audit", carrier = name, link, from, ?within, "drain"),
@@ -99,13 +104,14 @@ impl Carriers {
     }
 
     fn carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
-        let at = self.config.carriers.iter().position(|carrier| carrier.name == name);
+        let at = self.config().carriers.iter().position(|carrier| carrier.name == name && !carrier.is_gone);
         let id = at.and_then(|at| u16::try_from(at).ok()).map(CarrierId);
         id.ok_or_else(|| refusal(StatusCode::NOT_FOUND, format!("there is no carrier {name:?}")))
     }
 
     fn link(&self, carrier: CarrierId, text: &str) -> Result<u16, Refusal> {
-        let config = self.config.carrier(carrier);
+        let config = self.config();
+        let config = config.carrier(carrier);
         let each = match config.connect {
             Connect::Transceiver(_) => 1,
             Connect::TransmitterReceiver { .. } => 2,
@@ -132,7 +138,7 @@ impl Carriers {
     }
 
     fn shown(&self, status: &CarrierStatus) -> Value {
-        shown_standing(self.config.carrier(status.carrier), status)
+        shown_standing(self.config().carrier(status.carrier), status)
     }
 }
 
@@ -142,35 +148,13 @@ fn read_within(query: &str) -> Result<Duration, Refusal> {
     parse_duration(text).map_err(|why| bad(&format!("within: {why}")))
 }
 
-/// A part of a path with its `%20`s read; a carrier's name may be any printable text.
-fn decoded(part: &str) -> String {
-    let mut octets = Vec::new();
-    let mut rest = part.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = behind
-            .get(..2)
-            .filter(|hex| *first == b'%' && hex.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(octet) => {
-                octets.push(octet);
-                rest = &behind[2..];
-            }
-            None => {
-                octets.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&octets).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::config::{self, Surroundings};
+    use crate::runtime::live::Current;
     use crate::runtime::mailbox::Mailboxes;
 
     fn carriers() -> Carriers {
@@ -179,7 +163,7 @@ mod tests {
         let file = |_: &Path| Err("no files".to_owned());
         let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
         let config = Arc::new(config::parse(text, &surroundings).unwrap().config);
-        Carriers::new(config, Shards::new(Arc::new(Mailboxes::new(1))))
+        Carriers::new(Shards::new(Current::new(config), Arc::new(Mailboxes::new(1))))
     }
 
     #[test]

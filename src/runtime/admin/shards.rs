@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures_lite::future;
 use glommio::timer::Timer;
 
+use crate::config::Config;
 use crate::engine::snapshot::Snapshot;
+use crate::runtime::live::Current;
 use crate::runtime::mailbox::{Answer, Mailboxes, Question};
 
 /// A shard answers at its next upkeep.
@@ -17,13 +19,20 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Shards {
+    current: Arc<Current>,
     mailboxes: Arc<Mailboxes>,
 }
 
 impl Shards {
     #[must_use]
-    pub fn new(mailboxes: Arc<Mailboxes>) -> Self {
-        Self { mailboxes }
+    pub fn new(current: Arc<Current>, mailboxes: Arc<Mailboxes>) -> Self {
+        Self { current, mailboxes }
+    }
+
+    /// As the last reload left it.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.current.get()
     }
 
     /// How each shard stands, in their order; `None` for one that does not answer.

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{Account, Carrier, Config, Durability, Quota};
 use crate::engine::snapshot::{AccountStatus, CarrierStatus, LinkStatus, Snapshot};
-use crate::metrics::{AnswerClass, BindRefusal, ConnectionRefusal, ReceiptOutcome, RefusedReason, ResponseClass};
+use crate::metrics::{
+    AccountCounts, AnswerClass, BindRefusal, ConnectionRefusal, ReceiptOutcome, RefusedReason, ResponseClass,
+};
 use crate::runtime::clock;
 use crate::runtime::health::{Health, Phase};
 
@@ -21,8 +23,8 @@ pub fn status(config: &Config, health: &Health, started: Started, snapshots: &[O
     let known = || snapshots.iter().flatten();
     let (mut accounts, mut carriers) = (Vec::new(), Vec::new());
     for snapshot in known() {
-        accounts.extend(snapshot.accounts.iter().map(|status| (status.account, snapshot, status)));
-        carriers.extend(snapshot.carriers.iter().map(|status| (status.carrier, snapshot, status)));
+        accounts.extend(known_accounts(snapshot).map(|status| (status.account, snapshot, status)));
+        carriers.extend(known_carriers(snapshot).map(|status| (status.carrier, snapshot, status)));
     }
     // In the order of the file.
     accounts.sort_by_key(|(id, _, _)| *id);
@@ -43,6 +45,18 @@ pub fn status(config: &Config, health: &Health, started: Started, snapshots: &[O
         "accounts": accounts.iter().map(|(_, of, status)| shown_account(of, status)).collect::<Vec<_>>(),
         "carriers": carriers.iter().map(|(_, of, status)| shown_carrier(of, status)).collect::<Vec<_>>(),
     })
+}
+
+/// One that went is of interest while something waits for it.
+pub fn known_accounts(snapshot: &Snapshot) -> impl Iterator<Item = &AccountStatus> {
+    let holds = |counts: &AccountCounts| counts.sessions_bound + counts.deliveries_queued + counts.events_queued > 0;
+    let is_known =
+        move |status: &&AccountStatus| !snapshot.config.account(status.account).is_gone || holds(&status.counts);
+    snapshot.accounts.iter().filter(is_known)
+}
+
+pub fn known_carriers(snapshot: &Snapshot) -> impl Iterator<Item = &CarrierStatus> {
+    snapshot.carriers.iter().filter(|status| !snapshot.config.carrier(status.carrier).is_gone)
 }
 
 fn phase(phase: Phase) -> &'static str {
@@ -100,6 +114,7 @@ pub fn shown_account(snapshot: &Snapshot, status: &AccountStatus) -> Value {
     json!({
         "account": config.name,
         "shard": snapshot.shard.0,
+        "gone": config.is_gone,
         "enabled": config.enabled,
         "submit": config.submit,
         "sessions": counts.sessions_bound,

@@ -1,0 +1,116 @@
+//! Another configuration while everything runs, in two steps. First every shard gets to know what is new, which nobody may use yet;
+//! once all of them do, each takes up the new settings. So no shard ever hears of an account or a carrier that it does not know,
+//! although they do not change at one moment.
+//!
+//! Who has kept his settings notices nothing. How links change is in `renewal`.
+
+use std::sync::Arc;
+
+use super::account::Account;
+use super::carrier::Carrier;
+use super::context::Context;
+use super::effects::Effects;
+use super::placement::Placement;
+use super::router::RouteTable;
+use super::session::SessionState;
+use super::shard::{Shard, context};
+use super::slab::Key;
+use super::time::Instant;
+use super::ways;
+use crate::config::{self, AccountId, CarrierId, Config};
+use crate::metrics::BindRefusal;
+
+impl Shard {
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The first step: `config` is what runs, and what is new as if it had gone (`config::extended`).
+    pub fn prepare(&mut self, config: Arc<Config>, placement: Placement) {
+        for index in self.accounts.len()..config.accounts.len() {
+            let id = AccountId(index as u32);
+            let is_home = placement.home_of_account(id) == self.id;
+            self.accounts.push(is_home.then(|| Box::new(Account::new(id, config.account(id)))));
+        }
+        for index in self.carriers.len()..config.carriers.len() {
+            let id = CarrierId(index as u16);
+            let keys = std::array::from_fn(|_| self.random.draw());
+            let is_home = placement.home_of_carrier(id) == self.id;
+            self.carriers.push(is_home.then(|| Box::new(Carrier::new(id, config.carrier(id), keys))));
+        }
+        self.loads.configure(&config);
+        (self.config, self.placement) = (config, placement);
+    }
+
+    /// The second: these settings from now on.
+    pub fn reload(&mut self, config: Arc<Config>, routes: Arc<RouteTable>, now: Instant, out: &mut Effects) {
+        let before = std::mem::replace(&mut self.config, config);
+        self.routes = routes;
+        self.loads.configure(&self.config);
+        for account in self.accounts.iter_mut().flatten() {
+            account.configure(before.account(account.id), context!(self, now, out));
+        }
+        let is_rerouted = before.mo != self.config.mo || before.accounts != self.config.accounts;
+        for carrier in self.carriers.iter_mut().flatten() {
+            carrier.configure(before.carrier(carrier.id), context!(self, now, out));
+            if is_rerouted {
+                carrier.route_unrouted(context!(self, now, out));
+            }
+        }
+    }
+}
+
+impl Account {
+    /// Takes up what differs from the settings before.
+    fn configure(&mut self, before: &config::Account, cx: &mut Context<'_>) {
+        let config = cx.config.account(self.id);
+        if config == before {
+            return;
+        }
+        self.counts.window = u64::from(config.window);
+        if before.opt_out != config.opt_out {
+            self.opt_out = config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers));
+        }
+        if config.outbind.is_some() {
+            self.calling.get_or_insert_default();
+        }
+        self.configure_limits(before, cx);
+        self.deliveries.replay.configure(config, cx.now);
+        for (_, session) in self.sessions.iter_mut() {
+            session.window.set_limit(usize::from(config.delivery_window.get()));
+        }
+        self.end_unwanted(cx);
+        if self.submissions.has_waiting() {
+            self.pump_requests(cx);
+        } else {
+            self.resume_paused(cx);
+        }
+        self.pump_deliveries(cx);
+        self.pump_posts(cx);
+        self.call_if_awaited(cx);
+        self.arm(cx);
+    }
+
+    /// Sessions that would not be let in any more for where they come from, or for whose they are, go when what they submitted is
+    /// answered. Another password, or another way to come, is asked of the next bind.
+    fn end_unwanted(&mut self, cx: &mut Context<'_>) {
+        let (config, until) = (cx.config.account(self.id), cx.now + cx.config.smpp.timers.response);
+        let is_unwanted = |session: &super::session::Session| {
+            let may = ways::check(config, session.address, None);
+            let is_over = matches!(may, Err(BindRefusal::Disabled | BindRefusal::Address));
+            is_over && session.state == SessionState::Open
+        };
+        let unwanted: Vec<Key> =
+            self.sessions.iter().filter(|(_, session)| is_unwanted(session)).map(|(key, _)| key).collect();
+        for key in unwanted {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            if session.outstanding == 0 && session.asked == 0 {
+                self.say_goodbye(key, cx);
+            } else {
+                session.state = SessionState::Leaving { until };
+                self.arm_session(key, cx);
+            }
+        }
+    }
+}
