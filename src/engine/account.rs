@@ -43,6 +43,8 @@ pub struct Account {
     pub messages: Messages,
     /// Rate, quotas and caps, when any is set.
     pub limits: Option<Box<Limits>>,
+    /// By an operator's order.
+    pub(super) is_disabled: bool,
     /// Numbers that nothing is sent to.
     pub(super) opt_out: Option<Arc<NumberSet>>,
     pub(super) audit: Audit,
@@ -90,6 +92,7 @@ impl Account {
             multis: Multis::default(),
             messages: Messages::default(),
             limits: Limits::new(config),
+            is_disabled: false,
             opt_out: config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers)),
             audit: Audit::default(),
             paused: Vec::new(),
@@ -125,6 +128,8 @@ impl Account {
         };
         let refusal = if cx.is_draining {
             Some(BindRefusal::Unavailable)
+        } else if self.is_disabled {
+            Some(BindRefusal::Disabled)
         } else if !allowed {
             Some(BindRefusal::Mode)
         } else if self.sessions.len() >= config.max_binds as usize {

@@ -4,6 +4,7 @@
 //! whose home it is (`placement`); they speak to each other in `ShardMessage`s, on one shard or across two (`message`).
 
 pub mod account;
+pub mod account_orders;
 mod admission;
 mod alert;
 mod answers;
@@ -26,6 +27,7 @@ pub mod failures;
 pub mod flood;
 pub mod gate;
 pub mod held;
+pub mod history;
 pub mod holdings;
 mod id_hint;
 pub mod id_source;

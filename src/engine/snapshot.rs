@@ -37,6 +37,8 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 pub struct AccountStatus {
     pub account: AccountId,
+    /// By order.
+    pub is_disabled: bool,
     /// Sessions of them that take receipts and MO.
     pub receivers: usize,
     /// Segments submitted this day and this month; counted where there is a quota.
@@ -139,6 +141,7 @@ impl Account {
         let usage = self.limits.as_ref().and_then(|limits| limits.usage.as_ref());
         AccountStatus {
             account: self.id,
+            is_disabled: self.is_disabled,
             receivers: self.sessions.iter().filter(|(_, session)| session.may_receive()).count(),
             used: usage.map(|usage| usage.used(cx.unix_seconds())),
             counts: self.counts.clone(),
