@@ -3,9 +3,12 @@
 //!
 //! One request a connection: probes and scrapers gain nothing from keeping theirs, and the deadline stays one timer.
 
+pub mod accounts;
 pub mod answer;
 pub mod carriers;
+pub mod messages;
 pub mod path;
+pub mod routing;
 pub mod shards;
 pub mod status;
 
@@ -173,14 +176,17 @@ impl Admin {
             return refusal;
         }
         let path = request.uri().path();
-        if Carriers::is_at(path) {
-            if request.method() != Method::GET && self.health.phase() == Phase::Draining {
-                return text(StatusCode::SERVICE_UNAVAILABLE, "draining: it ends soon\n");
-            }
-            return shown(self.carriers.answer(request, from).await);
+        if request.method() != Method::GET && self.health.phase() == Phase::Draining {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining: it ends soon\n");
         }
-        if path == "/reload" {
-            return shown(self.reload(request, from).await);
+        match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
+            "carriers" => return shown(self.carriers.answer(request, from).await),
+            "accounts" | "sessions" => return shown(accounts::answer(&self.shards, request, from).await),
+            "messages" => return shown(messages::answer(&self.shards, request).await),
+            "route" => return shown(routing::route(&self.shards, request)),
+            "send" => return shown(routing::send(&self.shards, request, from).await),
+            "reload" => return shown(self.reload(request, from).await),
+            _ => {}
         }
         if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status") {
             return text(StatusCode::NOT_FOUND, "not found\n");
