@@ -14,7 +14,7 @@ use super::read;
 use crate::runtime::files;
 use crate::runtime::serve::{EXIT_UNFINISHED, Failure};
 use client::{Client, encoded};
-use orders::{MessageArgs, RouteArgs, SendArgs};
+use orders::{MessageArgs, RouteArgs, SendArgs, TraceArgs};
 
 #[derive(Args)]
 pub(super) struct CtlArgs {
@@ -75,6 +75,8 @@ enum Ctl {
         #[arg(long)]
         yes: bool,
     },
+    /// Follow an account for a while: the PDUs of its sessions, and what becomes of its submits
+    Trace(TraceArgs),
     /// Which route decides for a message just now, why, and which carriers are tried
     Route(RouteArgs),
     /// Send a test message through one carrier, whatever the routes say
@@ -126,6 +128,7 @@ pub(super) fn run(args: &CtlArgs) -> Result<(), Failure> {
             Err(failed("what waits would be lost for the customer: say --yes to purge it".to_owned()))
         }
         Ctl::Purge { account, yes: true } => shown.order_account(account, "purge"),
+        Ctl::Trace(trace) => orders::trace(&shown, trace),
         Ctl::Route(route) => orders::route(&shown, route),
         Ctl::Send(send) => orders::send(&shown, send),
         Ctl::Message(message) => orders::message(&shown, message),
@@ -182,6 +185,12 @@ impl Shown {
 
     fn order_account(&self, account: &str, order: &str) -> Result<(), Failure> {
         self.post(&format!("/accounts/{}/{order}", encoded(account)), tables::ordered)
+    }
+
+    /// One of many: JSON is a line as well.
+    fn show_line(&self, value: &Value, line: impl Fn(&Value) -> String) {
+        let text = if self.is_json { format!("{value}\n") } else { line(value) };
+        let _ = std::io::stdout().write_all(text.as_bytes());
     }
 
     fn show(&self, value: &Value, table: impl Fn(&Value) -> String) {

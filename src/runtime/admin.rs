@@ -11,6 +11,7 @@ pub mod path;
 pub mod routing;
 pub mod shards;
 pub mod status;
+pub mod trace;
 
 use std::cell::Cell;
 use std::convert::Infallible;

@@ -14,6 +14,8 @@ use crate::engine::event::Input;
 use crate::engine::history::{Found, Search};
 use crate::engine::orders::Order;
 use crate::engine::snapshot::{CarrierStatus, SessionStatus, Snapshot};
+use crate::engine::time::Instant;
+use crate::engine::trace::Traced;
 use crate::engine::web::{Message, Reply, Request, Submission, Submitted, Tell};
 use crate::runtime::handover::Handover;
 use crate::runtime::reload::Step;
@@ -34,6 +36,10 @@ pub enum Question {
     Purge { account: AccountId, from: usize, until: u32, answer: Answer<Option<Purged>> },
     /// What is known of messages.
     Find { ids: Vec<MessageId>, answer: Answer<Found> },
+    /// To trace an account for so long.
+    StartTrace { account: AccountId, span: Duration, answer: Answer<Option<()>> },
+    /// What was traced of it, from this number on.
+    Trace { account: AccountId, after: u64, answer: Answer<Option<(Traced, Instant)>> },
     /// To submit a message of an account through one carrier: what became of it.
     Send { account: AccountId, carrier: CarrierId, segments: Vec<Box<[u8]>>, answer: Answer<Option<Vec<Submitted>>> },
     /// A step of a reload; it says when it is done.
@@ -122,6 +128,13 @@ impl ShardLoop {
                 ),
                 Question::Find { ids, answer } => {
                     glommio::spawn_local(Rc::clone(self).find(ids, answer)).detach();
+                }
+                Question::StartTrace { account, span, answer } => {
+                    answer
+                        .give(self.in_engine(|engine, now| engine.shard.start_trace(account, span, now, &engine.out)));
+                }
+                Question::Trace { account, after, answer } => {
+                    answer.give(self.in_engine(|engine, now| Some((engine.shard.traced(account, after, now)?, now))))
                 }
                 Question::Send { account, carrier, segments, answer } => {
                     glommio::spawn_local(Rc::clone(self).send_test((account, carrier), segments, answer)).detach();

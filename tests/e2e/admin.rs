@@ -333,3 +333,43 @@ fn the_tables_of_ctl_say_what_the_api_says() {
     let (code, _, error) = run_ctl(&gateway, &["pause", "nowhere"]);
     assert_eq!((code, error.contains("there is no carrier \"nowhere\"")), (1, true), "{error}");
 }
+
+#[test]
+fn an_account_is_traced_without_texts_and_with_masked_numbers_until_its_time_is_over() {
+    let mut stage = Scripted::new();
+    let admin = stage.gateway.admin.to_string();
+    let follow = ["ctl", "--admin", &admin, "trace", "acme", "--for", "20s", "--count", "9"].map(str::to_owned);
+    let following = std::thread::spawn(move || run(&follow.each_ref().map(String::as_str)));
+    let give_up = Instant::now() + PATIENCE;
+    while audited(&stage.gateway).is_empty() {
+        assert!(Instant::now() < give_up, "the trace never began");
+    }
+    // The order is in the log before the shard has it; an answer of the shard comes behind it.
+    get(&stage.gateway, "/accounts/acme/trace");
+    let id = stage.accepted(&with_receipt("a secret text"), "n1");
+    stage.link().send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 70, &receipt("n1", "DELIVRD")));
+    stage.acme.receive();
+    stage.link().expect_answer(CommandId::DELIVER_SM_RESP, ROK, 70);
+    stage.acme.expect_quiet();
+    let (code, out, error) = following.join().unwrap();
+    assert_eq!((code, error.as_str()), (0, ""), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    for (line, parts) in lines.iter().zip([
+        &["-> submit_sm ", "from=10**", "to=49151********"][..],
+        &["to carrier", "carrier=north"],
+        &["settled", "outcome=accepted"],
+        &["<- submit_sm_resp", "ESME_ROK"],
+        &["final receipt", "carrier=north"],
+        &["<- deliver_sm ", "to=10**"],
+        &["-> deliver_sm_resp"],
+        &["-> enquire_link "],
+        &["<- enquire_link_resp"],
+    ]) {
+        assert!(parts.iter().all(|part| line.contains(part)), "{parts:?}: {line}\n{out}");
+    }
+    assert!(lines.len() == 9 && lines[3].contains(&id) && lines[1].contains(&id), "{out}");
+    assert!(!out.contains("secret") && !out.contains("4915100000001"), "{out}");
+    assert_eq!(get(&stage.gateway, "/accounts/acme/trace")["over"], true, "it was ended when enough was seen");
+    let (code, _, error) = run_ctl(&stage.gateway, &["trace", "acme", "--for", "11m"]);
+    assert_eq!((code, error.contains("at most 10 minutes")), (1, true), "{error}");
+}

@@ -54,6 +54,40 @@ pub(super) struct MessageArgs {
     id: String,
 }
 
+#[derive(Args)]
+pub(super) struct TraceArgs {
+    account: String,
+    /// For so long, 10m at most
+    #[arg(long = "for", value_name = "TIME", default_value = "1m", value_parser = values::duration)]
+    span: Duration,
+    /// End when so many events are shown
+    #[arg(long, value_name = "NUMBER")]
+    count: Option<usize>,
+}
+
+/// Shows what happens as it does; the trace ends by itself, also when nobody looks any more.
+pub(super) fn trace(shown: &Shown, args: &TraceArgs) -> Result<(), Failure> {
+    const LOOK_EVERY: Duration = Duration::from_millis(300);
+    let path = format!("/accounts/{}/trace", encoded(&args.account));
+    shown.ask("POST", &format!("{path}?for={}ms", args.span.as_millis()))?;
+    let (mut after, mut left) = (0, args.count.unwrap_or(usize::MAX));
+    loop {
+        let traced = shown.ask("GET", &format!("{path}?after={after}"))?;
+        after = traced["next"].as_u64().unwrap_or(after);
+        for event in traced["events"].as_array().into_iter().flatten().take(left) {
+            shown.show_line(event, tables::traced);
+            left -= 1;
+        }
+        if left == 0 {
+            shown.ask("POST", &format!("{path}?for=0s"))?;
+        }
+        if left == 0 || traced["over"] == true {
+            return Ok(());
+        }
+        clock::pause(LOOK_EVERY);
+    }
+}
+
 pub(super) fn route(shown: &Shown, args: &RouteArgs) -> Result<(), Failure> {
     let RouteArgs { account, to, from, data_coding } = args;
     let [account, to, from] = [account, to, from].map(|text| encoded(text));

@@ -233,6 +233,23 @@ pub(super) fn messages(found: &Value) -> String {
     messages.collect::<Vec<_>>().join("\n")
 }
 
+/// One event of a trace.
+pub(super) fn traced(event: &Value) -> String {
+    let mut out = text(&event["at"]);
+    let arrow = match event["direction"].as_str() {
+        Some("read") => "-> ",
+        Some("written") => "<- ",
+        _ => "   ",
+    };
+    out += &format!(" {:<6} {arrow}{:<22}", event["session"].as_str().unwrap_or(""), text(&event["event"]));
+    for name in ["sequence", "status", "id", "from", "to", "carrier", "outcome", "octets"] {
+        if !event[name].is_null() {
+            out += &format!(" {name}={}", text(&event[name]));
+        }
+    }
+    out + "\n"
+}
+
 pub(super) fn reloaded(done: &Value) -> String {
     let names = ["added", "removed", "changed", "waits_for_restart", "warnings"];
     let lines = names.iter().filter_map(|name| {

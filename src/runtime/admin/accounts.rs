@@ -1,7 +1,7 @@
 //! The admin API of accounts and their sessions: how they stand, and orders to them.
 //!
 //! `GET /accounts`, `GET /accounts/NAME`, `GET /sessions`; `POST /accounts/NAME/disable`, `enable`, `unbind`, `purge`, and
-//! `POST /accounts/NAME/sessions/ID/unbind`.
+//! `POST /accounts/NAME/sessions/ID/unbind`. Traces are in `trace`.
 
 use std::net::IpAddr;
 
@@ -16,6 +16,7 @@ use crate::runtime::admin::answer::{Answered, Refusal, is_method, is_no_web_page
 use crate::runtime::admin::path;
 use crate::runtime::admin::shards::Shards;
 use crate::runtime::admin::status::{known_accounts, shown_account};
+use crate::runtime::admin::trace;
 use crate::runtime::clock;
 use crate::runtime::mailbox::Question;
 
@@ -26,7 +27,9 @@ pub async fn answer<B>(shards: &Shards, request: &Request<B>, from: Option<IpAdd
     let (method, uri) = (request.method(), request.uri());
     let parts = path::parts(uri.path());
     let parts: Vec<_> = parts.iter().map(String::as_str).collect();
-    path::query(uri, [])?;
+    if parts.get(1) != Some(&"trace") {
+        path::query(uri, [])?;
+    }
     if parts.is_empty() {
         is_method(method, "GET")?;
         let is_of_sessions = uri.path() == "/sessions";
@@ -43,6 +46,7 @@ pub async fn answer<B>(shards: &Shards, request: &Request<B>, from: Option<IpAdd
             is_method(method, "GET")?;
             return sessions(shards, Some(account)).await;
         }
+        ["trace"] => return trace::answer(shards, request, (account, from)).await,
         ["purge"] => None,
         ["disable"] => Some(AccountOrder::Disable),
         ["enable"] => Some(AccountOrder::Enable),
