@@ -245,6 +245,7 @@ family! {
         deliveries_refused = "trunkline_deliveries_refused_total", "Receipts and MO not taken because the delivery queue was full.";
         deliveries_expired = "trunkline_deliveries_expired_total", "Receipts and MO nobody took within the retention.";
         deliveries_rejected = "trunkline_deliveries_rejected_total", "Receipts and MO the account refused for good.";
+        deliveries_purged = "trunkline_deliveries_purged_total", "Receipts and MO forgotten by an operator's order.";
         deliveries_cut = "trunkline_deliveries_cut_total", "Texts over 254 octets cut for a session of SMPP 3.3.";
         events_told = "trunkline_events_told_total", "Receipts and MO the account's callbacks took.";
         events_retried = "trunkline_events_retried_total", "Receipts and MO that a callback did not take, to be offered again.";

@@ -26,6 +26,7 @@ use super::slab::{Key, Slab};
 use super::states::States;
 use super::time::Instant;
 use super::timers::Armed;
+use super::trace::Trace;
 use super::web;
 use super::window::Window;
 use crate::config::{self, AccountId, NumberSet};
@@ -43,6 +44,10 @@ pub struct Account {
     pub messages: Messages,
     /// Rate, quotas and caps, when any is set.
     pub limits: Option<Box<Limits>>,
+    /// By an operator's order.
+    pub(super) is_disabled: bool,
+    /// What an operator follows.
+    pub(super) traced: Option<Box<Trace>>,
     /// Numbers that nothing is sent to.
     pub(super) opt_out: Option<Arc<NumberSet>>,
     pub(super) audit: Audit,
@@ -90,6 +95,8 @@ impl Account {
             multis: Multis::default(),
             messages: Messages::default(),
             limits: Limits::new(config),
+            is_disabled: false,
+            traced: None,
             opt_out: config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers)),
             audit: Audit::default(),
             paused: Vec::new(),
@@ -125,6 +132,8 @@ impl Account {
         };
         let refusal = if cx.is_draining {
             Some(BindRefusal::Unavailable)
+        } else if self.is_disabled {
+            Some(BindRefusal::Disabled)
         } else if !allowed {
             Some(BindRefusal::Mode)
         } else if self.sessions.len() >= config.max_binds as usize {
@@ -147,6 +156,7 @@ impl Account {
             address: bind.address,
             mode: bind.mode,
             version,
+            since: cx.now,
             window: Window::new(usize::from(config.delivery_window.get())),
             late: Default::default(),
             outstanding: 0,

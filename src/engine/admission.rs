@@ -79,6 +79,9 @@ impl Account {
         cx: &mut Context<'_>,
     ) -> Result<(), SubmitError> {
         let config = cx.config.account(self.id);
+        if self.is_disabled {
+            return Err(SubmitError::SubmitsDisabled);
+        }
         policy::check(config, self.opt_out.as_deref(), view)?;
         let segments = segment::count_segments(view);
         self.counts.segments += u64::from(segments);

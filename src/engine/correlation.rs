@@ -190,6 +190,17 @@ impl Correlations {
 
     pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::SWEEPS as u64);
 
+    /// Sub-tables there are. One that is split leaves a part of itself to a new one, behind all others.
+    #[must_use]
+    pub fn tables(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// The entries of a sub-table, if there is that.
+    pub fn in_table(&self, table: usize) -> impl Iterator<Item = &Correlation> {
+        self.tables.get(table).into_iter().flat_map(HashTable::iter)
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.live

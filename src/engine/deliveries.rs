@@ -83,6 +83,8 @@ impl Deliveries {
     const SPARE_BODIES: usize = 1024;
     /// Sweeps that see everything.
     const SWEEPS: usize = 1024;
+    /// Slots that one step of a purge looks at.
+    const PURGED: usize = 4_096;
     pub const SWEEP_EVERY: Duration = Duration::from_millis(3_600_000 / Self::SWEEPS as u64);
 
     #[must_use]
@@ -187,6 +189,12 @@ impl Deliveries {
     }
 
     /// The delivery in a slot.
+    #[must_use]
+    pub fn at(&self, slot: usize) -> Option<&Delivery> {
+        self.entries.at(slot).map(|(_, delivery)| delivery)
+    }
+
+    /// The same, to be changed.
     pub fn at_mut(&mut self, slot: usize) -> Option<&mut Delivery> {
         self.entries.at_mut(slot)
     }
@@ -240,6 +248,22 @@ impl Deliveries {
             }
         }
         over.into_iter().filter_map(|key| self.done(key)).map(|(_, kept)| kept).collect()
+    }
+
+    /// Forgets what waits and was born until then, of the next few slots; says where it was kept, and which slot is next.
+    pub fn purge(&mut self, from: usize, until: u32) -> (Vec<Kept>, Option<usize>) {
+        let end = self.entries.slots().min(from.saturating_add(Self::PURGED));
+        let mut over = Vec::new();
+        for slot in from..end {
+            if let Some((key, delivery)) = self.entries.at(slot)
+                && delivery.kept.born <= until
+                && !matches!(delivery.state, DeliveryState::Outstanding { .. })
+            {
+                over.push(key);
+            }
+        }
+        let kept = over.into_iter().filter_map(|key| self.done(key)).map(|(_, kept)| kept).collect();
+        (kept, (end < self.entries.slots()).then_some(end))
     }
 
     /// What was queued last is not sent before `release`. False when it already waits for that.

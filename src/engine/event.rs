@@ -240,6 +240,24 @@ pub enum EndReason {
     Drained,
 }
 
+impl EndReason {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::PeerUnbound => "peer_unbound",
+            Self::EnquireLink => "enquire_link",
+            Self::Inactive => "inactive",
+            Self::SessionInit => "session_init",
+            Self::Stalled => "stalled",
+            Self::LostFraming => "lost_framing",
+            Self::TooManyErrors => "too_many_errors",
+            Self::BindRefused => "bind_refused",
+            Self::Drained => "drained",
+        }
+    }
+}
+
 /// An event to make durable. Accounts and carriers are run-time numbers here; the store writes their names. `born` is in Unix
 /// seconds. No key is ever used twice, by no later process either, and a later one is larger.
 #[derive(Clone, Copy, Debug)]

@@ -39,6 +39,8 @@ pub struct Link {
     pub backoff: Backoff,
     /// Submits the customer was told the outcome of is unknown, whose answer may still come.
     pub late: VecDeque<LateSubmit>,
+    /// Why it was down last, and when it came to be.
+    pub last_down: Option<(EndReason, Instant)>,
 }
 
 /// What a reload makes of a link.
@@ -126,6 +128,7 @@ impl Link {
             change: None,
             backoff: Backoff::default(),
             late: VecDeque::new(),
+            last_down: None,
         };
         (0..config.links.get()).flat_map(|_| pairs.iter().map(link)).collect()
     }

@@ -4,6 +4,7 @@
 //! whose home it is (`placement`); they speak to each other in `ShardMessage`s, on one shard or across two (`message`).
 
 pub mod account;
+pub mod account_orders;
 mod admission;
 mod alert;
 mod answers;
@@ -26,6 +27,7 @@ pub mod failures;
 pub mod flood;
 pub mod gate;
 pub mod held;
+pub mod history;
 pub mod holdings;
 mod id_hint;
 pub mod id_source;
@@ -74,6 +76,7 @@ pub mod session;
 pub mod shard;
 pub mod shown;
 pub mod slab;
+pub mod snapshot;
 pub mod state_record;
 #[cfg(test)]
 mod state_table;
@@ -86,6 +89,7 @@ mod telling;
 pub mod throttle;
 pub mod time;
 pub mod timers;
+pub mod trace;
 pub mod unbound;
 pub mod unrouted;
 pub mod untold;

@@ -1,19 +1,14 @@
-//! What an operator orders a carrier's links while they run: pause, drain, resume; how they stand; and the drain of them all at the
-//! end.
+//! What an operator orders a carrier's links while they run: pause, drain, resume; and the drain of them all at the end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::carrier::Carrier;
 use super::context::Context;
-use super::effects::Effects;
 use super::event::{Action, EndReason, SubmitError};
 use super::link::{Change, LinkState};
 use super::message::Outcome;
-use super::shard::{Shard, context};
 use super::time::Instant;
-use crate::config::{CarrierId, CarrierState};
-use crate::smpp::pdu::BindMode;
+use crate::config::CarrierState;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
@@ -59,32 +54,6 @@ impl Standing {
             Self::Stopped => "stopped",
         }
     }
-}
-
-/// A carrier as an operator sees it.
-#[derive(Clone, Debug)]
-pub struct CarrierStatus {
-    pub carrier: CarrierId,
-    /// The standing of its most active link.
-    pub standing: &'static str,
-    /// Segments per second just now; `None`: unlimited.
-    pub rate: Option<u64>,
-    pub queued: usize,
-    /// Submits whose receipt is out.
-    pub receipts_outstanding: usize,
-    pub links: Vec<LinkStatus>,
-}
-
-#[derive(Clone, Debug)]
-pub struct LinkStatus {
-    pub mode: BindMode,
-    pub address: Arc<str>,
-    pub standing: &'static str,
-    pub state: &'static str,
-    /// In Unix seconds.
-    pub bound_since: Option<u32>,
-    pub retry_in: Option<Duration>,
-    pub outstanding: usize,
 }
 
 impl Carrier {
@@ -206,52 +175,5 @@ impl Carrier {
         // The submits of the other links have receipts to come as well.
         let is_quiet = self.correlations.is_empty() && self.links.iter().all(|link| link.outstanding() == 0);
         !link.mode.may_receive() || receives_elsewhere || is_quiet || now >= until
-    }
-
-    #[must_use]
-    pub fn status(&self, cx: &Context<'_>) -> CarrierStatus {
-        let rank = |standing: &Standing| match standing {
-            Standing::Active => 0,
-            Standing::Paused => 1,
-            Standing::Draining { .. } => 2,
-            Standing::Stopped => 3,
-        };
-        let standing = self.links.iter().map(|link| link.standing).min_by_key(rank);
-        let links = self.links.iter().filter(|link| !link.is_surplus()).map(|link| {
-            let (state, bound_since, retry_in) = match &link.state {
-                LinkState::Backoff { retry_at } => ("waiting", None, Some(retry_at.since(cx.now))),
-                LinkState::Connecting { .. } => ("connecting", None, None),
-                LinkState::Binding { .. } => ("binding", None, None),
-                LinkState::Bound(bound) => ("bound", Some(cx.wall.seconds(bound.since)), None),
-                LinkState::Unbinding { .. } => ("unbinding", None, None),
-                LinkState::Closing { .. } => ("closing", None, None),
-                LinkState::Off => ("off", None, None),
-            };
-            LinkStatus {
-                mode: link.mode,
-                address: Arc::clone(&link.address),
-                standing: link.standing.name(),
-                state,
-                bound_since,
-                retry_in,
-                outstanding: link.outstanding(),
-            }
-        });
-        CarrierStatus {
-            carrier: self.id,
-            standing: standing.unwrap_or(Standing::Stopped).name(),
-            rate: self.pace.current().map(|rate| rate as u64),
-            queued: self.queue.len(),
-            receipts_outstanding: self.correlations.len(),
-            links: links.collect(),
-        }
-    }
-}
-
-impl Shard {
-    /// How the carriers at home here stand.
-    pub fn carrier_statuses(&mut self, now: Instant, out: &mut Effects) -> Vec<CarrierStatus> {
-        let cx = context!(self, now, out);
-        self.carriers.iter().flatten().map(|carrier| carrier.status(cx)).collect()
     }
 }

@@ -57,7 +57,10 @@ impl Account {
         let Some(calling) = &mut self.calling else { return };
         calling.due = Instant::NEVER;
         let config = cx.config.account(self.id);
-        let Some(outbind) = config.outbind.as_ref().filter(|_| config.enabled && !cx.is_draining) else { return };
+        let Some(outbind) = config.outbind.as_ref().filter(|_| config.enabled && !self.is_disabled && !cx.is_draining)
+        else {
+            return;
+        };
         let is_anybody_there = self.sessions.iter().any(|(_, session)| session.mode.may_receive());
         if calling.is_out || is_anybody_there || self.deliveries.is_empty() {
             return;

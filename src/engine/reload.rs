@@ -107,7 +107,7 @@ impl Account {
     /// Sessions that would not be let in any more for where they come from, or for whose they are, go when what they submitted is
     /// answered. Another password, or another way to come, is asked of the next bind.
     fn end_unwanted(&mut self, cx: &mut Context<'_>) {
-        let (config, until) = (cx.config.account(self.id), cx.now + cx.config.smpp.timers.response);
+        let config = cx.config.account(self.id);
         let is_unwanted = |session: &super::session::Session| {
             let may = ways::check(config, session.address, None);
             let is_over = matches!(may, Err(BindRefusal::Disabled | BindRefusal::Address));
@@ -116,13 +116,7 @@ impl Account {
         let unwanted: Vec<Key> =
             self.sessions.iter().filter(|(_, session)| is_unwanted(session)).map(|(key, _)| key).collect();
         for key in unwanted {
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.outstanding == 0 && session.asked == 0 {
-                self.say_goodbye(key, cx);
-            } else {
-                session.state = SessionState::Leaving { until };
-                self.arm_session(key, cx);
-            }
+            self.ask_to_leave(key, cx);
         }
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::loads::Loads;
 use super::time::Instant;
 use crate::config::{AccountId, Accounts, CarrierId, Config, MobileNetwork, Numbers, Pattern, Route};
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, refused_before};
 pub use rule::RouteChoice;
 use rule::Rule;
 
@@ -34,7 +34,9 @@ pub struct Query<'a> {
 pub struct RouteTable {
     /// Which table this is: a choice belongs to the one that made it. No submit is under way for as long as 256 of them.
     generation: u8,
+    /// The file's, in their order; then one for each carrier, which no submit matches.
     rules: Vec<Rule>,
+    first_only: u32,
     nodes: Vec<Node>,
     /// Rules that ask for the country of any destination, and those that ask for its network too, by the codes of both. Many
     /// files have nothing else.
@@ -90,6 +92,7 @@ impl RouteTable {
         let mut table = Self {
             generation,
             rules: Vec::new(),
+            first_only: 0,
             nodes: vec![Node::default()],
             by_network: Vec::new(),
             first_by_network: u32::MAX,
@@ -100,6 +103,9 @@ impl RouteTable {
         for route in &config.routes {
             table.add(route);
         }
+        table.first_only = table.rules.len() as u32;
+        let carriers = 0..config.carriers.len();
+        table.rules.extend(carriers.map(|carrier| Rule::only(CarrierId(carrier as u16))));
         if !table.groups.is_empty() {
             let group = |name: &Option<String>| name.as_ref().and_then(|name| table.groups.get(name).copied());
             table.group_of = config.accounts.iter().map(|account| group(&account.group)).collect();
@@ -113,6 +119,15 @@ impl RouteTable {
         let at = self.decide(query);
         let rule = self.rules.get(at as usize)?;
         let mut choice = rule.choose(at, pick);
+        choice.generation = self.generation;
+        Some(choice)
+    }
+
+    /// This carrier and no other.
+    #[must_use]
+    pub fn only(&self, carrier: CarrierId) -> Option<RouteChoice> {
+        let at = self.first_only + carrier.index() as u32;
+        let mut choice = self.rules.get(at as usize)?.choose(at, 0);
         choice.generation = self.generation;
         Some(choice)
     }

@@ -22,6 +22,7 @@ pub struct Session {
     pub address: IpAddr,
     pub mode: BindMode,
     pub version: Version,
+    pub since: Instant,
     /// deliver_sm sent and not yet acknowledged, by the delivery's key.
     pub window: Window<Key>,
     /// deliver_sm unanswered in time, whose answer may still come.

@@ -3,6 +3,16 @@
 //!
 //! One request a connection: probes and scrapers gain nothing from keeping theirs, and the deadline stays one timer.
 
+pub mod accounts;
+pub mod answer;
+pub mod carriers;
+pub mod messages;
+pub mod path;
+pub mod routing;
+pub mod shards;
+pub mod status;
+pub mod trace;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::{IpAddr, TcpListener};
@@ -18,20 +28,24 @@ use glommio::timer::Timer;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
-use crate::runtime::admin_carriers::{Answered, Carriers, Refusal};
+use crate::runtime::clock;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
-use crate::runtime::live::Current;
 use crate::runtime::reload::{Reloads, Unchanged};
 use crate::runtime::transport::Transport;
 use crate::runtime::{socket, sys};
+
+use answer::{Answered, is_method, is_no_web_page, refusal, shown, shown_address, text};
+use carriers::Carriers;
+use shards::Shards;
+use status::Started;
 
 const MAX_CONNECTIONS: usize = 64;
 const MAX_HEAD: usize = 8 << 10;
@@ -46,10 +60,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 struct Admin {
     health: Arc<Health>,
     prometheus: PrometheusHandle,
+    shards: Shards,
     carriers: Carriers,
-    /// Its token is asked for on every path when there is one.
-    current: Arc<Current>,
     reloads: Reloads,
+    started: Started,
     head_deadline: Duration,
     connections: Cell<usize>,
 }
@@ -59,18 +73,18 @@ pub fn start(
     listener: TcpListener,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    (current, reloads): (Arc<Current>, Reloads),
-    carriers: Carriers,
+    shards: Shards,
+    reloads: Reloads,
 ) -> Result<ExecutorJoinHandle<()>, String> {
-    start_with(listener, health, prometheus, (current, reloads), carriers, HEAD_DEADLINE)
+    start_with(listener, health, prometheus, shards, reloads, HEAD_DEADLINE)
 }
 
 fn start_with(
     listener: TcpListener,
     health: Arc<Health>,
     prometheus: PrometheusHandle,
-    (current, reloads): (Arc<Current>, Reloads),
-    carriers: Carriers,
+    shards: Shards,
+    reloads: Reloads,
     head_deadline: Duration,
 ) -> Result<ExecutorJoinHandle<()>, String> {
     LocalExecutorBuilder::new(Placement::Unbound)
@@ -85,8 +99,16 @@ fn start_with(
                 }
             })
             .detach();
-            let admin =
-                Admin { health, prometheus, carriers, current, reloads, head_deadline, connections: Cell::new(0) };
+            let admin = Admin {
+                health,
+                prometheus,
+                carriers: Carriers::new(shards.clone()),
+                shards,
+                reloads,
+                started: Started(clock::since_unix_epoch().as_secs()),
+                head_deadline,
+                connections: Cell::new(0),
+            };
             accept(listener, Rc::new(admin)).await;
         })
         .map_err(|error| format!("admin: cannot start its thread: {error}"))
@@ -155,24 +177,26 @@ impl Admin {
             return refusal;
         }
         let path = request.uri().path();
-        if Carriers::is_at(path) {
-            if request.method() != Method::GET && self.health.phase() == Phase::Draining {
-                return text(StatusCode::SERVICE_UNAVAILABLE, "draining: it ends soon\n");
-            }
-            return shown(self.carriers.answer(request, from).await);
+        if request.method() != Method::GET && self.health.phase() == Phase::Draining {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining: it ends soon\n");
         }
-        if path == "/reload" {
-            return shown(self.reload(request, from).await);
+        match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
+            "carriers" => return shown(self.carriers.answer(request, from).await),
+            "accounts" | "sessions" => return shown(accounts::answer(&self.shards, request, from).await),
+            "messages" => return shown(messages::answer(&self.shards, request).await),
+            "route" => return shown(routing::route(&self.shards, request)),
+            "send" => return shown(routing::send(&self.shards, request, from).await),
+            "reload" => return shown(self.reload(request, from).await),
+            _ => {}
         }
-        if !matches!(path, "/livez" | "/readyz" | "/metrics") {
+        if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
-        if request.method() != Method::GET {
-            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-            return refusal;
+        if let Err(refusal) = is_method(request.method(), "GET") {
+            return shown(Err(refusal));
         }
         match path {
+            "/status" => shown(self.status().await),
             "/livez" => probe(self.health.live()),
             "/readyz" => probe(self.health.ready()),
             _ => {
@@ -184,46 +208,29 @@ impl Admin {
         }
     }
 
+    async fn status(&self) -> Answered {
+        let snapshots = self.shards.snapshots().await;
+        Ok(status::status(&self.shards.config(), &self.health, self.started, &snapshots))
+    }
+
     /// Has the configuration read again, and says what came of it.
     async fn reload(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Answered {
-        let refusal = |status, why: String, allow| Err(Refusal { status, why, allow });
-        if request.method() != Method::POST {
-            return refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST".to_owned(), Some("POST"));
-        }
-        // A page in a browser on this host could otherwise order what its reader may.
-        if request.headers().contains_key(ORIGIN) {
-            return refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages".to_owned(), None);
-        }
-        let from = from.map(|address| address.to_canonical().to_string());
-        tracing::info!(target: "audit", from, "reload");
+        is_method(request.method(), "POST")?;
+        is_no_web_page(request)?;
+        tracing::info!(target: "audit", from = shown_address(from), "reload");
         match self.reloads.ask_and_hear().look(|outcome| outcome.clone()).await {
             Ok(reloaded) => Ok(reloaded.as_json()),
-            Err(Unchanged::Refused(problems)) => refusal(StatusCode::UNPROCESSABLE_ENTITY, problems.join("\n"), None),
-            Err(Unchanged::NotNow(why)) => refusal(StatusCode::SERVICE_UNAVAILABLE, why, None),
+            Err(Unchanged::Refused(problems)) => Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, problems.join("\n"))),
+            Err(Unchanged::NotNow(why)) => Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why)),
         }
     }
 
     fn may(&self, request: &Request<Incoming>) -> bool {
-        let config = self.current.get();
+        let config = self.shards.config();
         let Some(token) = &config.admin.token else { return true };
         let given = request.headers().get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
         let (scheme, given) = given.split_at_checked(b"Bearer ".len()).unwrap_or_default();
         scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(given.ct_eq(token.expose()))
-    }
-}
-
-fn shown(answered: Answered) -> Response<Full<Bytes>> {
-    match answered {
-        Ok(value) => {
-            let mut response = text(StatusCode::OK, format!("{value:#}\n"));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
-        Err(Refusal { status, why, allow }) => {
-            let mut response = text(status, why + "\n");
-            response.headers_mut().extend(allow.map(|method| (ALLOW, HeaderValue::from_static(method))));
-            response
-        }
     }
 }
 
@@ -232,13 +239,6 @@ fn probe(outcome: Result<(), String>) -> Response<Full<Bytes>> {
         Ok(()) => text(StatusCode::OK, "ok\n"),
         Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
     }
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }
 
 #[cfg(test)]
@@ -250,13 +250,14 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Surroundings};
-    use crate::runtime::clock;
+    use crate::runtime::live::Current;
     use crate::runtime::mailbox::Mailboxes;
 
-    fn current(token: Option<&str>) -> Arc<Current> {
+    fn shards(token: Option<&str>) -> Shards {
         let surroundings = Surroundings { base: "".into(), env: &|_| None, file: &|_| Err(String::new()) };
         let text = token.map_or(String::new(), |token| format!("admin: {{ token: {token} }}"));
-        Current::new(Arc::new(config::parse(&text, &surroundings).unwrap().config))
+        let config = config::parse(&text, &surroundings).unwrap().config;
+        Shards::new(Current::new(Arc::new(config)), Arc::new(Mailboxes::new(1)))
     }
 
     fn serving(token: Option<&str>) -> (SocketAddr, Arc<Health>) {
@@ -271,10 +272,8 @@ mod tests {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(1));
-        let (prometheus, current) = (recorder.handle(), current(token));
-        let carriers = Carriers::new(Arc::clone(&current), Arc::new(Mailboxes::new(0)));
-        let own = (current, Reloads::new().0);
-        start_with(listener, Arc::clone(&health), prometheus, own, carriers, head_deadline).unwrap();
+        let (shards, reloads) = (shards(token), Reloads::new().0);
+        start_with(listener, Arc::clone(&health), recorder.handle(), shards, reloads, head_deadline).unwrap();
         (address, health)
     }
 

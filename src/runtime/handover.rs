@@ -48,6 +48,19 @@ impl<T> Handover<T> {
         .await
     }
 
+    /// Waits for the value, and takes it. For one task.
+    pub async fn take(&self) -> T {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if let Some(value) = state.value.take() {
+                return Poll::Ready(value);
+            }
+            state.waiting = vec![cx.waker().clone()];
+            Poll::Pending
+        })
+        .await
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

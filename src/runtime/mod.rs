@@ -3,7 +3,6 @@
 //! It turns bytes and timers into the engine's inputs and the engine's effects into writes; it decides nothing itself.
 
 pub mod admin;
-pub mod admin_carriers;
 pub mod clock;
 pub mod config_file;
 pub mod connection;

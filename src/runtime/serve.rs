@@ -15,7 +15,7 @@ use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
 use crate::metrics;
-use crate::runtime::admin_carriers::Carriers;
+use crate::runtime::admin::shards::Shards;
 use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
@@ -99,9 +99,8 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
     watch_signals(&shared)?;
     let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&config));
-    let carriers = Carriers::new(Arc::clone(&shared.current), Arc::clone(&shared.mailboxes));
-    let own = (Arc::clone(&shared.current), shared.reloads.clone());
-    let admin_thread = admin::start(admin_listener, health, prometheus, own, carriers)
+    let asking = Shards::new(Arc::clone(&shared.current), Arc::clone(&shared.mailboxes));
+    let admin_thread = admin::start(admin_listener, health, prometheus, asking, shared.reloads.clone())
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let placement = Placement::new(&config, shards);
     let left_over = start_shards(&shared, &live, &placement, cores, listeners)?;

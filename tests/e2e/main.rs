@@ -9,6 +9,7 @@
     reason = "tests are an edge: they read files and clocks, a helper that fails fails its test, and nobody imports them"
 )]
 
+mod admin;
 mod bad_company;
 mod balancer;
 mod binds;

@@ -75,6 +75,12 @@ impl Rule {
         }
     }
 
+    /// One that names this carrier alone.
+    pub(super) fn only(carrier: CarrierId) -> Self {
+        let carriers = vec![carrier];
+        Self { source: None, further: None, choose: Choose::Order, carriers, draining: 0, weights: Vec::new() }
+    }
+
     pub(super) fn is_met_by<'n>(
         &self,
         query: &Query<'_>,

@@ -47,8 +47,8 @@ impl Account {
         let first = message.segments.first().cloned().unwrap_or_default();
         let view = SmView::submit(&first).map_err(SubmitError::Malformed)?;
         let open = self.submissions.open.get(at.0).ok_or(SubmitError::Withdrawn)?;
-        let (deadline, ids) = (open.deadline, open.intended(at.1));
-        match ids.and_then(|ids| self.admit_message((&message, ids), &view, deadline, cx)) {
+        let (deadline, ids, by) = (open.deadline, open.intended(at.1), open.by);
+        match ids.and_then(|ids| self.admit_message((&message, ids, by), &view, deadline, cx)) {
             Ok((admitted, ids)) => self.send_message(at, (message, &view), (admitted, ids), deadline, cx),
             Err(error) => {
                 self.refused(None, error, &view, cx);
@@ -59,12 +59,15 @@ impl Account {
 
     fn admit_message(
         &mut self,
-        (message, mut ids): (&Message, Vec<MessageId>),
+        (message, mut ids, by): (&Message, Vec<MessageId>, Option<CarrierId>),
         view: &SmView<'_>,
         deadline: Instant,
         cx: &mut Context<'_>,
     ) -> Result<(Admitted, Vec<MessageId>), SubmitError> {
         let config = cx.config.account(self.id);
+        if self.is_disabled {
+            return Err(SubmitError::SubmitsDisabled);
+        }
         policy::check(config, self.opt_out.as_deref(), view)?;
         if message.tell.hears_of_answer() && !self.has_room_for_event(cx) {
             return Err(SubmitError::QueueFull);
@@ -77,7 +80,11 @@ impl Account {
         let source = policy::sender(config, view.source).digits;
         let (destination, data_coding) = (view.destination.digits, view.data_coding);
         let query = Query { account: self.id, destination, source, data_coding };
-        let choice = cx.routes.choose(&query, pick).ok_or(SubmitError::NoRoute)?;
+        let choice = match by {
+            Some(carrier) => cx.routes.only(carrier),
+            None => cx.routes.choose(&query, pick),
+        };
+        let choice = choice.ok_or(SubmitError::NoRoute)?;
         if ids.is_empty() && !cx.ids.has_any() {
             return Err(SubmitError::NoIds);
         }

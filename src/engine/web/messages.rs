@@ -161,6 +161,13 @@ impl Account {
         Record::read(&self.holdings.get(key)?.body)
     }
 
+    /// How a message stands, by its id or one of its segments', however it came.
+    pub(in crate::engine) fn known_status(&self, id: MessageId) -> Option<Status> {
+        let key = self.web_messages.find(id).map(|(key, _)| key);
+        let record = key.and_then(|key| Record::read(&self.holdings.get(key)?.body));
+        record.map(|record| record.status).or_else(|| self.smpp_status(id))
+    }
+
     pub(super) fn message_status(&self, id: MessageId) -> Option<Status> {
         self.kept_record(id).map(|record| record.status)
     }

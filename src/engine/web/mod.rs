@@ -33,7 +33,7 @@ use record::Record;
 use super::event::{HoldingKind, SubmitError};
 use super::message::{Outcome, ShardId};
 use super::slab::Key;
-use crate::config::AccountId;
+use crate::config::{AccountId, CarrierId};
 use crate::smpp::command::CommandStatus;
 use crate::smpp::message_id::MessageId;
 
@@ -66,6 +66,8 @@ pub struct Caller {
 #[derive(Debug)]
 pub enum Request {
     Submit(Submission),
+    /// The same through this carrier, whatever the routes say: an operator tries it.
+    SubmitBy(CarrierId, Submission),
     /// How a message stands, by its id.
     Status(MessageId),
     /// How those with this reference stand.

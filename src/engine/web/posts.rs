@@ -177,6 +177,16 @@ impl Account {
         }
     }
 
+    /// Gives up some of what was born until then and nobody has taken; returns how many.
+    pub(in crate::engine) fn purge_events(&mut self, until: u32, cx: &mut Context<'_>) -> u64 {
+        let over = self.posts.queue.over(until.saturating_add(1));
+        for key in &over {
+            self.posts.queue.remove(*key);
+            self.holdings.forget(*key, cx);
+        }
+        over.len() as u64
+    }
+
     /// Takes back what an earlier process kept: every event with its id, in order.
     pub(in crate::engine) fn start_posts(&mut self, cx: &mut Context<'_>) {
         let kept: Vec<u64> = self.holdings.of_kind(HoldingKind::Event).map(|(key, _)| key).collect();

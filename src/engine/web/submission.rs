@@ -37,6 +37,8 @@ pub struct Submissions {
 #[derive(Debug)]
 pub(super) struct Open {
     caller: Caller,
+    /// Through this carrier alone.
+    pub(super) by: Option<CarrierId>,
     /// Its customer is answered by then.
     pub(super) deadline: Instant,
     pub(super) messages: Vec<Under>,
@@ -173,7 +175,8 @@ impl Account {
     /// Takes what a request asks. It is replied to by `Action::Reply`, in this turn or later.
     pub fn ask(&mut self, caller: Caller, request: Request, cx: &mut Context<'_>) {
         let reply = match request {
-            Request::Submit(submission) => return self.submit(caller, submission, cx),
+            Request::Submit(submission) => return self.submit(caller, (submission, None), cx),
+            Request::SubmitBy(carrier, submission) => return self.submit(caller, (submission, Some(carrier)), cx),
             Request::Status(id) => {
                 Reply::Status(self.message_status(id).or_else(|| self.smpp_status(id)).map(Box::new))
             }
@@ -182,14 +185,14 @@ impl Account {
         cx.out.act(Action::Reply { caller, reply });
     }
 
-    fn submit(&mut self, caller: Caller, submission: Submission, cx: &mut Context<'_>) {
+    fn submit(&mut self, caller: Caller, (submission, by): (Submission, Option<CarrierId>), cx: &mut Context<'_>) {
         let Submission { messages, key } = submission;
         if let Some(reply) = key.as_ref().and_then(|key| self.claim_key(key)) {
             return cx.out.act(Action::Reply { caller, reply });
         }
         let is_relayed = cx.config.account(self.id).accept == Accept::Relay;
         let is_intended = is_relayed && key.is_some();
-        let submission = self.open_submission(caller, (messages, key), cx);
+        let submission = self.open_submission(caller, (messages, key, by), cx);
         if is_intended && self.intend(submission, cx) {
             let (account, own) = (self.id, cx.out.own());
             return cx.out.after_records(own).messages.push(ShardMessage::WebIntended { account, submission });
@@ -201,13 +204,13 @@ impl Account {
     fn open_submission(
         &mut self,
         caller: Caller,
-        (messages, key): (Vec<Message>, Option<IdempotencyKey>),
+        (messages, key, by): (Vec<Message>, Option<IdempotencyKey>, Option<CarrierId>),
         cx: &Context<'_>,
     ) -> Key {
         let messages: Vec<Under> = messages.into_iter().map(Under::Waits).collect();
         let deadline = cx.now + cx.config.smpp.timers.response;
         let (next, unsettled, is_kept, intended) = (0, 0, false, Vec::new());
-        let open = Open { caller, deadline, messages, next, unsettled, is_kept, key, intended };
+        let open = Open { caller, by, deadline, messages, next, unsettled, is_kept, key, intended };
         self.submissions.open.insert(open)
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use trunkline::config::CarrierId;
 use trunkline::engine::event::Input;
-use trunkline::engine::orders::{CarrierStatus, Order};
+use trunkline::engine::orders::Order;
+use trunkline::engine::snapshot::CarrierStatus;
 use trunkline::smpp::command::CommandStatus;
 use trunkline::smpp::pdu::BindMode;
 

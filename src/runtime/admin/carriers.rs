@@ -7,34 +7,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_lite::future;
-use glommio::timer::Timer;
-use hyper::header::ORIGIN;
 use hyper::{Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::{CarrierId, Config, Connect, parse_duration};
-use crate::engine::orders::{CarrierStatus, LinkStatus, Order};
-use crate::runtime::live::Current;
-use crate::runtime::mailbox::{Mailboxes, Question};
-
-/// A shard answers at its next upkeep; one that has not by then hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::engine::orders::Order;
+use crate::engine::snapshot::CarrierStatus;
+use crate::runtime::admin::answer::{Answered, Refusal, is_method, is_no_web_page, refusal, shown_address};
+use crate::runtime::admin::path;
+use crate::runtime::admin::routing::find_carrier;
+use crate::runtime::admin::shards::Shards;
+use crate::runtime::admin::status::shown_standing;
+use crate::runtime::mailbox::Question;
 
 pub struct Carriers {
-    current: Arc<Current>,
-    mailboxes: Arc<Mailboxes>,
-}
-
-/// What is answered: JSON, or a refusal with its reason.
-pub type Answered = Result<Value, Refusal>;
-
-#[derive(Debug, Eq, PartialEq)]
-pub struct Refusal {
-    pub status: StatusCode,
-    pub why: String,
-    /// The method that is right here, when the wrong one was used.
-    pub allow: Option<&'static str>,
+    shards: Shards,
 }
 
 /// What a path asks for.
@@ -47,12 +34,12 @@ enum Asked {
 
 impl Carriers {
     #[must_use]
-    pub fn new(current: Arc<Current>, mailboxes: Arc<Mailboxes>) -> Self {
-        Self { current, mailboxes }
+    pub fn new(shards: Shards) -> Self {
+        Self { shards }
     }
 
     fn config(&self) -> Arc<Config> {
-        self.current.get()
+        self.shards.config()
     }
 
     /// Whether the path is one of these.
@@ -75,13 +62,10 @@ impl Carriers {
                 }
             });
         };
-        // A page in a browser on this host could otherwise order what its reader may.
-        if request.headers().contains_key(ORIGIN) {
-            return Err(refusal(StatusCode::FORBIDDEN, "orders are not taken from web pages"));
-        }
+        is_no_web_page(request)?;
         let config = self.config();
         let name = config.carrier(carrier).name.as_str();
-        let from = from.map(|address| address.to_canonical().to_string());
+        let from = shown_address(from);
         match order {
             Order::Pause => tracing::info!(target: "audit", carrier = name, link, from, "pause"),
             Order::Drain { within } => tracing::info!(target: "audit", carrier = name, link, from, ?within, "drain"),
@@ -93,7 +77,7 @@ impl Carriers {
     }
 
     fn read(&self, method: &Method, path: &str, query: Option<&str>) -> Result<Asked, Refusal> {
-        let parts: Vec<_> = path.trim_start_matches('/').split('/').skip(1).map(decoded).collect();
+        let parts = path::parts(path);
         let parts: Vec<_> = parts.iter().map(String::as_str).collect();
         let Some((name, rest)) = parts.split_first() else { return is_method(method, "GET").map(|()| Asked::All) };
         let carrier = self.carrier(name)?;
@@ -121,9 +105,7 @@ impl Carriers {
     }
 
     fn carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
-        let at = self.config().carriers.iter().position(|carrier| carrier.name == name && !carrier.is_gone);
-        let id = at.and_then(|at| u16::try_from(at).ok()).map(CarrierId);
-        id.ok_or_else(|| refusal(StatusCode::NOT_FOUND, format!("there is no carrier {name:?}")))
+        find_carrier(&self.config(), name)
     }
 
     fn link(&self, carrier: CarrierId, text: &str) -> Result<u16, Refusal> {
@@ -144,20 +126,7 @@ impl Carriers {
 
     /// Asks every shard; the carriers come in the order of the file.
     async fn ask(&self, order: Option<(CarrierId, Option<u16>, Order)>) -> Result<Vec<CarrierStatus>, Refusal> {
-        let late = || refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer");
-        let answers = self.mailboxes.ask(|answer| Question::Carriers { order, answer }).ok_or_else(late)?;
-        let all = async {
-            let mut all = Vec::new();
-            for answer in answers {
-                all.append(&mut answer.look(std::mem::take).await);
-            }
-            Some(all)
-        };
-        let patience = async {
-            Timer::new(PATIENCE).await;
-            None
-        };
-        let mut all = future::or(all, patience).await.ok_or_else(late)?;
+        let mut all = self.shards.all(|answer| Question::Carriers { order, answer }).await?;
         all.sort_by_key(|status| status.carrier);
         Ok(all)
     }
@@ -167,29 +136,8 @@ impl Carriers {
     }
 
     fn shown(&self, status: &CarrierStatus) -> Value {
-        let links: Vec<_> = status.links.iter().enumerate().map(shown_link).collect();
-        json!({
-            "carrier": self.config().carrier(status.carrier).name,
-            "order": status.standing,
-            "rate": status.rate,
-            "queued": status.queued,
-            "receipts_outstanding": status.receipts_outstanding,
-            "links": links,
-        })
+        shown_standing(self.config().carrier(status.carrier), status)
     }
-}
-
-fn shown_link((at, link): (usize, &LinkStatus)) -> Value {
-    json!({
-        "link": at,
-        "bind": link.mode.name(),
-        "address": &*link.address,
-        "order": link.standing,
-        "state": link.state,
-        "bound_since": link.bound_since,
-        "retry_in_ms": link.retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        "outstanding": link.outstanding,
-    })
 }
 
 fn read_within(query: &str) -> Result<Duration, Refusal> {
@@ -198,46 +146,14 @@ fn read_within(query: &str) -> Result<Duration, Refusal> {
     parse_duration(text).map_err(|why| bad(&format!("within: {why}")))
 }
 
-fn is_method(method: &Method, right: &'static str) -> Result<(), Refusal> {
-    if method.as_str() == right {
-        return Ok(());
-    }
-    Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, why: format!("only {right}"), allow: Some(right) })
-}
-
-fn refusal(status: StatusCode, why: impl Into<String>) -> Refusal {
-    Refusal { status, why: why.into(), allow: None }
-}
-
-/// A part of a path with its `%20`s read; a carrier's name may be any printable text.
-fn decoded(part: &str) -> String {
-    let mut octets = Vec::new();
-    let mut rest = part.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = behind
-            .get(..2)
-            .filter(|hex| *first == b'%' && hex.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(octet) => {
-                octets.push(octet);
-                rest = &behind[2..];
-            }
-            None => {
-                octets.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&octets).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::config::{self, Surroundings};
+    use crate::runtime::live::Current;
+    use crate::runtime::mailbox::Mailboxes;
 
     fn carriers() -> Carriers {
         let text = "carriers:\n  north: { connect: \"h:1\", system_id: u, password: p, links: 3 }\n  \
@@ -245,7 +161,7 @@ mod tests {
         let file = |_: &Path| Err("no files".to_owned());
         let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
         let config = Arc::new(config::parse(text, &surroundings).unwrap().config);
-        Carriers::new(Current::new(config), Arc::new(Mailboxes::new(1)))
+        Carriers::new(Shards::new(Current::new(config), Arc::new(Mailboxes::new(1))))
     }
 
     #[test]
