@@ -11,6 +11,7 @@ use crate::runtime::ids::IdStore;
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::opt_out::OptOuts;
 use crate::runtime::passwords::Passwords;
+use crate::runtime::systemd::Systemd;
 use crate::runtime::tls::TlsClient;
 use crate::runtime::tls_listener::TlsServer;
 use crate::runtime::web_accounts::WebAccounts;
@@ -32,6 +33,7 @@ pub struct Shared {
     /// Where passwords are compared with hashes; `None` where there are none.
     pub passwords: Option<Arc<Passwords>>,
     pub control: Control,
+    pub systemd: Arc<Systemd>,
     pub mailboxes: Arc<Mailboxes>,
     pub opt_outs: OptOuts,
     /// Where this process listens: no callback goes there.
@@ -90,6 +92,19 @@ impl Control {
             1 => Stage::Carriers,
             _ => Stage::Sessions,
         }
+    }
+
+    /// What a drain that ran out of time had not come to.
+    #[must_use]
+    pub fn unfinished(&self) -> String {
+        let (what, done) = match self.stage() {
+            Stage::Serving | Stage::Carriers => {
+                ("links are open, perhaps with submits unanswered,", &self.carriers_drained)
+            }
+            Stage::Sessions => ("sessions or requests of customers are open", &self.sessions_drained),
+        };
+        let left = self.shards.saturating_sub(done.load(Ordering::Acquire));
+        format!("{what} on {left} of {} shards", self.shards)
     }
 
     pub fn drain(&self) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_lite::future;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement, PoolPlacement};
 
-use crate::config::{Config, Durability, TlsListener};
+use crate::config::{Config, Durability};
 use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
@@ -19,9 +19,10 @@ use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
-use crate::runtime::listener::{Dealer, Listener};
+use crate::runtime::inherited::Inherited;
+use crate::runtime::listener::{self, Dealer, Listener};
 use crate::runtime::mailbox::Mailboxes;
-use crate::runtime::mesh::{self, Ends, Speaks};
+use crate::runtime::mesh::{self, Ends};
 use crate::runtime::opening::{self, Opened};
 use crate::runtime::opt_out::{self, OptOuts};
 use crate::runtime::passwords::Passwords;
@@ -29,6 +30,7 @@ use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
+use crate::runtime::systemd::Systemd;
 use crate::runtime::web_accounts::WebAccounts;
 use crate::runtime::{admin, clock, socket, sys, tls};
 
@@ -74,14 +76,24 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
     sys::preflight(shards as u32 + 1).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    let health = Arc::new(Health::new(shards as u16));
+    let systemd = Systemd::of_environment().map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    let systemd = Arc::new(systemd);
+    systemd.watch(Arc::clone(&health)).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
-    let listeners = listen_all(&config)?;
-    let admin_listener = listen(config.admin.listen)?;
+    let unavailable = |error| Failure::new(EXIT_UNAVAILABLE, error);
+    let mut inherited = Inherited::of_environment().map_err(unavailable)?;
+    let listeners = Listener::open_all(&config, &mut inherited);
+    let listeners = listeners.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    inherited.finish().map_err(unavailable)?;
+    let inherited = listeners.iter().filter(|listener| listener.is_inherited);
+    let inherited: Vec<_> = inherited.filter_map(|listener| listener.socket.local_addr().ok()).collect();
+    let admin_listener = socket::listen_once_free(config.admin.listen);
+    let admin_listener = admin_listener.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let sockets = listeners.iter().map(|listener| &listener.socket).chain([&admin_listener]);
     let listens = sockets.map(TcpListener::local_addr).collect::<Result<_, _>>();
     let listens = listens.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
 
-    let health = Arc::new(Health::new(shards as u16));
     let (end, ended) = mpsc::channel();
     let config = Arc::new(config);
     let web_accounts = WebAccounts::new(&config);
@@ -97,6 +109,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         web_accounts,
         passwords,
         control: Control::new(shards, end),
+        systemd,
         mailboxes: Arc::new(Mailboxes::new(shards)),
         opt_outs: OptOuts::new(shards),
         listens,
@@ -121,7 +134,8 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         durability = durability(&shared.config),
         "ready"
     );
-    let result = wait(&shared, &ended);
+    shared.systemd.ready("serving");
+    let result = wait(&shared, &ended, &inherited);
     drop(admin_thread);
     result
 }
@@ -134,47 +148,30 @@ fn durability(config: &Config) -> &'static str {
     }
 }
 
-/// SMPP, then HTTP; each in clear, then over TLS.
-fn listen_all(config: &Config) -> Result<Vec<Listener>, Failure> {
-    let over_tls = |tls: &Option<TlsListener>| tls.as_ref().map(|tls| tls.listen.clone()).unwrap_or_default();
-    let (smpp, http) = (&config.smpp, config.http.as_ref());
-    let groups = [
-        (smpp.listen.clone(), false, Speaks::Smpp),
-        (over_tls(&smpp.tls), true, Speaks::Smpp),
-        (http.map(|http| http.listen.clone()).unwrap_or_default(), false, Speaks::Http),
-        (http.map(|http| over_tls(&http.tls)).unwrap_or_default(), true, Speaks::Http),
-    ];
-    let mut listeners = Vec::new();
-    for (addresses, is_tls, speaks) in groups {
-        for address in addresses {
-            listeners.push(Listener { socket: listen(address)?, is_tls, speaks });
-        }
-    }
-    Ok(listeners)
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    socket::listen_once_free(address).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))
-}
-
 fn watch_signals(shared: &Arc<Shared>) -> Result<(), Failure> {
     let told = Arc::clone(shared);
     signals::watch(move |signal| match signal {
         Signal::Terminate => told.control.end(End::Asked),
-        Signal::Reload => tracing::warn!("SIGHUP: reloading the configuration is not built yet; nothing changed"),
+        Signal::Reload => {
+            told.systemd.reloading();
+            tracing::warn!("SIGHUP: reloading the configuration is not built yet; nothing changed");
+            told.systemd.ready("serving");
+        }
     })
     .map_err(|error| Failure::new(EXIT_FAULT, format!("cannot watch signals: {error}")))
 }
 
 /// Waits for a signal, then for the drain; an inner failure ends it at once.
-fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
+fn wait(shared: &Shared, ended: &Receiver<End>, inherited: &[SocketAddr]) -> Result<(), Failure> {
     match ended.recv() {
         Ok(End::Failed(exit_code, message)) => return Err(Failure { exit_code, message }),
         Ok(End::Asked | End::Drained) | Err(_) => {}
     }
     tracing::info!(deadline = ?shared.config.drain, "draining");
     shared.health.enter(Phase::Draining);
+    shared.systemd.stopping(shared.config.drain);
     shared.control.drain();
+    inherited.iter().copied().for_each(listener::wake);
     match ended.recv_timeout(shared.config.drain) {
         Ok(End::Drained) => {
             tracing::info!("drained");
@@ -182,7 +179,8 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
         }
         Ok(End::Failed(exit_code, message)) => Err(Failure { exit_code, message }),
         Ok(End::Asked) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            Err(Failure::new(EXIT_UNFINISHED, "the drain did not finish within its deadline"))
+            let left = shared.control.unfinished();
+            Err(Failure::new(EXIT_UNFINISHED, format!("the drain did not finish within its deadline: {left}")))
         }
     }
 }
