@@ -35,6 +35,15 @@ full:
 interop:
     cargo test --locked --test interop -- --ignored --nocapture
 
+# The manual page, from the command line.
+man:
+    cargo build --locked
+    target/debug/trunkline man > systemd/trunkline.1
+
+# A Debian package in target/debian. Needs cargo-deb.
+deb:
+    cargo deb --locked
+
 # The hot steps at full size.
 bench:
     cargo bench --locked --bench frame --bench router --bench engine --bench correlation --bench store

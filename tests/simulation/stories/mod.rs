@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod crashes;
+mod drains;
 mod joined;
 mod keys;
 mod lies;
