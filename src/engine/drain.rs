@@ -54,6 +54,8 @@ pub struct Goodbyes {
 impl Goodbyes {
     /// At most so fast on each shard, unless that took more than a quarter of the time there is.
     const GAP: Duration = Duration::from_millis(2);
+    /// What the end takes besides: a peer that does not read is closed after a moment, and the last responses are written.
+    const CLOSING: Duration = Duration::from_secs(7);
     /// A shard that looks late makes up for as much.
     const CATCH_UP: Duration = Duration::from_millis(50);
 
@@ -68,7 +70,7 @@ impl Goodbyes {
             next_look: Instant::NEVER,
             // What carriers took long for has its moment still.
             deliver_until: (began + drain / 2).max(now + drain / 20),
-            answers_until: began + drain / 20 * 19,
+            answers_until: began + (drain - Self::CLOSING.min(drain / 4)),
         }
     }
 
@@ -160,12 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_have_half_of_the_time_and_answers_nearly_all() {
+    fn deliveries_have_half_of_the_time_and_answers_most_of_it() {
         let mut goodbyes = Goodbyes::new(1, at(0), 30 * SECOND, at(1_000));
         assert!(goodbyes.may_deliver(at(14_999)) && !goodbyes.may_deliver(at(15_000)));
         assert_eq!(goodbyes.next_look, at(15_000));
         assert_eq!(goodbyes.answer_until(at(1_000), 5 * SECOND), at(6_000));
-        assert_eq!(goodbyes.answer_until(at(26_000), 5 * SECOND), at(28_500));
+        assert_eq!(goodbyes.answer_until(at(20_000), 5 * SECOND), at(23_000));
+        assert_eq!(Goodbyes::new(1, at(0), SECOND, at(0)).answer_until(at(700), 5 * SECOND), at(750));
         let mut late = Goodbyes::new(1, at(0), 30 * SECOND, at(20_000));
         assert!(late.may_deliver(at(21_499)) && !late.may_deliver(at(21_500)));
     }

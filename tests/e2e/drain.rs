@@ -116,7 +116,7 @@ fn customers_who_take_nothing_do_not_hold_up_a_drain_and_lose_nothing_by_it() {
     let answer = stage.acme.expect_answer(CommandId::SUBMIT_SM_RESP, ROK, sequence);
     stage.link().send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 5, &crate::carrier::receipt("1", "DELIVRD")));
     stage.link().expect_answer(CommandId::DELIVER_SM_RESP, ROK, 5);
-    let _unanswered = stage.acme.receive();
+    stage.acme.expect(CommandId::DELIVER_SM);
     stage.gateway.signal(SIGTERM);
     let goodbye = stage.link().expect(CommandId::UNBIND);
     stage.link().answer(&goodbye, ROK, b"");
