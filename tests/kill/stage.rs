@@ -122,20 +122,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Has the gateway drain and start again under load, so many times; each drain ends with 0 and in time.
-    pub fn drain_under_load(&mut self, times: u64, deadline: Duration) {
-        for cycle in 1..=times {
-            let_pass(Duration::from_millis(500 + self.dice.below(2_501)));
-            let mut gateway = self.gateway.take().unwrap();
-            let asked = Instant::now();
-            gateway.ask_to_end();
-            assert_eq!(gateway.wait(deadline), 0, "the drain was not clean:\n{}", gateway.log());
-            let drained = asked.elapsed();
-            let started = self.start_gateway().unwrap();
-            println!("drain {cycle}: gone after {drained:?}, serving again after {started:?}");
-        }
-    }
-
     /// Lets the load go on for so long, drains, and ends it all; what the ledgers come to.
     pub fn reconcile(mut self, after: Duration) -> Verdict {
         let_pass(after);
