@@ -44,6 +44,10 @@ man:
 deb:
     cargo deb --locked
 
+# The same, installed into a root of its own, started, upgraded and removed again. Needs root.
+package: deb
+    tests/package.sh target/debian/trunkline_*.deb
+
 # The hot steps at full size.
 bench:
     cargo bench --locked --bench frame --bench router --bench engine --bench correlation --bench store
