@@ -35,6 +35,19 @@ full:
 interop:
     cargo test --locked --test interop -- --ignored --nocapture
 
+# The manual page, from the command line.
+man:
+    cargo build --locked
+    target/debug/trunkline man > systemd/trunkline.1
+
+# A Debian package in target/debian. Needs cargo-deb.
+deb:
+    cargo deb --locked
+
+# The same, installed into a root of its own, started, upgraded and removed again. Needs root.
+package: deb
+    tests/package.sh target/debian/trunkline_*.deb
+
 # The hot steps at full size.
 bench:
     cargo bench --locked --bench frame --bench router --bench engine --bench correlation --bench store

@@ -1,13 +1,14 @@
 //! The command line: which command, and the exit code it ends with.
 
 mod ctl;
+mod pages;
 mod route;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Parsed};
 use crate::runtime::serve::{self, Failure};
@@ -46,6 +47,12 @@ enum Command {
     Store(StoreCommand),
     /// Check the ledgers of a load and of its carriers against what is promised
     Reconcile(ReconcileArgs),
+    /// Print the manual page, for packages
+    #[command(hide = true)]
+    Man,
+    /// Print what a shell reads to complete our command line
+    #[command(hide = true)]
+    Completions(pages::CompletionsArgs),
 }
 
 #[derive(Args)]
@@ -69,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::Load(args) => load::run(&args).map_err(failed),
         Command::Store(command) => store::run(&command),
         Command::Reconcile(args) => reconcile::run(&args).map_err(failed),
+        Command::Man => printed(pages::manual(&Cli::command(), &mut std::io::stdout())),
+        Command::Completions(args) => printed(pages::completions(&args, Cli::command(), &mut std::io::stdout())),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,6 +86,10 @@ pub fn main() -> ExitCode {
             ExitCode::from(u8::try_from(failure.exit_code).unwrap_or(1))
         }
     }
+}
+
+fn printed(result: std::io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| Failure { exit_code: serve::EXIT_UNFINISHED, message: format!("cannot print: {error}") })
 }
 
 fn serve_command(args: &ConfigArgs) -> Result<(), Failure> {

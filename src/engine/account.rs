@@ -9,6 +9,7 @@ use super::audit::Audit;
 use super::backlog::Backlog;
 use super::context::Context;
 use super::deliveries::Deliveries;
+use super::drain::Goodbyes;
 use super::event::{Action, AdmittedBind, EndReason, Notice};
 use super::flood::Flood;
 use super::gate::Was;
@@ -249,16 +250,16 @@ impl Account {
         self.pump_deliveries(cx);
     }
 
-    /// Delivers what can be delivered, then says goodbye to every session whose submits are all answered.
+    /// Delivers what can be delivered in time, then says goodbye to every session whose submits are all answered.
     /// True once no session is left, every request is replied to, and no try at a callback is out.
-    pub fn drain(&mut self, cx: &mut Context<'_>) -> bool {
+    pub fn drain(&mut self, goodbyes: &mut Goodbyes, cx: &mut Context<'_>) -> bool {
         self.deliveries.replay.stop();
         self.keep_usage(cx);
         self.pump_deliveries(cx);
         let has_receiver = self.sessions.iter().any(|(_, session)| session.may_receive());
         let is_delivering = has_receiver && (self.deliveries.has_waiting() || self.deliveries.outstanding() > 0);
-        if !is_delivering {
-            self.unbind_all(cx);
+        if !is_delivering || !goodbyes.may_deliver(cx.now) {
+            self.unbind_all(goodbyes, cx);
         }
         let is_posted = self.drain_posts(cx);
         is_posted && self.sessions.is_empty() && self.submissions.is_empty()
@@ -269,21 +270,25 @@ impl Account {
         self.paused.is_empty()
     }
 
-    fn unbind_all(&mut self, cx: &mut Context<'_>) {
+    fn unbind_all(&mut self, goodbyes: &mut Goodbyes, cx: &mut Context<'_>) {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(session) = self.sessions.get(key) else { continue };
             let is_there = matches!(session.state, SessionState::Open | SessionState::Leaving { .. });
-            if is_there && session.outstanding == 0 && session.asked == 0 {
-                self.say_goodbye(key, cx);
+            if !is_there || session.outstanding > 0 || session.asked > 0 {
+                continue;
             }
+            if !goodbyes.take(cx.now) {
+                return;
+            }
+            self.say_goodbye(key, goodbyes.answer_until(cx.now, cx.config.smpp.timers.session_init), cx);
         }
     }
 
-    pub(super) fn say_goodbye(&mut self, at: Key, cx: &mut Context<'_>) {
+    pub(super) fn say_goodbye(&mut self, at: Key, until: Instant, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get_mut(at) else { return };
         let sequence = session.window.control_number();
-        session.state = SessionState::AwaitingUnbindResp { until: cx.now + cx.config.smpp.timers.session_init };
+        session.state = SessionState::AwaitingUnbindResp { until };
         let out = cx.out.write(session.connection);
         pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, out);
         self.arm_session(at, cx);
@@ -310,7 +315,7 @@ impl Account {
     pub fn finish_unbind(&mut self, at: Key, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get(at) else { return };
         if matches!(session.state, SessionState::Leaving { .. }) && session.asked == 0 {
-            return self.say_goodbye(at, cx);
+            return self.say_goodbye(at, cx.now + cx.config.smpp.timers.session_init, cx);
         }
         if let SessionState::Unbinding { sequence } = session.state
             && session.asked == 0

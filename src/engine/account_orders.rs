@@ -86,7 +86,7 @@ impl Account {
             return;
         };
         if session.outstanding == 0 && session.asked == 0 {
-            return self.say_goodbye(at, cx);
+            return self.say_goodbye(at, cx.now + cx.config.smpp.timers.session_init, cx);
         }
         session.state = SessionState::Leaving { until };
         self.arm_session(at, cx);

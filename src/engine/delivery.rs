@@ -225,7 +225,7 @@ impl Account {
             self.deliveries.retry_later(delivery, cx.now);
         }
         if matches!(session.state, SessionState::Leaving { until } if until <= cx.now) {
-            return self.say_goodbye(at, cx);
+            return self.say_goodbye(at, cx.now + cx.config.smpp.timers.session_init, cx);
         }
         match session.on_timeout(cx) {
             Some(why) => self.end_session(at, why, cx),

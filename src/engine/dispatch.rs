@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use super::context::Context;
 use super::delivery::Incoming;
+use super::drain::{Drain, Goodbyes};
 use super::effects::Effects;
 use super::event::{Action, EndReason};
 use super::gate::Was;
 use super::message::{Batch, Outcome, ShardId, ShardMessage};
-use super::shard::{Connection, Drain, Shard, context};
+use super::shard::{Connection, Shard, context};
 use super::slab::Key;
 use super::stored::Ask;
 use super::time::Instant;
@@ -50,7 +51,7 @@ impl Shard {
     pub(super) fn handle_called(&mut self, connection: Key, address: IpAddr, now: Instant, out: &mut Effects) {
         let Some(Connection::Called { account }) = self.connections.get(connection) else { return };
         let Some(account) = &self.accounts[account.index()] else { return };
-        if self.drain != Drain::No {
+        if self.drain.is_begun() {
             return out.act(Action::Close { connection });
         }
         let unbound = account.call_answered(connection, address, context!(self, now, out));
@@ -322,10 +323,20 @@ impl Shard {
         Some(decided)
     }
 
+    /// How the sessions of this shard are to leave, from now on.
+    pub(super) fn goodbyes(&self, now: Instant) -> Goodbyes {
+        let began = match self.drain {
+            Drain::Carriers { began } | Drain::CarriersDone { began } => began,
+            Drain::No | Drain::Sessions { .. } | Drain::Done => now,
+        };
+        let sessions = self.accounts.iter().flatten().map(|account| account.sessions.len()).sum();
+        Goodbyes::new(sessions, began, self.config.drain, now)
+    }
+
     pub(super) fn go_on_draining(&mut self, now: Instant, out: &mut Effects) {
         match self.drain {
-            Drain::No | Drain::CarriersDone | Drain::Done => {}
-            Drain::Carriers => {
+            Drain::No | Drain::CarriersDone { .. } | Drain::Done => {}
+            Drain::Carriers { began } => {
                 for account in self.accounts.iter_mut().flatten() {
                     account.pump_held(context!(self, now, out));
                     account.pump_requests(context!(self, now, out));
@@ -335,15 +346,17 @@ impl Shard {
                     is_done &= carrier.drain(context!(self, now, out));
                 }
                 if is_done {
-                    self.drain = Drain::CarriersDone;
+                    self.drain = Drain::CarriersDone { began };
                     out.act(Action::CarriersDrained);
                 }
             }
-            Drain::Sessions => {
+            Drain::Sessions { mut goodbyes } => {
+                goodbyes.begin_look();
                 let mut is_done = true;
                 for account in self.accounts.iter_mut().flatten() {
-                    is_done &= account.drain(context!(self, now, out));
+                    is_done &= account.drain(&mut goodbyes, context!(self, now, out));
                 }
+                self.drain = Drain::Sessions { goodbyes };
                 // A removal that is not durable would have its receipt sent again after the next start.
                 if is_done && out.is_all_durable() {
                     self.drain = Drain::Done;

@@ -20,6 +20,7 @@ pub mod correlation;
 pub mod deliveries;
 pub mod delivery;
 mod dispatch;
+pub mod drain;
 pub mod early;
 pub mod effects;
 pub mod event;

@@ -11,6 +11,7 @@ use ahash::AHashSet;
 use super::account::Account;
 use super::bans::Bans;
 use super::carrier::Carrier;
+use super::drain::Drain;
 use super::effects::Effects;
 use super::event::{AdmittedBind, Input, Notice};
 use super::gate::Gate;
@@ -100,19 +101,6 @@ pub struct Shard {
     pub counts: ShardCounts,
 }
 
-/// Where the end of the process stands on this shard.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Drain {
-    No,
-    /// Windows empty, then the links say goodbye.
-    Carriers,
-    /// Every shard's links are gone.
-    CarriersDone,
-    /// Receipts in hand go out, then the sessions are told goodbye.
-    Sessions,
-    Done,
-}
-
 // Splits a shard into what is being handled and what it may touch.
 macro_rules! context {
     ($shard:ident, $now:ident, $out:ident) => {
@@ -124,7 +112,7 @@ macro_rules! context {
             now: $now,
             wall: &$shard.wall,
             turn: $shard.turn,
-            is_draining: $shard.drain != $crate::engine::shard::Drain::No,
+            is_draining: $shard.drain.is_begun(),
             has_room: $shard.has_room,
             next_key: &mut $shard.next_key,
             random: &mut $shard.random,
@@ -324,9 +312,9 @@ impl Shard {
             }
             Input::Posted { account, post, outcome } => self.handle_posted(account, (post, outcome), now, out),
             Input::Timeout => self.handle_timeouts(now, out),
-            Input::DrainCarriers => self.drain = Drain::Carriers,
+            Input::DrainCarriers => self.drain = Drain::Carriers { began: now },
             Input::DrainSessions => {
-                self.drain = Drain::Sessions;
+                self.drain = Drain::Sessions { goodbyes: self.goodbyes(now) };
                 let is_unbound =
                     |(key, connection): (Key, &Connection)| matches!(connection, Connection::Unbound(_)).then_some(key);
                 for key in self.connections.iter().filter_map(is_unbound).collect::<Vec<_>>() {
@@ -381,6 +369,7 @@ impl Shard {
 
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.timers.next_timeout()
+        let looks_at_drain = Some(self.drain.next_look()).filter(|at| *at != Instant::NEVER);
+        self.timers.next_timeout().into_iter().chain(looks_at_drain).min()
     }
 }

@@ -11,6 +11,7 @@ use crate::runtime::live::Current;
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::opt_out::OptOuts;
 use crate::runtime::reload::Reloads;
+use crate::runtime::systemd::Systemd;
 
 pub struct Shared {
     /// The configuration, for who is no shard.
@@ -19,6 +20,7 @@ pub struct Shared {
     pub health: Arc<Health>,
     pub ids: Arc<IdStore>,
     pub control: Control,
+    pub systemd: Arc<Systemd>,
     pub mailboxes: Arc<Mailboxes>,
     pub opt_outs: OptOuts,
     /// Where this process listens: no callback goes there.
@@ -77,6 +79,19 @@ impl Control {
             1 => Stage::Carriers,
             _ => Stage::Sessions,
         }
+    }
+
+    /// What a drain that ran out of time had not come to.
+    #[must_use]
+    pub fn unfinished(&self) -> String {
+        let (what, done) = match self.stage() {
+            Stage::Serving | Stage::Carriers => {
+                ("links are open, perhaps with submits unanswered,", &self.carriers_drained)
+            }
+            Stage::Sessions => ("sessions or requests of customers are open", &self.sessions_drained),
+        };
+        let left = self.shards.saturating_sub(done.load(Ordering::Acquire));
+        format!("{what} on {left} of {} shards", self.shards)
     }
 
     pub fn drain(&self) {

@@ -1,7 +1,7 @@
 //! Accepting: one task per listening socket, on shard 0, never cancelled. Connections are counted in and dealt round robin.
 
 use std::cell::Cell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,11 +10,15 @@ use std::time::Duration;
 use glommio::timer::Timer;
 use socket2::SockRef;
 
+use crate::config::{Config, TlsListener};
 use crate::metrics::ConnectionRefusal;
+use crate::runtime::control::Stage;
+use crate::runtime::inherited::Inherited;
 use crate::runtime::mesh::{Accepted, MeshMessage, Speaks};
 use crate::runtime::proxy_protocol;
 use crate::runtime::shard_loop::ShardLoop;
-use crate::runtime::sys;
+use crate::runtime::socket::SocketError;
+use crate::runtime::{socket, sys};
 
 /// An accept that fails (EMFILE) fails again at once: wait for descriptors to come back.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -22,9 +26,41 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A socket that customers connect to.
 #[derive(Debug)]
 pub struct Listener {
-    pub socket: std::net::TcpListener,
+    pub socket: TcpListener,
     pub is_tls: bool,
     pub speaks: Speaks,
+    /// Whoever started us keeps it open: who connects to it after us waits for the next process.
+    pub is_inherited: bool,
+}
+
+impl Listener {
+    /// SMPP, then HTTP; each in clear, then over TLS. What is not inherited is opened.
+    pub fn open_all(config: &Config, inherited: &mut Inherited) -> Result<Vec<Self>, SocketError> {
+        let over_tls = |tls: &Option<TlsListener>| tls.as_ref().map(|tls| tls.listen.clone()).unwrap_or_default();
+        let (smpp, http) = (&config.smpp, config.http.as_ref());
+        let groups = [
+            (smpp.listen.clone(), false, Speaks::Smpp),
+            (over_tls(&smpp.tls), true, Speaks::Smpp),
+            (http.map(|http| http.listen.clone()).unwrap_or_default(), false, Speaks::Http),
+            (http.map(|http| over_tls(&http.tls)).unwrap_or_default(), true, Speaks::Http),
+        ];
+        let mut listeners = Vec::new();
+        for (addresses, is_tls, speaks) in groups {
+            for address in addresses {
+                let given = inherited.take(address, speaks, is_tls);
+                let is_inherited = given.is_some();
+                let socket = given.map_or_else(|| socket::listen_once_free(address), Ok)?;
+                listeners.push(Self { socket, is_tls, speaks, is_inherited });
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+/// Connects to a listener of ours, so that its task finds that the process drains: it is never cancelled, and would take one more
+/// customer.
+pub fn wake(address: SocketAddr) {
+    drop(std::net::TcpStream::connect_timeout(&address, PAUSE));
 }
 
 /// Deals connections over all shards.
@@ -41,16 +77,20 @@ impl Dealer {
         Rc::new(Self { shards, next: Cell::new(0), awaited: Cell::new(0) })
     }
 
-    /// Accepts until the process ends.
+    /// Accepts until the process ends; from a socket that outlives it, until it drains.
     pub async fn accept(self: Rc<Self>, shard: Rc<ShardLoop>, listener: Listener) {
-        let Listener { socket, is_tls, speaks } = listener;
+        let Listener { socket, is_tls, speaks, is_inherited } = listener;
         let listener = sys::listener_from(socket);
-        loop {
+        let is_left_to_the_next = || is_inherited && shard.shared.control.stage() != Stage::Serving;
+        while !is_left_to_the_next() {
             let accepted = listener.shared_accept().await.map_err(std::io::Error::from).and_then(sys::own_accepted);
             match accepted {
                 Ok(socket) => {
                     // Without a peer's address the peer is gone already.
                     let Some(address) = peer(&socket) else { continue };
+                    if is_left_to_the_next() && is_of_this_host(&socket, address) {
+                        return;
+                    }
                     let accepted = Accepted { socket, address, is_tls, speaks };
                     if speaks == Speaks::Smpp && shard.live().config.smpp.proxy_protocol {
                         self.await_header(&shard, accepted);
@@ -105,6 +145,12 @@ impl Dealer {
             shard.send(to, MeshMessage::Accepted(accepted));
         }
     }
+}
+
+/// As `wake` connects.
+fn is_of_this_host(socket: &OwnedFd, peer: IpAddr) -> bool {
+    let own = SockRef::from(socket).local_addr().ok().and_then(|address| address.as_socket());
+    own.is_some_and(|own| own.ip().to_canonical() == peer)
 }
 
 fn peer(socket: &OwnedFd) -> Option<IpAddr> {

@@ -108,8 +108,10 @@ pub fn start(asked: Receiver<Asked>, file: PathBuf, shared: &Arc<Shared>, runnin
     let work = move || {
         while let Ok(first) = asked.recv() {
             let all: Vec<_> = std::iter::once(first).chain(asked.try_iter()).collect();
+            reloading.shared.systemd.reloading();
             let outcome = reloading.reload();
             log(&outcome);
+            reloading.shared.systemd.ready("serving");
             for heard in all.into_iter().flatten() {
                 heard.give(outcome.clone());
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_lite::future;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as CorePlacement, PoolPlacement};
 
-use crate::config::{Config, Durability, TlsListener};
+use crate::config::{Config, Durability};
 use crate::engine::event::Input;
 use crate::engine::placement::Placement;
 use crate::engine::shard::Seeds;
@@ -20,10 +20,11 @@ use crate::runtime::control::{Control, End, Shared, Stage};
 use crate::runtime::disk::Disk;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::ids::IdStore;
-use crate::runtime::listener::{Dealer, Listener};
+use crate::runtime::inherited::Inherited;
+use crate::runtime::listener::{self, Dealer, Listener};
 use crate::runtime::live::{Current, Live};
 use crate::runtime::mailbox::Mailboxes;
-use crate::runtime::mesh::{self, Ends, Speaks};
+use crate::runtime::mesh::{self, Ends};
 use crate::runtime::opening::{self, LeftOver, Opened};
 use crate::runtime::opt_out::{self, OptOuts};
 use crate::runtime::publish::Publisher;
@@ -31,6 +32,7 @@ use crate::runtime::pulse::Pulse;
 use crate::runtime::reload::{Reloads, Running};
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
+use crate::runtime::systemd::Systemd;
 use crate::runtime::{admin, clock, reload, socket, sys};
 
 /// Exit codes (DESIGN section 5).
@@ -74,14 +76,24 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
     sys::preflight(shards as u32 + 1).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    let health = Arc::new(Health::new(shards as u16));
+    let systemd = Systemd::of_environment().map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    let systemd = Arc::new(systemd);
+    systemd.watch(Arc::clone(&health)).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let ids = IdStore::open(&config.store.path).map_err(|error| Failure::new(EXIT_STORE, error))?;
-    let listeners = listen_all(&config)?;
-    let admin_listener = listen(config.admin.listen)?;
+    let unavailable = |error| Failure::new(EXIT_UNAVAILABLE, error);
+    let mut inherited = Inherited::of_environment().map_err(unavailable)?;
+    let listeners = Listener::open_all(&config, &mut inherited);
+    let listeners = listeners.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+    inherited.finish().map_err(unavailable)?;
+    let inherited = listeners.iter().filter(|listener| listener.is_inherited);
+    let inherited: Vec<_> = inherited.filter_map(|listener| listener.socket.local_addr().ok()).collect();
+    let admin_listener = socket::listen_once_free(config.admin.listen);
+    let admin_listener = admin_listener.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let sockets = listeners.iter().map(|listener| &listener.socket).chain([&admin_listener]);
     let listens = sockets.map(TcpListener::local_addr).collect::<Result<_, _>>();
     let listens = listens.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
 
-    let health = Arc::new(Health::new(shards as u16));
     let (end, ended) = mpsc::channel();
     let live = Live::open(config, None).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
     let config = Arc::clone(&live.config);
@@ -92,6 +104,7 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
         health: Arc::clone(&health),
         ids: Arc::new(ids),
         control: Control::new(shards, end),
+        systemd,
         mailboxes: Arc::new(Mailboxes::new(shards)),
         opt_outs: OptOuts::new(shards),
         listens,
@@ -118,7 +131,8 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
         durability = durability(&config),
         "ready"
     );
-    let result = wait(&shared, &ended);
+    shared.systemd.ready("serving");
+    let result = wait(&shared, &ended, &inherited);
     drop(admin_thread);
     result
 }
@@ -131,29 +145,6 @@ fn durability(config: &Config) -> &'static str {
     }
 }
 
-/// SMPP, then HTTP; each in clear, then over TLS.
-fn listen_all(config: &Config) -> Result<Vec<Listener>, Failure> {
-    let over_tls = |tls: &Option<TlsListener>| tls.as_ref().map(|tls| tls.listen.clone()).unwrap_or_default();
-    let (smpp, http) = (&config.smpp, config.http.as_ref());
-    let groups = [
-        (smpp.listen.clone(), false, Speaks::Smpp),
-        (over_tls(&smpp.tls), true, Speaks::Smpp),
-        (http.map(|http| http.listen.clone()).unwrap_or_default(), false, Speaks::Http),
-        (http.map(|http| over_tls(&http.tls)).unwrap_or_default(), true, Speaks::Http),
-    ];
-    let mut listeners = Vec::new();
-    for (addresses, is_tls, speaks) in groups {
-        for address in addresses {
-            listeners.push(Listener { socket: listen(address)?, is_tls, speaks });
-        }
-    }
-    Ok(listeners)
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    socket::listen_once_free(address).map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))
-}
-
 fn watch_signals(shared: &Arc<Shared>) -> Result<(), Failure> {
     let told = Arc::clone(shared);
     signals::watch(move |signal| match signal {
@@ -164,7 +155,7 @@ fn watch_signals(shared: &Arc<Shared>) -> Result<(), Failure> {
 }
 
 /// Waits for a signal, then for the drain; an inner failure ends it at once.
-fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
+fn wait(shared: &Shared, ended: &Receiver<End>, inherited: &[SocketAddr]) -> Result<(), Failure> {
     match ended.recv() {
         Ok(End::Failed(exit_code, message)) => return Err(Failure { exit_code, message }),
         Ok(End::Asked | End::Drained) | Err(_) => {}
@@ -172,7 +163,9 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
     let deadline = shared.current.get().drain;
     tracing::info!(?deadline, "draining");
     shared.health.enter(Phase::Draining);
+    shared.systemd.stopping(deadline);
     shared.control.drain();
+    inherited.iter().copied().for_each(listener::wake);
     match ended.recv_timeout(deadline) {
         Ok(End::Drained) => {
             tracing::info!("drained");
@@ -180,7 +173,8 @@ fn wait(shared: &Shared, ended: &Receiver<End>) -> Result<(), Failure> {
         }
         Ok(End::Failed(exit_code, message)) => Err(Failure { exit_code, message }),
         Ok(End::Asked) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            Err(Failure::new(EXIT_UNFINISHED, "the drain did not finish within its deadline"))
+            let left = shared.control.unfinished();
+            Err(Failure::new(EXIT_UNFINISHED, format!("the drain did not finish within its deadline: {left}")))
         }
     }
 }

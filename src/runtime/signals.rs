@@ -25,7 +25,10 @@ pub fn watch(mut deliver: impl FnMut(Signal) + Send + 'static) -> io::Result<()>
         for number in signals.forever() {
             match meaning(number, &mut terminating) {
                 Some(signal) => deliver(signal),
-                None => std::process::exit(EXIT_UNFINISHED),
+                None => {
+                    tracing::warn!("a second signal: ended at once, whatever is outstanding");
+                    std::process::exit(EXIT_UNFINISHED)
+                }
             }
         }
     })?;

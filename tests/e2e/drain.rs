@@ -104,7 +104,30 @@ fn a_drain_that_cannot_finish_ends_at_its_deadline_with_1() {
     stage.gateway.signal(SIGTERM);
     assert_eq!(stage.gateway.exit_code(PATIENCE), 1);
     assert!(started.elapsed() >= Duration::from_secs(1));
-    assert!(stage.gateway.log().contains("the drain did not finish within its deadline"), "{}", stage.gateway.log());
+    let told = "the drain did not finish within its deadline: links are open";
+    assert!(stage.gateway.log().contains(told), "{}", stage.gateway.log());
+}
+
+#[test]
+fn customers_who_take_nothing_do_not_hold_up_a_drain_and_lose_nothing_by_it() {
+    let mut stage = Scripted::with("", "", "drain: 10s");
+    let (sequence, submit) = stage.submit(&with_receipt("told later"));
+    stage.link().send_pdu(&resp(&submit, "1"));
+    let answer = stage.acme.expect_answer(CommandId::SUBMIT_SM_RESP, ROK, sequence);
+    stage.link().send_pdu(&Pdu::new(CommandId::DELIVER_SM, ROK, 5, &crate::carrier::receipt("1", "DELIVRD")));
+    stage.link().expect_answer(CommandId::DELIVER_SM_RESP, ROK, 5);
+    stage.acme.expect(CommandId::DELIVER_SM);
+    stage.gateway.signal(SIGTERM);
+    let goodbye = stage.link().expect(CommandId::UNBIND);
+    stage.link().answer(&goodbye, ROK, b"");
+    // Neither the receipt nor the goodbye is ever answered.
+    stage.acme.expect(CommandId::UNBIND);
+    stage.acme.expect_close();
+    assert_eq!(stage.gateway.exit_code(PATIENCE), 0, "{}", stage.gateway.log());
+    stage.gateway.restart();
+    let mut acme = stage.gateway.connect();
+    assert_eq!(acme.bind(BindMode::Receiver, "acme", "secret").status, ROK);
+    assert_eq!(id_of_receipt(&acme.receive()), answer.id());
 }
 
 #[test]

@@ -27,16 +27,21 @@ pub struct Gateway {
 impl Gateway {
     /// Serves `yaml` in which `LISTEN` stands for the address; admin listener, store and shards are added.
     pub fn start(yaml: &str) -> Self {
+        Self::start_by(yaml, |program, _| program.spawn().unwrap())
+    }
+
+    /// The same with a way of its own to start the program, which is told where that is to listen.
+    pub fn start_by(yaml: &str, mut spawn: impl FnMut(&mut Command, SocketAddr) -> Child) -> Self {
         // A port that was free a moment ago may be another test's by now.
         for _ in 0..3 {
-            if let Some(gateway) = Self::try_start(yaml) {
+            if let Some(gateway) = Self::try_start(yaml, &mut spawn) {
                 return gateway;
             }
         }
         panic!("no free port in three tries");
     }
 
-    fn try_start(yaml: &str) -> Option<Self> {
+    fn try_start(yaml: &str, spawn: &mut impl FnMut(&mut Command, SocketAddr) -> Child) -> Option<Self> {
         let directory = Directory::new();
         let [smpp, admin] = free_addresses().unwrap();
         let smpp_section = if yaml.contains("LISTEN") { "" } else { "smpp: { LISTEN }\n" };
@@ -46,16 +51,21 @@ impl Gateway {
             format!("{smpp_section}{yaml}").replace("LISTEN", &listen)
         );
         directory.write("trunkline.yaml", &yaml);
-        let mut gateway = Self { child: Some(spawn(&directory)), smpp, admin, directory };
+        let child = spawn(&mut program(&directory), smpp);
+        let mut gateway = Self { child: Some(child), smpp, admin, directory };
         gateway.wait_until_ready().then_some(gateway)
     }
 
     /// Starts it again, in the same place and on the same ports, once it has ended.
     pub fn restart(&mut self) {
+        self.restart_by(|program| program.spawn().unwrap());
+    }
+
+    pub fn restart_by(&mut self, spawn: impl FnOnce(&mut Command) -> Child) {
         if let Some(mut ended) = self.child.take() {
             ended.wait().unwrap();
         }
-        self.child = Some(spawn(&self.directory));
+        self.child = Some(spawn(&mut program(&self.directory)));
         assert!(self.wait_until_ready(), "not ready again:\n{}", self.log());
     }
 
@@ -132,15 +142,12 @@ impl Gateway {
     }
 }
 
-fn spawn(directory: &Directory) -> Child {
+fn program(directory: &Directory) -> Command {
     let log = File::create(directory.0.join("stderr")).unwrap();
     let file = directory.0.join("trunkline.yaml");
-    command(&["serve", "--config", file.to_str().unwrap()])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
+    let mut program = command(&["serve", "--config", file.to_str().unwrap()]);
+    program.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    program
 }
 
 impl Drop for Gateway {

@@ -53,6 +53,7 @@ mod sendsms;
 mod sessions;
 mod store;
 mod stored;
+mod systemd;
 mod tls;
 mod tls_esme;
 mod tools;

@@ -1,5 +1,5 @@
 //! With software that was not written here: PyPI's smpplib and aiosmpplib, npm's smpp and Perl's Net::SMPP as customers, npm's smpp as the
-//! carrier, Kannel as a customer, PyPI's schemathesis asking all that the OpenAPI document says, two of them as readers of our texts, and Wireshark's dissector reading what goes over the wire.
+//! carrier, Kannel as a customer, PyPI's schemathesis asking all that the OpenAPI document says, two of them as readers of our texts, Wireshark's dissector reading what goes over the wire, and systemd reading our units.
 //!
 //! `just interop` runs these. What is missing on the machine, or cannot be had, is skipped and said.
 #![allow(
@@ -18,6 +18,7 @@ mod openapi;
 mod peers;
 mod smsboxes;
 mod texts;
+mod units;
 mod wireshark;
 
 #[path = "../e2e/carrier.rs"]

@@ -8,6 +8,7 @@
     reason = "tests are an edge: they read files and clocks, a helper that fails fails its test, and nobody imports them"
 )]
 
+mod drains;
 mod keys;
 mod process;
 mod stage;

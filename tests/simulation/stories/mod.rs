@@ -4,6 +4,7 @@ mod access;
 mod bounds;
 mod callbacks;
 mod crashes;
+mod drains;
 mod joined;
 mod keys;
 mod lies;

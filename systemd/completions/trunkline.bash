@@ -1,0 +1,2 @@
+# Asks the program itself, which knows best.
+source <(trunkline completions bash)
