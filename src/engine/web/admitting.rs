@@ -18,10 +18,9 @@ use crate::engine::time::Instant;
 use crate::smpp::message_id::MessageId;
 use crate::smpp::view::SmView;
 
+use super::Message;
 use super::record::Record;
 use super::submission::Place;
-use super::telling::dlr;
-use super::{Message, Tell};
 
 /// What a message's segments have in common.
 #[derive(Clone, Copy)]
@@ -67,10 +66,7 @@ impl Account {
     ) -> Result<(Admitted, Vec<MessageId>), SubmitError> {
         let config = cx.config.account(self.id);
         policy::check(config, self.opt_out.as_deref(), view)?;
-        if let Tell::Kannel { mask, .. } = message.tell
-            && mask & (dlr::ACCEPTED | dlr::REFUSED) != 0
-            && !self.has_room_for_event(cx)
-        {
+        if message.tell.hears_of_answer() && !self.has_room_for_event(cx) {
             return Err(SubmitError::QueueFull);
         }
         let count = message.segments.len() as u32;

@@ -2,11 +2,13 @@
 
 mod access;
 mod bounds;
+mod callbacks;
 mod crashes;
 mod joined;
 mod keys;
 mod lies;
 mod limits;
+mod long_mo;
 mod mo;
 mod multi;
 mod operations;
