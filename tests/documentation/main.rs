@@ -1,4 +1,9 @@
 //! The documentation, held against the program: the reference of the configuration, every example of one, every command, every link.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests read the documentation, and have nobody to report to but the test runner"
+)]
 
 mod reference;
 
@@ -66,7 +71,10 @@ fn commands(block: &str) -> Vec<Vec<String>> {
     let block = block.replace("\\\n", " ");
     let lines = block.lines().map(|line| line.trim_start_matches("$ "));
     let ours = lines.filter_map(|line| {
-        let from = line.find("trunkline ").filter(|at| line[..*at].is_empty() || line[..*at].ends_with('/'))?;
+        let from = line.find("trunkline ").filter(|at| {
+            let before = &line[..*at];
+            before.is_empty() || before.ends_with('/') && !before.contains(' ')
+        })?;
         Some(&line[from + "trunkline ".len()..])
     });
     let until_next = |words: &str| -> Vec<String> {
