@@ -1,6 +1,7 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod access;
+mod accounts;
 mod bounds;
 mod callbacks;
 mod crashes;
