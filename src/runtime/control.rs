@@ -1,9 +1,9 @@
 //! What all threads of the process share: the configuration, its health, the message id numbers, and how it ends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
@@ -45,6 +45,7 @@ pub struct Control {
     carriers_drained: AtomicUsize,
     sessions_drained: AtomicUsize,
     end: Sender<End>,
+    wakes: Mutex<Vec<SocketAddr>>,
 }
 
 /// How far the drain has come.
@@ -64,6 +65,7 @@ impl Control {
             carriers_drained: AtomicUsize::new(0),
             sessions_drained: AtomicUsize::new(0),
             end,
+            wakes: Mutex::default(),
         }
     }
 
@@ -79,6 +81,11 @@ impl Control {
             1 => Stage::Carriers,
             _ => Stage::Sessions,
         }
+    }
+
+    /// Where connections of our own to our listeners come from.
+    pub fn wakes(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a drain that ran out of time had not come to.

@@ -1,18 +1,19 @@
 //! Accepting: one task per listening socket, on shard 0, never cancelled. Connections are counted in and dealt round robin.
 
 use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::timer::Timer;
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::config::{Config, TlsListener};
 use crate::metrics::ConnectionRefusal;
-use crate::runtime::control::Stage;
+use crate::runtime::control::{Control, Stage};
 use crate::runtime::inherited::Inherited;
 use crate::runtime::mesh::{Accepted, MeshMessage, Speaks};
 use crate::runtime::proxy_protocol;
@@ -58,9 +59,17 @@ impl Listener {
 }
 
 /// Connects to a listener of ours, so that its task finds that the process drains: it is never cancelled, and would take one more
-/// customer.
-pub fn wake(address: SocketAddr) {
-    drop(std::net::TcpStream::connect_timeout(&address, PAUSE));
+/// customer. It is known by where it comes from, so that nobody takes this for one.
+pub fn wake(address: SocketAddr, control: &Control) -> io::Result<()> {
+    let from = if address.is_ipv4() {
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    } else {
+        SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&from.into())?;
+    control.wakes().extend(socket.local_addr()?.as_socket());
+    socket.connect_timeout(&address.into(), PAUSE)
 }
 
 /// Deals connections over all shards.
@@ -88,9 +97,10 @@ impl Dealer {
                 Ok(socket) => {
                     // Without a peer's address the peer is gone already.
                     let Some(address) = peer(&socket) else { continue };
-                    if is_left_to_the_next() && is_of_this_host(&socket, address) {
+                    if is_left_to_the_next() && shard.shared.control.wakes().contains(&address) {
                         return;
                     }
+                    let address = address.ip().to_canonical();
                     let accepted = Accepted { socket, address, is_tls, speaks };
                     if speaks == Speaks::Smpp && shard.live().config.smpp.proxy_protocol {
                         self.await_header(&shard, accepted);
@@ -147,12 +157,6 @@ impl Dealer {
     }
 }
 
-/// As `wake` connects.
-fn is_of_this_host(socket: &OwnedFd, peer: IpAddr) -> bool {
-    let own = SockRef::from(socket).local_addr().ok().and_then(|address| address.as_socket());
-    own.is_some_and(|own| own.ip().to_canonical() == peer)
-}
-
-fn peer(socket: &OwnedFd) -> Option<IpAddr> {
-    Some(SockRef::from(socket).peer_addr().ok()?.as_socket()?.ip().to_canonical())
+fn peer(socket: &OwnedFd) -> Option<SocketAddr> {
+    SockRef::from(socket).peer_addr().ok()?.as_socket()
 }

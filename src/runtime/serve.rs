@@ -165,7 +165,11 @@ fn wait(shared: &Shared, ended: &Receiver<End>, inherited: &[SocketAddr]) -> Res
     shared.health.enter(Phase::Draining);
     shared.systemd.stopping(deadline);
     shared.control.drain();
-    inherited.iter().copied().for_each(listener::wake);
+    for address in inherited {
+        if let Err(error) = listener::wake(*address, &shared.control) {
+            tracing::warn!(%error, %address, "one more connection is taken there than should be");
+        }
+    }
     match ended.recv_timeout(deadline) {
         Ok(End::Drained) => {
             tracing::info!("drained");
