@@ -1,15 +1,17 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics` and the admin API, on an executor and a thread of its own, so that it
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, the status page and the admin API, on an executor and a thread of its own, so that it
 //! answers when a shard hangs.
 //!
 //! One request a connection: probes and scrapers gain nothing from keeping theirs, and the deadline stays one timer.
 
 pub mod answer;
 pub mod carriers;
+pub mod page;
 pub mod path;
+pub mod recent;
 pub mod shards;
 pub mod status;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::{IpAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
@@ -27,7 +29,7 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
@@ -38,8 +40,10 @@ use crate::runtime::reload::{Reloads, Unchanged};
 use crate::runtime::transport::Transport;
 use crate::runtime::{socket, sys};
 
-use answer::{Answered, is_method, is_no_web_page, refusal, shown, shown_address, text};
+use answer::{Answered, is_method, is_no_web_page, json, refusal, shown, shown_address, text};
 use carriers::Carriers;
+use page::Page;
+use recent::Recent;
 use shards::Shards;
 use status::Started;
 
@@ -60,6 +64,8 @@ struct Admin {
     carriers: Carriers,
     reloads: Reloads,
     started: Started,
+    recent: RefCell<Recent>,
+    page: Page,
     head_deadline: Duration,
     connections: Cell<usize>,
 }
@@ -83,6 +89,7 @@ fn start_with(
     reloads: Reloads,
     head_deadline: Duration,
 ) -> Result<ExecutorJoinHandle<()>, String> {
+    let page = Page::new()?;
     LocalExecutorBuilder::new(Placement::Unbound)
         .name("admin")
         .io_memory(64 << 10)
@@ -95,19 +102,32 @@ fn start_with(
                 }
             })
             .detach();
-            let admin = Admin {
+            let admin = Rc::new(Admin {
                 health,
                 prometheus,
                 carriers: Carriers::new(shards.clone()),
                 shards,
                 reloads,
                 started: Started(clock::since_unix_epoch().as_secs()),
+                recent: RefCell::default(),
+                page,
                 head_deadline,
                 connections: Cell::new(0),
-            };
-            accept(listener, Rc::new(admin)).await;
+            });
+            glommio::spawn_local(look(Rc::clone(&admin))).detach();
+            accept(listener, admin).await;
         })
         .map_err(|error| format!("admin: cannot start its thread: {error}"))
+}
+
+/// Looks at the shards for as long as the process runs.
+async fn look(admin: Rc<Admin>) {
+    loop {
+        Timer::new(recent::EVERY).await;
+        let snapshots = admin.shards.snapshots().await;
+        let (now, at) = (Duration::from_nanos(clock::monotonic_ns()), clock::since_unix_epoch());
+        admin.recent.borrow_mut().add(now, at.as_millis() as u64, &snapshots);
+    }
 }
 
 async fn accept(listener: TcpListener, admin: Rc<Admin>) {
@@ -167,6 +187,9 @@ async fn serve(stream: TcpStream, admin: &Admin) {
 
 impl Admin {
     async fn answer(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Response<Full<Bytes>> {
+        if request.uri().path() == "/" {
+            return is_method(request.method(), "GET").map_or_else(|no| shown(Err(no)), |()| self.page.response());
+        }
         if !self.may(request) {
             let mut refusal = text(StatusCode::UNAUTHORIZED, "a bearer token is needed\n");
             refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -182,7 +205,7 @@ impl Admin {
         if path == "/reload" {
             return shown(self.reload(request, from).await);
         }
-        if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status") {
+        if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status" | "/status/recent") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         if let Err(refusal) = is_method(request.method(), "GET") {
@@ -190,6 +213,10 @@ impl Admin {
         }
         match path {
             "/status" => shown(self.status().await),
+            "/status/recent" => match self.recent(request.uri()) {
+                Ok(value) => json(value.to_string()),
+                refused => shown(refused),
+            },
             "/livez" => probe(self.health.live()),
             "/readyz" => probe(self.health.ready()),
             _ => {
@@ -204,6 +231,13 @@ impl Admin {
     async fn status(&self) -> Answered {
         let snapshots = self.shards.snapshots().await;
         Ok(status::status(&self.shards.config(), &self.health, self.started, &snapshots))
+    }
+
+    fn recent(&self, uri: &Uri) -> Answered {
+        let [after] = path::query(uri, ["after"])?;
+        let after = after.map_or(Ok(0), |after| after.parse());
+        let after = after.map_err(|_| refusal(StatusCode::BAD_REQUEST, "after: a number of looks"))?;
+        Ok(self.recent.borrow().shown(after, self.started))
     }
 
     /// Has the configuration read again, and says what came of it.
@@ -314,7 +348,7 @@ mod tests {
     #[test]
     fn other_paths_and_methods_are_refused() {
         let (address, _) = serving(None);
-        assert!(get(address, "/").starts_with("HTTP/1.1 404 "));
+        assert!(get(address, "/nothing").starts_with("HTTP/1.1 404 "));
         let answer = said(address, "POST /metrics HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 405 ") && answer.to_lowercase().contains("allow: get"), "{answer}");
     }
@@ -325,6 +359,8 @@ mod tests {
         let with = |value: &str| said(address, &format!("GET /metrics HTTP/1.1\r\nAuthorization: {value}\r\n\r\n"));
         assert!(get(address, "/livez").starts_with("HTTP/1.1 401 "));
         assert!(get(address, "/carriers").starts_with("HTTP/1.1 401 "));
+        assert!(get(address, "/status/recent").starts_with("HTTP/1.1 401 "));
+        assert!(get(address, "/").starts_with("HTTP/1.1 200 "), "the page itself tells nothing");
         for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer ", "Basic s3cret", "s3cret"] {
             assert!(with(wrong).starts_with("HTTP/1.1 401 "), "{wrong}");
         }

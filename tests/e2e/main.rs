@@ -36,6 +36,7 @@ mod malformed;
 mod mo;
 mod multi;
 mod operations;
+mod page;
 mod parts;
 mod passwords;
 mod peer;
