@@ -26,7 +26,7 @@ async function open(browser, options, address = url) {
   return page;
 }
 
-const row = (carrier) => `#carriers tr[data-name="${carrier}"]`;
+const row = (carrier) => `#carriers tr[data-name=${JSON.stringify(carrier)}]`;
 const text = (page, selector) => page.locator(selector).first().innerText();
 
 async function picture(page, name) {
