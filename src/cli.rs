@@ -1,5 +1,6 @@
 //! The command line: which command, and the exit code it ends with.
 
+mod ctl;
 mod route;
 
 use std::io::Write;
@@ -34,6 +35,8 @@ enum Command {
     Check(ConfigArgs),
     /// Say which route decides for a message, why those before it do not, and which carriers are tried
     Route(route::RouteArgs),
+    /// Ask a gateway that runs, and give it orders
+    Ctl(ctl::CtlArgs),
     /// Simulate a carrier (SMSC)
     Smsc(Box<SmscArgs>),
     /// Generate load: ESMEs that bind, submit, and match every receipt
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve_command(&args),
         Command::Check(args) => check_command(&args),
         Command::Route(args) => route::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
         Command::Smsc(args) => smsc::run(&args).map_err(failed),
         Command::Load(args) => load::run(&args).map_err(failed),
         Command::Store(command) => store::run(&command),

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::read;
-use crate::config::{AccountId, Config, Parsed};
-use crate::engine::router::{Query, explain};
+use crate::config::{AccountId, Parsed};
+use crate::engine::router::{Query, explain, refused_before};
 use crate::runtime::serve::Failure;
 
 #[derive(Args)]
@@ -48,31 +48,14 @@ pub(super) fn run(args: &RouteArgs) -> Result<(), Failure> {
         data_coding: args.data_coding,
     };
     let explanation = explain(&config, &query);
-    let said = explanation.text + &refused_before(&config, at, &query);
+    let refused: String = refused_before(&config, &query).iter().map(|why| format!("but {why}\n")).collect();
+    let said = explanation.text + &refused;
     // Whoever reads may stop reading (`| head`).
     let _ = std::io::stdout().write_all(said.as_bytes());
     match explanation.route {
         Some(_) => Ok(()),
         None => Err(Failure { exit_code: EXIT_NO_ROUTE, message: "no route".to_owned() }),
     }
-}
-
-/// What is asked of an account before routes are looked at.
-fn refused_before(config: &Config, account: usize, query: &Query<'_>) -> String {
-    let account = &config.accounts[account];
-    let allows = |patterns: &Option<Vec<crate::config::Pattern>>, address: &[u8]| {
-        patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))
-    };
-    let checks = [
-        (account.enabled, "the account is not enabled: it cannot bind"),
-        (account.submit, "the account may not submit"),
-        (allows(&account.destinations, query.destination), "the account may not send there (`destinations`)"),
-        (
-            account.force_sender.is_some() || allows(&account.senders, query.source),
-            "the account may not send as that (`senders`)",
-        ),
-    ];
-    checks.iter().filter(|(is_allowed, _)| !is_allowed).map(|(_, words)| format!("but {words}\n")).collect()
 }
 
 fn octet(text: &str) -> Result<u8, String> {

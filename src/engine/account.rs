@@ -26,6 +26,7 @@ use super::slab::{Key, Slab};
 use super::states::States;
 use super::time::Instant;
 use super::timers::Armed;
+use super::trace::Trace;
 use super::web;
 use super::window::Window;
 use crate::config::{self, AccountId, NumberSet};
@@ -45,6 +46,8 @@ pub struct Account {
     pub limits: Option<Box<Limits>>,
     /// By an operator's order.
     pub(super) is_disabled: bool,
+    /// What an operator follows.
+    pub(super) traced: Option<Box<Trace>>,
     /// Numbers that nothing is sent to.
     pub(super) opt_out: Option<Arc<NumberSet>>,
     pub(super) audit: Audit,
@@ -93,6 +96,7 @@ impl Account {
             messages: Messages::default(),
             limits: Limits::new(config),
             is_disabled: false,
+            traced: None,
             opt_out: config.opt_out.as_ref().map(|list| Arc::clone(&list.numbers)),
             audit: Audit::default(),
             paused: Vec::new(),

@@ -13,6 +13,7 @@ use super::session::{Late, Session, SessionState};
 use super::slab::Key;
 use super::time::Instant;
 use super::timers::Owner;
+use super::trace::What;
 use crate::config::{CarrierId, Deliver, DeliverMo};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::data_sm;
@@ -40,6 +41,9 @@ impl Account {
     pub fn deliver(&mut self, incoming: Incoming, body: &[u8], cx: &mut Context<'_>) {
         let home = cx.placement.home_of_carrier(incoming.carrier);
         let (carrier, in_hand) = (incoming.carrier, incoming.in_hand);
+        if self.traced.is_some() && !incoming.is_behind {
+            self.trace(What::Came { id: incoming.id, carrier, kind: incoming.kind }, cx.now);
+        }
         if incoming.kind == DeliveryKind::Mo && cx.config.account(self.id).deliver == DeliverMo::Http {
             if !self.take_web_mo(body, cx) {
                 return self.refuse_delivery(&incoming, cx);

@@ -48,9 +48,14 @@ pub struct Search {
 }
 
 impl Search {
-    /// Looked at in one step: slots of a delivery queue, or tables of correlations.
+    /// Entries looked at in one step, about.
+    const STEP: usize = 32_768;
+    /// Slots of a delivery queue at once, and tables of correlations, which have some hundreds of entries each.
     const SLOTS: usize = 16_384;
-    const TABLES: usize = 64;
+    const TABLES: usize = 16;
+    const ENTRIES: usize = 1_000;
+    /// What an account costs that has nothing.
+    const ACCOUNT: usize = 64;
 
     #[must_use]
     pub fn new(ids: Vec<MessageId>) -> Self {
@@ -59,21 +64,35 @@ impl Search {
 
     /// True while there is more to be looked at.
     pub fn step(&mut self, shard: &Shard) -> bool {
+        let mut looked_at = 0;
+        while looked_at < Self::STEP {
+            match self.look(shard) {
+                Some(entries) => looked_at += entries,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Returns how much it looked at, about; `None` when it has seen everything.
+    fn look(&mut self, shard: &Shard) -> Option<usize> {
         if let Some(account) = shard.accounts.get(self.account) {
-            let slots = account.as_ref().map_or(0, |account| self.look_at_account(account));
+            let from = self.slot;
+            let (slots, submits) = account.as_ref().map_or((0, 0), |account| self.look_at_account(account));
             self.slot += Self::SLOTS;
             if self.slot >= slots {
                 (self.account, self.slot) = (self.account + 1, 0);
             }
-            return true;
+            return Some(Self::ACCOUNT + submits + slots.saturating_sub(from).min(Self::SLOTS));
         }
-        let Some(carrier) = shard.carriers.get(self.carrier) else { return false };
+        let carrier = shard.carriers.get(self.carrier)?;
+        let from = self.table;
         let tables = carrier.as_ref().map_or(0, |carrier| self.look_at_carrier(carrier));
         self.table += Self::TABLES;
         if self.table >= tables {
             (self.carrier, self.table) = (self.carrier + 1, 0);
         }
-        true
+        Some(Self::ACCOUNT + Self::ENTRIES * tables.saturating_sub(from).min(Self::TABLES))
     }
 
     #[must_use]
@@ -81,8 +100,9 @@ impl Search {
         Found { config: Arc::clone(&shard.config), facts: self.facts }
     }
 
-    /// Returns how many slots there are.
-    fn look_at_account(&mut self, account: &Account) -> usize {
+    /// Returns how many slots there are, and how many submits were looked at.
+    fn look_at_account(&mut self, account: &Account) -> (usize, usize) {
+        let submits = if self.slot == 0 { account.submits.slots() } else { 0 };
         if self.slot == 0 {
             for id in &self.ids {
                 account.known_of(*id, &mut self.facts);
@@ -100,7 +120,7 @@ impl Search {
             let fact = Fact::Delivery { account: account.id, kind, came, attempts, state };
             self.facts.push((delivery.id, fact));
         }
-        slots
+        (slots, submits)
     }
 
     /// Returns how many tables there are.

@@ -89,6 +89,7 @@ mod telling;
 pub mod throttle;
 pub mod time;
 pub mod timers;
+pub mod trace;
 pub mod unbound;
 pub mod unrouted;
 pub mod untold;

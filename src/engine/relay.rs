@@ -10,6 +10,7 @@ use super::router::RouteChoice;
 use super::session::SessionState;
 use super::slab::Key;
 use super::time::Instant;
+use super::trace::What;
 use super::web;
 use crate::config::{self, CarrierId};
 use crate::metrics::RefusedReason;
@@ -87,6 +88,9 @@ impl Account {
 
     pub(super) fn answer_submit(&mut self, submit: Key, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(submit) = self.submits.remove(submit) else { return };
+        if self.traced.is_some() {
+            self.trace(What::Settled { id: submit.info.id, outcome }, cx.now);
+        }
         if let Some(part) = &submit.part {
             // Whose session is gone does not know what became of it, and may send it again.
             let is_lost = self.has_lost_session(&submit);
@@ -210,6 +214,9 @@ impl Account {
             entry.carrier = carrier;
             cx.loads.sent(carrier);
             let submit = *entry;
+            if self.traced.is_some() {
+                self.trace(What::Handed { id: info.id, carrier }, cx.now);
+            }
             submit.announce_shown(carrier, cx);
             let batch = &mut cx.out.prompt[cx.placement.home_of_carrier(carrier).index()];
             let body = batch.add(body);
@@ -264,6 +271,9 @@ impl Account {
         let Some(entry) = self.submits.get_mut(key) else { return Ok(()) };
         entry.info.submit = key;
         let (info, course) = (entry.info, entry.course);
+        if self.traced.is_some() {
+            self.trace(What::Handed { id, carrier }, cx.now);
+        }
         if let Some(session) = self.sessions.get_mut(submit.info.session) {
             session.outstanding += 1;
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::loads::Loads;
 use super::time::Instant;
 use crate::config::{AccountId, Accounts, CarrierId, Config, MobileNetwork, Numbers, Pattern, Route};
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, refused_before};
 pub use rule::RouteChoice;
 use rule::Rule;
 

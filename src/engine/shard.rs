@@ -92,6 +92,8 @@ pub struct Shard {
     pub(super) has_room: bool,
     pub(super) next_key: u64,
     pub(super) drain: Drain,
+    /// Accounts that are traced.
+    pub(super) traced: usize,
     loopback: Batch,
     /// Until the start: marked submits of accounts at home here that a carrier is known to have accepted.
     pub(super) accepted: AHashSet<MessageId>,
@@ -177,6 +179,7 @@ impl Shard {
             has_room: true,
             next_key: seeds.first_key,
             drain: Drain::No,
+            traced: 0,
             loopback: Batch::default(),
             accepted: AHashSet::new(),
             counts: ShardCounts::default(),
@@ -339,6 +342,7 @@ impl Shard {
         self.go_on_draining(now, out);
         // A drain settles what waits here, which is news for this shard's own accounts.
         self.deliver_loopback(now, out);
+        self.trace_written(now, out);
     }
 
     /// The octets of the last turn are with the kernel, as far as it took them.

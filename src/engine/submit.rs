@@ -23,6 +23,10 @@ impl Account {
             return;
         }
         session.liveness.heard(cx.now);
+        if self.traced.is_some() {
+            self.trace_read(at, frame, cx.now);
+        }
+        let Some(session) = self.sessions.get_mut(at) else { return };
         match frame.command {
             CommandId::SUBMIT_SM => self.handle_submit(at, frame, cx),
             CommandId::SUBMIT_MULTI

@@ -7,13 +7,15 @@ use crate::engine::policy::own_address;
 use crate::smpp::view::Address;
 
 /// Whom a message is to. Its + or 00 only says that it is international, and the address says so by its type of number.
-pub(super) fn destination(written: &str) -> Option<Address<'_>> {
+#[must_use]
+pub fn destination(written: &str) -> Option<Address<'_>> {
     let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
     number(written).filter(|address| is_number(address.digits) && address.digits.len() >= LEAST_DIGITS)
 }
 
 /// Whom a message is from: a number or a name.
-pub(super) fn sender(written: &str) -> Option<Address<'_>> {
+#[must_use]
+pub fn sender(written: &str) -> Option<Address<'_>> {
     let address = number(written)?;
     let is_number = address.digits.iter().all(u8::is_ascii_digit);
     let is_name = || address.digits.iter().all(|letter| (b' '..=b'~').contains(letter));

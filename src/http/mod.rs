@@ -38,11 +38,14 @@ use crate::config::{Account, Config, Secret};
 use crate::engine::web::{self, Reply};
 use crate::smpp::message_id::MessageId;
 
+pub use addresses::{destination, sender};
 pub use forwarded::client;
 pub use openapi::document;
 pub use problem::{Kind, Problem};
 pub use references::References;
 pub use refusal::{Refusal, closing};
+pub use status::word as state_word;
+pub use times::rfc3339;
 
 use outcome::Asked;
 use route::Route;

@@ -22,7 +22,8 @@ pub(super) const STATES: [(State, &str); 9] = [
     (State::Rejected, "rejected"),
 ];
 
-pub(super) const fn word(state: State) -> &'static str {
+#[must_use]
+pub const fn word(state: State) -> &'static str {
     STATES[state as usize].1
 }
 

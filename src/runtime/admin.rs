@@ -3,13 +3,17 @@
 //!
 //! One request a connection: probes and scrapers gain nothing from keeping theirs, and the deadline stays one timer.
 
+pub mod accounts;
 pub mod answer;
 pub mod carriers;
+pub mod messages;
 pub mod page;
 pub mod path;
 pub mod recent;
+pub mod routing;
 pub mod shards;
 pub mod status;
+pub mod trace;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -29,7 +33,7 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
@@ -40,7 +44,7 @@ use crate::runtime::reload::{Reloads, Unchanged};
 use crate::runtime::transport::Transport;
 use crate::runtime::{socket, sys};
 
-use answer::{Answered, is_method, is_no_web_page, json, refusal, shown, shown_address, text};
+use answer::{Answered, is_method, is_no_web_page, refusal, shown, shown_address, text};
 use carriers::Carriers;
 use page::Page;
 use recent::Recent;
@@ -64,7 +68,7 @@ struct Admin {
     carriers: Carriers,
     reloads: Reloads,
     started: Started,
-    recent: RefCell<Recent>,
+    recent: Rc<RefCell<Recent>>,
     page: Page,
     head_deadline: Duration,
     connections: Cell<usize>,
@@ -109,25 +113,15 @@ fn start_with(
                 shards,
                 reloads,
                 started: Started(clock::since_unix_epoch().as_secs()),
-                recent: RefCell::default(),
+                recent: Rc::default(),
                 page,
                 head_deadline,
                 connections: Cell::new(0),
             });
-            glommio::spawn_local(look(Rc::clone(&admin))).detach();
+            glommio::spawn_local(recent::keep(Rc::clone(&admin.recent), admin.shards.clone())).detach();
             accept(listener, admin).await;
         })
         .map_err(|error| format!("admin: cannot start its thread: {error}"))
-}
-
-/// Looks at the shards for as long as the process runs.
-async fn look(admin: Rc<Admin>) {
-    loop {
-        Timer::new(recent::EVERY).await;
-        let snapshots = admin.shards.snapshots().await;
-        let (now, at) = (Duration::from_nanos(clock::monotonic_ns()), clock::since_unix_epoch());
-        admin.recent.borrow_mut().add(now, at.as_millis() as u64, &snapshots);
-    }
 }
 
 async fn accept(listener: TcpListener, admin: Rc<Admin>) {
@@ -196,14 +190,17 @@ impl Admin {
             return refusal;
         }
         let path = request.uri().path();
-        if Carriers::is_at(path) {
-            if request.method() != Method::GET && self.health.phase() == Phase::Draining {
-                return text(StatusCode::SERVICE_UNAVAILABLE, "draining: it ends soon\n");
-            }
-            return shown(self.carriers.answer(request, from).await);
+        if request.method() != Method::GET && self.health.phase() == Phase::Draining {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining: it ends soon\n");
         }
-        if path == "/reload" {
-            return shown(self.reload(request, from).await);
+        match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
+            "carriers" => return shown(self.carriers.answer(request, from).await),
+            "accounts" | "sessions" => return shown(accounts::answer(&self.shards, request, from).await),
+            "messages" => return shown(messages::answer(&self.shards, request).await),
+            "route" => return shown(routing::route(&self.shards, request)),
+            "send" => return shown(routing::send(&self.shards, request, from).await),
+            "reload" => return shown(self.reload(request, from).await),
+            _ => {}
         }
         if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status" | "/status/recent") {
             return text(StatusCode::NOT_FOUND, "not found\n");
@@ -213,10 +210,7 @@ impl Admin {
         }
         match path {
             "/status" => shown(self.status().await),
-            "/status/recent" => match self.recent(request.uri()) {
-                Ok(value) => json(value.to_string()),
-                refused => shown(refused),
-            },
+            "/status/recent" => self.recent.borrow().answer(request.uri(), self.started),
             "/livez" => probe(self.health.live()),
             "/readyz" => probe(self.health.ready()),
             _ => {
@@ -231,13 +225,6 @@ impl Admin {
     async fn status(&self) -> Answered {
         let snapshots = self.shards.snapshots().await;
         Ok(status::status(&self.shards.config(), &self.health, self.started, &snapshots))
-    }
-
-    fn recent(&self, uri: &Uri) -> Answered {
-        let [after] = path::query(uri, ["after"])?;
-        let after = after.map_or(Ok(0), |after| after.parse());
-        let after = after.map_err(|_| refusal(StatusCode::BAD_REQUEST, "after: a number of looks"))?;
-        Ok(self.recent.borrow().shown(after, self.started))
     }
 
     /// Has the configuration read again, and says what came of it.

@@ -38,6 +38,41 @@ impl CommandId {
     pub const DATA_SM: Self = Self(0x0000_0103);
     pub const DATA_SM_RESP: Self = Self(0x8000_0103);
 
+    /// The specification's name; `None` for vendors' own.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::GENERIC_NACK => "generic_nack",
+            Self::BIND_RECEIVER => "bind_receiver",
+            Self::BIND_RECEIVER_RESP => "bind_receiver_resp",
+            Self::BIND_TRANSMITTER => "bind_transmitter",
+            Self::BIND_TRANSMITTER_RESP => "bind_transmitter_resp",
+            Self::QUERY_SM => "query_sm",
+            Self::QUERY_SM_RESP => "query_sm_resp",
+            Self::SUBMIT_SM => "submit_sm",
+            Self::SUBMIT_SM_RESP => "submit_sm_resp",
+            Self::DELIVER_SM => "deliver_sm",
+            Self::DELIVER_SM_RESP => "deliver_sm_resp",
+            Self::UNBIND => "unbind",
+            Self::UNBIND_RESP => "unbind_resp",
+            Self::REPLACE_SM => "replace_sm",
+            Self::REPLACE_SM_RESP => "replace_sm_resp",
+            Self::CANCEL_SM => "cancel_sm",
+            Self::CANCEL_SM_RESP => "cancel_sm_resp",
+            Self::BIND_TRANSCEIVER => "bind_transceiver",
+            Self::BIND_TRANSCEIVER_RESP => "bind_transceiver_resp",
+            Self::OUTBIND => "outbind",
+            Self::ENQUIRE_LINK => "enquire_link",
+            Self::ENQUIRE_LINK_RESP => "enquire_link_resp",
+            Self::SUBMIT_MULTI => "submit_multi",
+            Self::SUBMIT_MULTI_RESP => "submit_multi_resp",
+            Self::ALERT_NOTIFICATION => "alert_notification",
+            Self::DATA_SM => "data_sm",
+            Self::DATA_SM_RESP => "data_sm_resp",
+            _ => return None,
+        })
+    }
+
     /// The command that answers this request.
     #[must_use]
     pub const fn response(self) -> Self {

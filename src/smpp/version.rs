@@ -21,6 +21,15 @@ impl Version {
         }
     }
 
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V33 => "3.3",
+            Self::V34 => "3.4",
+            Self::V50 => "5.0",
+        }
+    }
+
     /// What a bind_resp calls ours; a TLV, so nothing to 3.3.
     #[must_use]
     pub const fn sc_interface_version(self) -> Option<u8> {

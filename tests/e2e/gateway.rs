@@ -74,6 +74,18 @@ impl Gateway {
         panic!("never ready:\n{}", self.log());
     }
 
+    /// Writes the configuration with a part of it replaced, and has it read again; the answer.
+    pub fn reload(&self, part: &str, by: &str) -> String {
+        self.rewrite(part, by);
+        http_with(self.admin, "POST", "/reload", "").unwrap()
+    }
+
+    pub fn rewrite(&self, part: &str, by: &str) {
+        let text = fs::read_to_string(self.directory.0.join("trunkline.yaml")).unwrap();
+        assert!(text.contains(part), "{part:?} is not in the file:\n{text}");
+        self.directory.write("trunkline.yaml", &text.replace(part, by));
+    }
+
     pub fn connect(&self) -> Peer {
         Peer::connect(self.smpp)
     }

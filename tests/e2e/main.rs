@@ -45,6 +45,7 @@ mod processes;
 mod proxy;
 mod receipts;
 mod receiver;
+mod reload;
 mod rewriting;
 mod routing;
 mod security;

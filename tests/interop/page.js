@@ -27,7 +27,7 @@ async function open(browser, options, address = url) {
 }
 
 const row = (carrier) => `#carriers tr[data-name=${JSON.stringify(carrier)}]`;
-const text = (page, selector) => page.locator(selector).first().innerText();
+const text = async (page, selector) => (await page.locator(selector).first().innerText()).replace(/\s+/g, ' ');
 
 async function picture(page, name) {
   await page.screenshot({ path: path.join(directory, `${name}.png`), fullPage: true });

@@ -35,8 +35,9 @@ pub(crate) enum Rated {
 
 impl Sim {
     pub(crate) fn check(&mut self, at: usize) {
-        let (config, now) = (self.config.clone(), self.now);
+        let now = self.now;
         let node = &mut self.nodes[at];
+        let config = node.shard.config().clone();
         let mut problem = None;
         let mut passed = Vec::new();
         let most_segments = self.web.most_segments;
@@ -101,6 +102,7 @@ impl Sim {
                 problem = problem.or(Some(format!("{whose:?} {name}: {in_a_second} in a second, allowed {allowed}")));
             }
         }
+        node.is_recounted = false;
         if let Some(problem) = problem {
             self.fail(&problem);
         }
@@ -280,6 +282,9 @@ fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String
 fn count_in_a_second(node: &mut Node, whose: Rated, total: u64, now: u64) -> u64 {
     let seen = node.seen.entry(whose).or_default();
     let recent = node.sent.entry(whose).or_default();
+    if node.is_recounted {
+        *seen = total;
+    }
     if total > *seen {
         recent.push_back((now, total - *seen));
         *seen = total;

@@ -123,6 +123,7 @@ impl Sim {
     /// What the end of a process leaves, also of one that never served.
     fn stumble(&mut self, is_power: bool) {
         self.life += 1;
+        self.reload_crashed();
         if is_power {
             self.disk.lose_power(&mut self.rng);
         }
@@ -136,6 +137,9 @@ impl Sim {
         }
         if self.rng.chance(self.crashes.varies) {
             self.next_config = Some(draw_variant(&self.text, &self.base, &mut self.rng));
+        }
+        if self.are_reloaded() {
+            self.next_config = Some(self.text.clone());
         }
         if let Some(text) = self.next_config.take() {
             self.configure(&text);

@@ -27,6 +27,7 @@ mod passwords;
 mod planted;
 mod plants;
 mod receipts;
+mod reloading;
 mod restart;
 mod rng;
 mod sim;

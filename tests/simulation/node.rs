@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use trunkline::config::{AccountId, CarrierId, NumberSet};
+use trunkline::config::{AccountId, CarrierId, Config, NumberSet};
 use trunkline::engine::effects::Effects;
 use trunkline::engine::event::{Action, AdmittedBind, Input, Notice, Verdict};
 use trunkline::engine::message::{Batch, ShardId};
 use trunkline::engine::orders::Order;
+use trunkline::engine::placement::Placement;
+use trunkline::engine::router::RouteTable;
 use trunkline::engine::shard::Shard;
 use trunkline::engine::slab::Key;
 use trunkline::engine::web::Posted;
@@ -37,6 +39,8 @@ pub(crate) struct Node {
     /// What passed lately, with the time, for the rates.
     pub(crate) sent: BTreeMap<Rated, VecDeque<(u64, u64)>>,
     pub(crate) seen: BTreeMap<Rated, u64>,
+    /// What passed so far is counted anew.
+    pub(crate) is_recounted: bool,
 }
 
 /// The proxy's end of a connection.
@@ -71,6 +75,8 @@ pub(crate) enum In {
     Order(CarrierId, Option<u16>, Order),
     OptOut(AccountId, Arc<NumberSet>),
     Posted(AccountId, Key, Posted),
+    Prepare(Arc<Config>, Box<Placement>),
+    Commit(Arc<Config>, Arc<RouteTable>),
     DrainCarriers,
     DrainSessions,
 }
@@ -90,6 +96,7 @@ impl Node {
             sessions_drained: false,
             sent: BTreeMap::new(),
             seen: BTreeMap::new(),
+            is_recounted: false,
         }
     }
 }
@@ -173,6 +180,8 @@ impl Sim {
             In::Order(carrier, link, order) => self.handle(at, Input::Order { carrier, link, order }),
             In::OptOut(account, numbers) => self.handle(at, Input::OptOut { account, numbers }),
             In::Posted(account, post, outcome) => self.handle(at, Input::Posted { account, post, outcome }),
+            In::Prepare(config, placement) => self.prepared(at, config, *placement),
+            In::Commit(config, routes) => self.committed(at, config, routes),
             In::DrainCarriers => self.handle(at, Input::DrainCarriers),
             In::DrainSessions => self.handle(at, Input::DrainSessions),
         }

@@ -24,6 +24,7 @@ use crate::lies::Lie;
 use crate::net::{Peer, Toward, Wire, WireId};
 use crate::node::{In, Node};
 use crate::plants::Plant;
+use crate::reloading::Reloads;
 use crate::rng::Rng;
 use crate::smsc::Smsc;
 use crate::variants::parse;
@@ -62,6 +63,7 @@ pub(crate) struct Sim {
     pub(crate) next_ids: u64,
     pub(crate) dealt: usize,
     pub(crate) web: Web,
+    pub(crate) reloads: Reloads,
     queue: BTreeMap<(u64, u64), Event>,
     order: u64,
 }
@@ -132,6 +134,7 @@ pub(crate) enum Event {
     SmscMo(usize),
     SmscLies(usize, Lie),
     OperatorOrders,
+    Reload,
     /// An HTTP customer sends.
     WebAsks(usize),
     Reset,
@@ -178,6 +181,7 @@ impl Sim {
             next_ids: 0,
             dealt: 0,
             web: Web::default(),
+            reloads: Reloads::default(),
             queue: BTreeMap::new(),
             order: 0,
         };
@@ -327,6 +331,7 @@ impl Sim {
             Event::SmscMo(carrier) => self.smsc_mo(carrier),
             Event::SmscLies(carrier, lie) => self.smsc_lies(carrier, lie),
             Event::OperatorOrders => self.operator_orders(),
+            Event::Reload => self.reload_some(),
             Event::WebAsks(at) => self.web_asks(at),
             Event::Reset => self.reset_some(),
         }

@@ -60,6 +60,9 @@ pub(crate) fn run(seed: u64) {
     if seed % 8 >= 6 {
         sim.habit.orders_ms = Some((20, 3_000));
     }
+    if seed % 8 == 4 || seed % 16 == 2 {
+        sim.reload_by_habit((100, 4_000), Rng::new(seed ^ 0x7265_6C6F));
+    }
     draw_esmes(&mut sim, &mut rng);
     for esme in &mut sim.esmes {
         (esme.habit.is_varied, esme.habit.has_multis) = (is_varied, has_multis);
@@ -172,6 +175,7 @@ pub(crate) fn plan_faults(sim: &mut Sim) {
 /// Faults stop, no more is submitted, and every account has a session that takes what comes.
 pub(crate) fn calm(sim: &mut Sim) {
     sim.crash_no_more();
+    sim.reload_no_more();
     sim.calm_web();
     if sim.habit.orders_ms.is_some() {
         sim.resume_all();

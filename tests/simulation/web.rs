@@ -92,7 +92,7 @@ impl Sim {
         self.web.requests.insert(number, asked);
         let caller = Caller { shard: ShardId(0), request: Key { slot: number, generation: 0 } };
         let name = &self.base.account(account).name;
-        let present = self.config.accounts.iter().position(|known| known.name == *name);
+        let present = self.config.accounts.iter().position(|known| known.name == *name && !known.is_gone);
         let Some(present) = present.map(|at| AccountId(at as u32)).filter(|_| !self.is_down()) else {
             // Nobody is there to take it.
             self.web.lose(number, &mut self.ledger);

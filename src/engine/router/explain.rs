@@ -68,6 +68,25 @@ pub fn explain(config: &Config, query: &Query<'_>) -> Explanation {
     Explanation { route: decides, text: lines.join("\n") + "\n" }
 }
 
+/// Why a message is refused before routes are looked at: what its account may not.
+#[must_use]
+pub fn refused_before(config: &Config, query: &Query<'_>) -> Vec<&'static str> {
+    let account = config.account(query.account);
+    let allows = |patterns: &Option<Vec<Pattern>>, address: &[u8]| {
+        patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))
+    };
+    let checks = [
+        (account.enabled, "the account is not enabled: it cannot bind"),
+        (account.submit, "the account may not submit"),
+        (allows(&account.destinations, query.destination), "the account may not send there (`destinations`)"),
+        (
+            account.force_sender.is_some() || allows(&account.senders, query.source),
+            "the account may not send as that (`senders`)",
+        ),
+    ];
+    checks.iter().filter(|(is_allowed, _)| !is_allowed).map(|(_, words)| *words).collect()
+}
+
 fn first_miss(config: &Config, when: &Conditions, query: &Query<'_>, network: Option<&MobileNetwork>) -> Option<Miss> {
     let any_matches = |patterns: &Option<Vec<Pattern>>, address: &[u8]| {
         patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(address)))

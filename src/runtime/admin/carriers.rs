@@ -14,7 +14,8 @@ use crate::config::{CarrierId, Config, Connect, parse_duration};
 use crate::engine::orders::Order;
 use crate::engine::snapshot::CarrierStatus;
 use crate::runtime::admin::answer::{Answered, Refusal, is_method, is_no_web_page, refusal, shown_address};
-use crate::runtime::admin::path::decoded;
+use crate::runtime::admin::path;
+use crate::runtime::admin::routing::find_carrier;
 use crate::runtime::admin::shards::Shards;
 use crate::runtime::admin::status::shown_standing;
 use crate::runtime::mailbox::Question;
@@ -76,7 +77,7 @@ impl Carriers {
     }
 
     fn read(&self, method: &Method, path: &str, query: Option<&str>) -> Result<Asked, Refusal> {
-        let parts: Vec<_> = path.trim_start_matches('/').split('/').skip(1).map(decoded).collect();
+        let parts = path::parts(path);
         let parts: Vec<_> = parts.iter().map(String::as_str).collect();
         let Some((name, rest)) = parts.split_first() else { return is_method(method, "GET").map(|()| Asked::All) };
         let carrier = self.carrier(name)?;
@@ -104,9 +105,7 @@ impl Carriers {
     }
 
     fn carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
-        let at = self.config().carriers.iter().position(|carrier| carrier.name == name && !carrier.is_gone);
-        let id = at.and_then(|at| u16::try_from(at).ok()).map(CarrierId);
-        id.ok_or_else(|| refusal(StatusCode::NOT_FOUND, format!("there is no carrier {name:?}")))
+        find_carrier(&self.config(), name)
     }
 
     fn link(&self, carrier: CarrierId, text: &str) -> Result<u16, Refusal> {
@@ -127,8 +126,7 @@ impl Carriers {
 
     /// Asks every shard; the carriers come in the order of the file.
     async fn ask(&self, order: Option<(CarrierId, Option<u16>, Order)>) -> Result<Vec<CarrierStatus>, Refusal> {
-        let all = self.shards.all(|answer| Question::Carriers { order, answer }).await;
-        let mut all = all.ok_or_else(|| refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer"))?;
+        let mut all = self.shards.all(|answer| Question::Carriers { order, answer }).await?;
         all.sort_by_key(|status| status.carrier);
         Ok(all)
     }

@@ -4,17 +4,27 @@
 //! them, for there may be thousands of accounts. A page that says what it has (`?after=N`) gets what came since.
 
 use std::array;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use glommio::timer::Timer;
+use http_body_util::Full;
+use hyper::{Response, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 
 use crate::engine::snapshot::{AccountStatus, CarrierStatus, Snapshot};
 use crate::metrics::{AnswerClass, ShardCounts};
+use crate::runtime::admin::answer::{Refusal, json, refusal, shown};
+use crate::runtime::admin::path;
+use crate::runtime::admin::shards::Shards;
 use crate::runtime::admin::status::{Started, known_accounts, known_carriers};
+use crate::runtime::clock;
 
 /// How much lies between two looks.
-pub const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(2);
 const KEPT: usize = 150;
 
 /// A number that is plotted, and where it is read.
@@ -83,9 +93,19 @@ pub struct Recent {
     shards: Family<{ SHARDS.len() }, { SHARDS.len() }>,
 }
 
+/// Looks at the shards for as long as the process runs.
+pub async fn keep(recent: Rc<RefCell<Recent>>, shards: Shards) {
+    loop {
+        Timer::new(EVERY).await;
+        let snapshots = shards.snapshots().await;
+        let (now, at) = (Duration::from_nanos(clock::monotonic_ns()), clock::since_unix_epoch());
+        recent.borrow_mut().add(now, at.as_millis() as u64, &snapshots);
+    }
+}
+
 impl Recent {
     /// Adds how the shards stand `now`, on a clock that never goes back, which was at `at_ms` by the calendar.
-    pub fn add(&mut self, now: Duration, at_ms: u64, snapshots: &[Option<Snapshot>]) {
+    fn add(&mut self, now: Duration, at_ms: u64, snapshots: &[Option<Snapshot>]) {
         self.looks += 1;
         push(&mut self.at_ms, at_ms);
         let known = || snapshots.iter().flatten();
@@ -111,9 +131,16 @@ impl Recent {
         self.shards.add(&SHARDS, now, shards);
     }
 
-    /// What came after the first so many looks, of what is kept.
     #[must_use]
-    pub fn shown(&self, after: u64, started: Started) -> Value {
+    pub fn answer(&self, uri: &Uri, started: Started) -> Response<Full<Bytes>> {
+        match after(uri) {
+            Ok(after) => json(self.shown(after, started).to_string()),
+            Err(refusal) => shown(Err(refusal)),
+        }
+    }
+
+    /// What came after the first so many looks, of what is kept.
+    fn shown(&self, after: u64, started: Started) -> Value {
         let kept = self.at_ms.len() as u64;
         // Who says more than there were means another process's.
         let after = if after > self.looks { 0 } else { after };
@@ -129,6 +156,12 @@ impl Recent {
             "shards": self.shards.shown(&SHARDS, count),
         })
     }
+}
+
+fn after(uri: &Uri) -> Result<u64, Refusal> {
+    let [after] = path::query(uri, ["after"])?;
+    let after = after.map_or(Ok(0), |after| after.parse());
+    after.map_err(|_| refusal(StatusCode::BAD_REQUEST, "after: the number of looks that are known"))
 }
 
 /// The accounts, the carriers or the shards: the last numbers of each, in its first columns, and their sums in all of them.

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use futures_lite::future;
 use glommio::timer::Timer;
+use hyper::StatusCode;
 
 use crate::config::Config;
 use crate::engine::snapshot::Snapshot;
+use crate::runtime::admin::answer::{Refusal, refusal};
 use crate::runtime::live::Current;
 use crate::runtime::mailbox::{Answer, Mailboxes, Question};
 
 /// A shard answers at its next upkeep.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// And a submit's when its carrier has answered, or could have; no longer than the listener waits with its own answer.
+const SUBMIT_PATIENCE: Duration = Duration::from_secs(25);
 /// What is looked at every second is told of a shard that hangs sooner.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -41,12 +45,41 @@ impl Shards {
         gather(asked, STATUS_PATIENCE).await
     }
 
-    /// Asks every shard for what it has; `None` when one of them does not answer.
-    pub async fn all<T>(&self, question: impl Fn(Answer<Vec<T>>) -> Question) -> Option<Vec<T>> {
-        let asked = self.mailboxes.ask(question)?.into_iter().map(Some).collect();
-        let answers = gather(asked, PATIENCE).await.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(answers.into_iter().flatten().collect())
+    /// Asks every shard for what it has of something.
+    pub async fn all<T>(&self, question: impl Fn(Answer<Vec<T>>) -> Question) -> Result<Vec<T>, Refusal> {
+        Ok(self.all_of(question).await?.into_iter().flatten().collect())
     }
+
+    /// What each of them answers.
+    pub async fn all_of<T>(&self, question: impl Fn(Answer<T>) -> Question) -> Result<Vec<T>, Refusal> {
+        let answers = self.ask(question, PATIENCE).await?;
+        answers.into_iter().collect::<Option<_>>().ok_or_else(does_not_answer)
+    }
+
+    /// Asks the one that it concerns, whichever that is.
+    pub async fn one<T>(&self, question: impl Fn(Answer<Option<T>>) -> Question) -> Result<T, Refusal> {
+        let answers = self.ask(question, PATIENCE).await?;
+        answers.into_iter().flatten().flatten().next().ok_or_else(does_not_answer)
+    }
+
+    /// The same of what takes as long as a carrier's answer.
+    pub async fn one_soon<T>(&self, question: impl Fn(Answer<Option<T>>) -> Question) -> Result<T, Refusal> {
+        let answers = self.ask(question, SUBMIT_PATIENCE).await?;
+        answers.into_iter().flatten().flatten().next().ok_or_else(does_not_answer)
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl Fn(Answer<T>) -> Question,
+        patience: Duration,
+    ) -> Result<Vec<Option<T>>, Refusal> {
+        let asked = self.mailboxes.ask(question).ok_or_else(does_not_answer)?;
+        Ok(gather(asked.into_iter().map(Some).collect(), patience).await)
+    }
+}
+
+fn does_not_answer() -> Refusal {
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "a shard does not answer")
 }
 
 async fn gather<T>(asked: Vec<Option<Answer<T>>>, patience: Duration) -> Vec<Option<T>> {
