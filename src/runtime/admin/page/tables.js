@@ -110,6 +110,7 @@ function parts(said) {
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, one) => all + one, 0);
 const of = (number, limit) => ({ text: count(number), below: limit == null ? "" : `of ${count(limit)}`, full: limit ? number / limit : null });
 const limited = (number, limit) => ({ text: perSecond(number), below: limit == null ? "" : `of ${count(limit)}`, full: limit ? number / limit : null });
+const some = (number, what) => `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 const red = (number, level = "bad") => ({ text: perSecond(number), level: number > 0 ? level : undefined });
 const words = (label) => label.replaceAll("_", " ");
 
@@ -153,7 +154,7 @@ const accountColumns = [
 
 const shardColumns = [
   { name: "Shard", text: true, value: (s) => s.name, cell: (s) => ({ text: s.name, below: s.standing, belowLevel: s.level }) },
-  { name: "Home of", cell: (s) => s.answers ? { text: `${count(s.carriers)} carriers`, below: `${count(s.accounts)} accounts` } : DASH },
+  { name: "Home of", cell: (s) => s.answers ? { text: some(s.carriers, "carrier"), below: some(s.accounts, "account") } : DASH },
   { name: "PDUs/s", value: (s) => s.per.pdus, cell: (s) => perSecond(s.per.pdus) },
   { name: "Read/s", value: (s) => s.per.read, cell: (s) => bytes(s.per.read) },
   { name: "Written/s", value: (s) => s.per.written, cell: (s) => bytes(s.per.written) },
