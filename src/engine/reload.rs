@@ -1,15 +1,18 @@
-//! Another configuration while everything runs, in two steps. First every shard gets to know what is new, which nobody may use yet;
-//! once all of them do, each takes up the new settings. So no shard ever hears of an account or a carrier that it does not know,
-//! although they do not change at one moment.
+//! Another configuration while everything runs, in three steps, each taken by every shard before any takes the next. First they get to
+//! know what is new, which nobody may use yet; then each takes up the new settings; then carriers that went are let go. So no shard
+//! ever hears of an account or a carrier that it does not know, and what comes back from a carrier that went finds the new routes,
+//! although the shards do not change at one moment.
 //!
 //! Who has kept his settings notices nothing. How links change is in `renewal`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::account::Account;
 use super::carrier::Carrier;
 use super::context::Context;
 use super::effects::Effects;
+use super::orders::Order;
 use super::placement::Placement;
 use super::router::RouteTable;
 use super::session::SessionState;
@@ -56,6 +59,15 @@ impl Shard {
             carrier.configure(before.carrier(carrier.id), context!(self, now, out));
             if is_rerouted {
                 carrier.route_unrouted(context!(self, now, out));
+            }
+        }
+    }
+
+    /// The third: nobody sends to carriers that went any more.
+    pub fn finish_reload(&mut self, now: Instant, out: &mut Effects) {
+        for carrier in self.carriers.iter_mut().flatten() {
+            if self.config.carrier(carrier.id).is_gone {
+                carrier.order(None, Order::Drain { within: Some(Duration::ZERO) }, context!(self, now, out));
             }
         }
     }

@@ -19,7 +19,8 @@ impl Carrier {
     /// Takes up what differs from the settings before.
     pub(super) fn configure(&mut self, before: &config::Carrier, cx: &mut Context<'_>) {
         let config = cx.config.carrier(self.id);
-        if config == before {
+        // What went is let go once nobody sends there.
+        if config == before || config.is_gone {
             return;
         }
         if before.rate != config.rate {

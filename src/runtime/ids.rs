@@ -6,10 +6,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use glommio::timer::sleep;
+
+use crate::engine::event::Input;
 use crate::engine::id_source::IdSource;
+use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::{clock, files, sys};
 
 /// Numbers given out at once.
@@ -19,6 +24,7 @@ const NUMBERS: u64 = 1 << 53;
 /// A process that just ended may hold the lock a little longer.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+const RESERVE_AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct IdStore {
@@ -111,6 +117,21 @@ fn parse(text: &str) -> Option<([u8; 16], u64)> {
     let key = u128::from_str_radix(lines.next()?.strip_prefix("key ")?, 16).ok()?;
     let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
     Some((key.to_be_bytes(), next))
+}
+
+impl ShardLoop {
+    /// Reserves more numbers for the engine, however long that takes.
+    pub(super) async fn reserve_ids(self: Rc<Self>) {
+        loop {
+            let ids = Arc::clone(&self.shared.ids);
+            match glommio::executor().spawn_blocking(move || ids.reserve()).await {
+                Ok((first, end)) => return self.handle(Input::Ids { first, end }),
+                // The disk is full, perhaps: submits are refused when the last block is used up.
+                Err(error) => tracing::error!("{error}; trying again"),
+            }
+            sleep(RESERVE_AGAIN).await;
+        }
+    }
 }
 
 #[cfg(test)]

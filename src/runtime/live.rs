@@ -80,6 +80,7 @@ impl ShardLoop {
                 });
                 self.live.replace(Rc::new(live));
             }
+            Step::Finish => self.in_engine(|engine, now| engine.shard.finish_reload(now, &mut engine.out)),
         }
     }
 

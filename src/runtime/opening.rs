@@ -33,8 +33,19 @@ pub struct Opened {
     pub files: SegmentFiles,
 }
 
+/// Accounts and carriers of which the store keeps something and which the configuration does not have, by name.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOver {
+    pub accounts: Vec<String>,
+    pub carriers: Vec<String>,
+}
+
 /// Opens the store for as many shards as there are seeds.
-pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> Result<Vec<Opened>, StoreError> {
+pub fn open(
+    config: &Arc<Config>,
+    placement: &Placement,
+    seeds: Vec<Seeds>,
+) -> Result<(Vec<Opened>, LeftOver), StoreError> {
     let directory = &config.store.path;
     let recovered = read_store(directory)?;
     sync_store(directory, &recovered)?;
@@ -61,11 +72,13 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
         let (correlations, deliveries) = homes.live();
         tracing::info!(records, correlations, deliveries, is_moved, "store recovered");
     }
+    let mut left_over = LeftOver::default();
     for (kind, name, counts) in homes.unconfigured() {
-        let kind = match kind {
-            NameKind::Account => "account",
-            NameKind::Carrier => "carrier",
+        let (kind, names) = match kind {
+            NameKind::Account => ("account", &mut left_over.accounts),
+            NameKind::Carrier => ("carrier", &mut left_over.carriers),
         };
+        names.push(name.to_owned());
         let entries = counts.correlations + counts.early + counts.deliveries + counts.unrouted;
         tracing::warn!(
             kind,
@@ -75,7 +88,8 @@ pub fn open(config: &Arc<Config>, placement: &Placement, seeds: Vec<Seeds>) -> R
         );
     }
     let opened = shards.into_iter().map(Opening::finish).collect::<io::Result<_>>();
-    opened.map_err(|error| StoreError::io(directory, "allocate in", error))
+    let opened = opened.map_err(|error| StoreError::io(directory, "allocate in", error))?;
+    Ok((opened, left_over))
 }
 
 /// What was allocated for a segment and never written is given back: it is not filled any further.

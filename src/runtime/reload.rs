@@ -2,7 +2,7 @@
 //! are read and passwords' threads may be started.
 //!
 //! Everything that can be wrong is found before any shard hears of it. Then all shards get ready; when one of them does not, nothing
-//! has changed. Then all of them commit.
+//! has changed. Then all of them commit, and then let go of carriers that went.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::runtime::handover::Handover;
 use crate::runtime::health::Phase;
 use crate::runtime::live::Live;
 use crate::runtime::mailbox::Question;
+use crate::runtime::opening::LeftOver;
 use crate::runtime::opt_out;
 
 /// A shard does its part at its next upkeep; one that has not by then hangs.
@@ -59,14 +60,23 @@ pub enum Step {
     Prepare { live: Live, placement: Placement },
     /// Go by this from now on.
     Commit { live: Live, routes: Arc<RouteTable> },
+    /// Every shard does.
+    Finish,
 }
 
 /// The thread's own.
 struct Reloading {
     file: PathBuf,
     shared: Arc<Shared>,
-    live: Live,
-    placement: Placement,
+    running: Running,
+}
+
+/// What the next reload is measured against.
+pub struct Running {
+    pub live: Live,
+    pub placement: Placement,
+    /// Only a start takes up what is kept of these.
+    pub left_over: LeftOver,
 }
 
 impl Reloads {
@@ -93,14 +103,8 @@ impl Reloads {
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub fn start(
-    asked: Receiver<Asked>,
-    file: PathBuf,
-    shared: &Arc<Shared>,
-    live: Live,
-    placement: Placement,
-) -> Result<(), String> {
-    let mut reloading = Reloading { file, shared: Arc::clone(shared), live, placement };
+pub fn start(asked: Receiver<Asked>, file: PathBuf, shared: &Arc<Shared>, running: Running) -> Result<(), String> {
+    let mut reloading = Reloading { file, shared: Arc::clone(shared), running };
     let work = move || {
         while let Ok(first) = asked.recv() {
             let all: Vec<_> = std::iter::once(first).chain(asked.try_iter()).collect();
@@ -124,36 +128,40 @@ impl Reloading {
         }
         let Parsed { config, warnings } = config_file::read(&self.file).map_err(Unchanged::Refused)?;
         let refused = |problem: String| Unchanged::Refused(vec![format!("{}: {problem}", self.file.display())]);
-        let (next, diff) = config::merged(&self.live.config, config).map_err(refused)?;
+        let (next, diff) = config::merged(&self.running.live.config, config).map_err(refused)?;
         let lines = |problems: Vec<String>| {
             Unchanged::Refused(problems.iter().map(|why| format!("{}: {why}", self.file.display())).collect())
         };
-        let next = Live::open(next, Some(&self.live)).map_err(lines)?;
+        self.running.check_new(&next).map_err(lines)?;
+        let next = Live::open(next, Some(&self.running.live)).map_err(lines)?;
         self.carry_out(next)?;
         let warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(Reloaded { diff, warnings })
     }
 
     fn carry_out(&mut self, next: Live) -> Result<(), Unchanged> {
-        let placement = self.placement.extended(&next.config);
-        let extended: Config = config::extended(&self.live.config, &next.config);
-        let prepared = Live { config: Arc::new(extended), ..self.live.clone() };
+        let running = &mut self.running;
+        let placement = running.placement.extended(&next.config);
+        let extended = config::extended(&running.live.config, &next.config);
+        let prepared = Live { config: Arc::new(extended), ..running.live.clone() };
         let routes = Arc::new(RouteTable::of_generation(&next.config, next.generation as u8));
         // A shard that is late still gets it, so whatever comes of this, what is new has its numbers from here on.
-        (self.live, self.placement) = (prepared.clone(), placement.clone());
+        (running.live, running.placement) = (prepared.clone(), placement.clone());
         self.shared.current.set(&prepared.config);
         self.all(&Step::Prepare { live: prepared, placement: placement.clone() }).map_err(Unchanged::NotNow)?;
-        let before = std::mem::replace(&mut self.live, next.clone());
+        let before = std::mem::replace(&mut self.running.live, next.clone());
         self.shared.current.set(&next.config);
         if let Err(why) = opt_out::watch(&self.shared, &next.config, &placement) {
             tracing::error!("{why}");
         }
-        if let Err(why) = self.all(&Step::Commit { live: next, routes }) {
-            tracing::error!("{why}; it goes by the new configuration once it does");
+        for step in [Step::Commit { live: next, routes }, Step::Finish] {
+            if let Err(why) = self.all(&step) {
+                tracing::error!("{why}; it goes by the new configuration once it does");
+            }
         }
         let is_other = |next: &Arc<_>| before.passwords.as_ref().is_some_and(|before| !Arc::ptr_eq(before, next));
         if let Some(passwords) = &before.passwords
-            && self.live.passwords.as_ref().is_none_or(is_other)
+            && self.running.live.passwords.as_ref().is_none_or(is_other)
         {
             passwords.end();
         }
@@ -170,6 +178,25 @@ impl Reloading {
             all_done.recv_timeout(PATIENCE).map_err(|_| hangs())?;
         }
         Ok(())
+    }
+}
+
+impl Running {
+    /// What the store keeps of a name from before this start lies outside the engines: an account that came back without it would miss
+    /// its receipts, and a carrier's would find nobody.
+    fn check_new(&self, next: &Config) -> Result<(), Vec<String>> {
+        let config = &self.live.config;
+        let accounts = next.accounts.iter().skip(config.accounts.len()).map(|account| &account.name);
+        let carriers = next.carriers.iter().skip(config.carriers.len()).map(|carrier| &carrier.name);
+        let accounts = accounts.filter(|name| self.left_over.accounts.contains(name)).map(|name| ("accounts", name));
+        let carriers = carriers.filter(|name| self.left_over.carriers.contains(name)).map(|name| ("carriers", name));
+        let problem = |(section, name): (&str, &String)| {
+            format!(
+                "{section}.{name}: the store keeps what was its before this start, which only a start takes up: restart"
+            )
+        };
+        let problems: Vec<_> = accounts.chain(carriers).map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
 

@@ -24,11 +24,11 @@ use crate::runtime::listener::{Dealer, Listener};
 use crate::runtime::live::{Current, Live};
 use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mesh::{self, Ends, Speaks};
-use crate::runtime::opening::{self, Opened};
+use crate::runtime::opening::{self, LeftOver, Opened};
 use crate::runtime::opt_out::{self, OptOuts};
 use crate::runtime::publish::Publisher;
 use crate::runtime::pulse::Pulse;
-use crate::runtime::reload::Reloads;
+use crate::runtime::reload::{Reloads, Running};
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
 use crate::runtime::{admin, clock, reload, socket, sys};
@@ -103,8 +103,9 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
     let admin_thread = admin::start(admin_listener, health, prometheus, asking, shared.reloads.clone())
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let placement = Placement::new(&config, shards);
-    start_shards(&shared, &live, &placement, cores, listeners)?;
-    reload::start(asked, file.to_owned(), &shared, live, placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
+    let left_over = start_shards(&shared, &live, &placement, cores, listeners)?;
+    let running = Running { live, placement, left_over };
+    reload::start(asked, file.to_owned(), &shared, running).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     shared.health.enter(Phase::Ready);
     tracing::info!(
         shards,
@@ -190,14 +191,14 @@ fn start_shards(
     placement: &Placement,
     cores: usize,
     listeners: Vec<Listener>,
-) -> Result<(), Failure> {
+) -> Result<LeftOver, Failure> {
     let shards = placement.shards();
     opt_out::watch(shared, &live.config, placement).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let pulse = Pulse::start(shards, UPKEEP).map_err(|error| Failure::new(EXIT_FAULT, format!("no pulse: {error}")))?;
     let mut listeners = Some(listeners);
     let seeds = (0..shards).map(|_| draw_seeds(shared)).collect::<Result<_, _>>()?;
     let opened = opening::open(&live.config, placement, seeds);
-    let opened = opened.map_err(|error| Failure::new(EXIT_STORE, error))?;
+    let (opened, left_over) = opened.map_err(|error| Failure::new(EXIT_STORE, error))?;
     let (started, all_started) = mpsc::channel();
     let (begun, all_begun) = mpsc::channel();
     let mut waiting = Vec::new();
@@ -224,7 +225,7 @@ fn start_shards(
     for _ in 0..shards {
         all_started.recv_timeout(MEETING).map_err(|_| Failure::new(EXIT_FAULT, "a shard did not start"))?;
     }
-    Ok(())
+    Ok(left_over)
 }
 
 /// Starts an executor that takes the shard and runs it. An executor may park before it ran its first task, which is the one case

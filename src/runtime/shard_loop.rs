@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use glommio::channels::shared_channel::ConnectedReceiver;
-use glommio::timer::{Timer, sleep};
+use glommio::timer::Timer;
 
 use crate::engine::effects::Outbox;
 use crate::engine::event::{Action, AdmittedBind, Input, Notice};
@@ -64,7 +64,6 @@ pub struct ShardLoop {
 impl ShardLoop {
     /// Octets read at once; a PDU of the longest permitted length fits with room to spare.
     const READ_BUFFER: usize = 256 << 10;
-    const IDS_AGAIN: Duration = Duration::from_secs(5);
 
     #[must_use]
     pub fn new(engine: Engine, disk: Disk, mesh: Mesh, shared: Arc<Shared>, live: Live) -> Rc<Self> {
@@ -344,18 +343,6 @@ impl ShardLoop {
         connections[slot] = Some(Rc::clone(&connection));
         drop(connections);
         glommio::spawn_local(connection.run(Rc::clone(self))).detach();
-    }
-
-    async fn reserve_ids(self: Rc<Self>) {
-        loop {
-            let ids = Arc::clone(&self.shared.ids);
-            match glommio::executor().spawn_blocking(move || ids.reserve()).await {
-                Ok((first, end)) => return self.handle(Input::Ids { first, end }),
-                // The disk is full, perhaps: submits are refused when the last block is used up.
-                Err(error) => tracing::error!("{error}; trying again"),
-            }
-            sleep(Self::IDS_AGAIN).await;
-        }
     }
 
     async fn receive(self: Rc<Self>, from: ShardId, receiver: ConnectedReceiver<MeshMessage>) {

@@ -77,6 +77,7 @@ pub(crate) enum In {
     Posted(AccountId, Key, Posted),
     Prepare(Arc<Config>, Box<Placement>),
     Commit(Arc<Config>, Arc<RouteTable>),
+    Finish,
     DrainCarriers,
     DrainSessions,
 }
@@ -142,6 +143,7 @@ impl Sim {
                 if let Some(through) = node.store.synced(commit, &mut node.shard, now, &mut effects) {
                     self.ledger.durable(at, through);
                     self.books.durable(at, through);
+                    self.web.book.durable(at, through);
                     self.handle(at, Input::Durable { through });
                 }
                 self.work_disk(at, effects);
@@ -182,6 +184,10 @@ impl Sim {
             In::Posted(account, post, outcome) => self.handle(at, Input::Posted { account, post, outcome }),
             In::Prepare(config, placement) => self.prepared(at, config, *placement),
             In::Commit(config, routes) => self.committed(at, config, routes),
+            In::Finish => {
+                let node = &mut self.nodes[at];
+                node.shard.finish_reload(now, &mut node.out);
+            }
             In::DrainCarriers => self.handle(at, Input::DrainCarriers),
             In::DrainSessions => self.handle(at, Input::DrainSessions),
         }
@@ -336,7 +342,7 @@ impl Sim {
                 Action::Resume { connection } => self.resume(at, connection),
                 Action::ReserveIds => {
                     let (first, end) = self.reserve_ids();
-                    self.plan_ms((1, 20), Event::Input(at, In::Ids(first, end)));
+                    self.plan_ms(self.habit.ids_ms, Event::Input(at, In::Ids(first, end)));
                 }
                 Action::CarriersDrained => self.nodes[at].carriers_drained = true,
                 Action::SessionsDrained => self.nodes[at].sessions_drained = true,

@@ -116,8 +116,12 @@ impl Sim {
         node.shard.reload(config, routes, now, &mut node.out);
         let Some(under_way) = &mut self.reloads.under_way else { return };
         under_way.uncommitted -= 1;
-        if under_way.uncommitted == 0 {
-            self.reloads.under_way = None;
+        if under_way.uncommitted > 0 {
+            return;
+        }
+        self.reloads.under_way = None;
+        for shard in 0..self.nodes.len() {
+            self.plan_ms(UPKEEP_MS, Event::Input(shard, In::Finish));
         }
     }
 

@@ -1,3 +1,5 @@
+//! A reload as the configuration sees it: names keep their numbers, and the diff says what differs and nothing secret.
+
 use super::*;
 use crate::config::{Surroundings, parse};
 

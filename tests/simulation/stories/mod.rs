@@ -1,12 +1,15 @@
 //! Behaviour told one story at a time, by the harness that also draws the storms.
 
 mod access;
+mod accounts;
 mod bounds;
+mod callbacks;
 mod crashes;
 mod joined;
 mod keys;
 mod lies;
 mod limits;
+mod long_mo;
 mod mo;
 mod multi;
 mod operations;
@@ -15,6 +18,7 @@ mod pacing;
 mod parts;
 mod rates;
 mod receipts;
+mod reloads;
 mod replay;
 mod retries;
 mod rewriting;

@@ -1,0 +1,98 @@
+//! What a reload changes of what is under way, and what it leaves alone.
+
+use std::time::Duration;
+
+use trunkline::smpp::command::{CommandId, CommandStatus};
+use trunkline::smpp::pdu::BindMode;
+
+use super::stored::STORE;
+use super::*;
+use crate::variants::vary;
+
+const ROK: CommandStatus = CommandStatus::ROK;
+
+impl Sim {
+    /// The file with a part of it replaced, taken up by every shard.
+    fn reload_with(&mut self, part: &str, by: &str) {
+        assert!(self.text.contains(part), "{part:?} is not in\n{}", self.text);
+        let text = self.text.replace(part, by);
+        self.reload_to(&text);
+    }
+
+    fn reload_to(&mut self, text: &str) {
+        self.reload(text);
+        self.run_for(Duration::from_millis(300));
+    }
+}
+
+#[test]
+fn what_waits_for_a_rate_goes_on_by_the_new_one_and_the_session_notices_nothing() {
+    let mut sim = gateway(", rate: 1, burst: 10, over_rate: delay", ", links: 1", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tags = sim.submit_many(esme, 20);
+    sim.run_for(Duration::from_millis(500));
+    assert_eq!(sim.count(esme, &tags, ROK), 10);
+    sim.reload_with("rate: 1, burst: 10, over_rate: delay", "max_binds: 4");
+    assert_eq!(sim.count(esme, &tags, ROK), 20);
+    sim.end();
+    assert!(sim.esmes[esme].is_bound && sim.esmes[esme].ended_at.is_empty());
+}
+
+#[test]
+fn what_waits_at_a_carrier_that_went_goes_by_the_new_routes_and_its_receipts_come_when_it_is_back() {
+    let mut sim = gateway("", ", links: 1, rate: 1, burst: 1, queue_wait: 15s", ONE);
+    sim.smscs[0].habit.receipt_ms = (5_000, 6_000);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tags = sim.submit_many(esme, 10);
+    sim.run_for(Duration::from_millis(100));
+    let before = sim.seen_by(0).len();
+    assert!((1..5).contains(&before), "{before}: the rest waits");
+    let whole = sim.text.clone();
+    let without =
+        vary(&whole.replace("to: [c0]", "to: [c0, c1]").replace("rate: 1, burst: 1, ", ""), 2, &["c0"], || None);
+    sim.reload_to(&without);
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!((sim.seen_by(0).len(), sim.seen_by(1).len()), (before, 10 - before));
+    assert_eq!(sim.count(esme, &tags, ROK), 10);
+    sim.run_for(Duration::from_secs(8));
+    assert_eq!(sim.esmes[esme].deliveries.len(), 10 - before);
+    sim.reload_to(&whole);
+    sim.end();
+    assert_eq!(sim.esmes[esme].deliveries.len(), 10);
+}
+
+#[test]
+fn stored_submits_go_by_the_new_routes_in_their_order() {
+    let mut sim = gateway(STORE, ", links: 1", ONE);
+    sim.carrier_goes(0);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let tags = sim.submit_many(esme, 60);
+    sim.run_for(Duration::from_secs(5));
+    assert_eq!((sim.count(esme, &tags, ROK), sim.stored()), (60, 60));
+    sim.reload_with("  - to: [c0]", "  - when: { account: a1 }\n    to: [c0]\n  - to: [c1]");
+    sim.run_for(Duration::from_secs(3));
+    assert_eq!((sim.stored(), sim.seen_by(1)), (0, tags));
+    sim.smscs[0].is_up = true;
+    sim.end_stored();
+}
+
+#[test]
+fn an_account_that_went_loses_its_sessions_and_nothing_else() {
+    let mut sim = gateway("", ", links: 1", ONE);
+    sim.smscs[0].habit.receipt_ms = (2_000, 3_000);
+    let (gone, stays) = (sim.bound("a0", BindMode::Transceiver), sim.bound("a1", BindMode::Transceiver));
+    sim.esmes[gone].habit.reconnects = false;
+    let tags = sim.submit_many(gone, 10);
+    sim.run_for(Duration::from_millis(500));
+    assert_eq!(sim.count(gone, &tags, ROK), 10);
+    let whole = sim.text.clone();
+    sim.reload_to(&vary(&whole, 2, &["a0"], || None));
+    sim.run_for(Duration::from_secs(5));
+    assert!(sim.esmes[gone].has(CommandId::UNBIND) && !sim.esmes[gone].is_bound);
+    assert!(sim.esmes[stays].is_bound && sim.esmes[stays].ended_at.is_empty());
+    assert!(sim.esmes[gone].deliveries.is_empty(), "its receipts wait");
+    sim.reload_to(&whole);
+    let back = sim.bound("a0", BindMode::Transceiver);
+    sim.end();
+    assert_eq!(sim.esmes[back].deliveries.len(), 10);
+}
