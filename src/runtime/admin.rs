@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics` and the admin API, on an executor and a thread of its own, so that it
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, the status page and the admin API, on an executor and a thread of its own, so that it
 //! answers when a shard hangs.
 //!
 //! One request a connection: probes and scrapers gain nothing from keeping theirs, and the deadline stays one timer.
@@ -7,13 +7,15 @@ pub mod accounts;
 pub mod answer;
 pub mod carriers;
 pub mod messages;
+pub mod page;
 pub mod path;
+pub mod recent;
 pub mod routing;
 pub mod shards;
 pub mod status;
 pub mod trace;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::{IpAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
@@ -44,6 +46,8 @@ use crate::runtime::{socket, sys};
 
 use answer::{Answered, is_method, is_no_web_page, refusal, shown, shown_address, text};
 use carriers::Carriers;
+use page::Page;
+use recent::Recent;
 use shards::Shards;
 use status::Started;
 
@@ -64,6 +68,8 @@ struct Admin {
     carriers: Carriers,
     reloads: Reloads,
     started: Started,
+    recent: Rc<RefCell<Recent>>,
+    page: Page,
     head_deadline: Duration,
     connections: Cell<usize>,
 }
@@ -87,6 +93,7 @@ fn start_with(
     reloads: Reloads,
     head_deadline: Duration,
 ) -> Result<ExecutorJoinHandle<()>, String> {
+    let page = Page::new()?;
     LocalExecutorBuilder::new(Placement::Unbound)
         .name("admin")
         .io_memory(64 << 10)
@@ -99,17 +106,20 @@ fn start_with(
                 }
             })
             .detach();
-            let admin = Admin {
+            let admin = Rc::new(Admin {
                 health,
                 prometheus,
                 carriers: Carriers::new(shards.clone()),
                 shards,
                 reloads,
                 started: Started(clock::since_unix_epoch().as_secs()),
+                recent: Rc::default(),
+                page,
                 head_deadline,
                 connections: Cell::new(0),
-            };
-            accept(listener, Rc::new(admin)).await;
+            });
+            glommio::spawn_local(recent::keep(Rc::clone(&admin.recent), admin.shards.clone())).detach();
+            accept(listener, admin).await;
         })
         .map_err(|error| format!("admin: cannot start its thread: {error}"))
 }
@@ -171,6 +181,9 @@ async fn serve(stream: TcpStream, admin: &Admin) {
 
 impl Admin {
     async fn answer(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Response<Full<Bytes>> {
+        if request.uri().path() == "/" {
+            return is_method(request.method(), "GET").map_or_else(|no| shown(Err(no)), |()| self.page.response());
+        }
         if !self.may(request) {
             let mut refusal = text(StatusCode::UNAUTHORIZED, "a bearer token is needed\n");
             refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -189,7 +202,7 @@ impl Admin {
             "reload" => return shown(self.reload(request, from).await),
             _ => {}
         }
-        if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status") {
+        if !matches!(path, "/livez" | "/readyz" | "/metrics" | "/status" | "/status/recent") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         if let Err(refusal) = is_method(request.method(), "GET") {
@@ -197,6 +210,7 @@ impl Admin {
         }
         match path {
             "/status" => shown(self.status().await),
+            "/status/recent" => self.recent.borrow().answer(request.uri(), self.started),
             "/livez" => probe(self.health.live()),
             "/readyz" => probe(self.health.ready()),
             _ => {
@@ -321,7 +335,7 @@ mod tests {
     #[test]
     fn other_paths_and_methods_are_refused() {
         let (address, _) = serving(None);
-        assert!(get(address, "/").starts_with("HTTP/1.1 404 "));
+        assert!(get(address, "/nothing").starts_with("HTTP/1.1 404 "));
         let answer = said(address, "POST /metrics HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 405 ") && answer.to_lowercase().contains("allow: get"), "{answer}");
     }
@@ -332,6 +346,8 @@ mod tests {
         let with = |value: &str| said(address, &format!("GET /metrics HTTP/1.1\r\nAuthorization: {value}\r\n\r\n"));
         assert!(get(address, "/livez").starts_with("HTTP/1.1 401 "));
         assert!(get(address, "/carriers").starts_with("HTTP/1.1 401 "));
+        assert!(get(address, "/status/recent").starts_with("HTTP/1.1 401 "));
+        assert!(get(address, "/").starts_with("HTTP/1.1 200 "), "the page itself tells nothing");
         for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer ", "Basic s3cret", "s3cret"] {
             assert!(with(wrong).starts_with("HTTP/1.1 401 "), "{wrong}");
         }

@@ -13,14 +13,14 @@ use crate::receipts::id_of_receipt;
 use crate::world::{Scripted, World};
 
 /// What `GET` answers, as JSON.
-fn get(gateway: &Gateway, path: &str) -> Value {
+pub fn get(gateway: &Gateway, path: &str) -> Value {
     let answer = http(gateway.admin, path).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("application/json"), "{answer}");
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
 /// Looks at a path until this is so.
-fn wait_for(gateway: &Gateway, path: &str, passes: impl Fn(&Value) -> bool) -> Value {
+pub fn wait_for(gateway: &Gateway, path: &str, passes: impl Fn(&Value) -> bool) -> Value {
     let give_up = Instant::now() + PATIENCE;
     loop {
         let value = get(gateway, path);

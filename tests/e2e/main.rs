@@ -37,6 +37,7 @@ mod malformed;
 mod mo;
 mod multi;
 mod operations;
+mod page;
 mod parts;
 mod passwords;
 mod peer;

@@ -70,11 +70,22 @@ pub fn perl() -> Result<Command, String> {
 /// A command that runs a script with npm's smpp, or why there is none.
 pub fn node() -> Result<Command, String> {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let library = READY.get_or_init(|| {
-        let prefix = directory("node");
+    with_module("smpp", "node", &READY)
+}
+
+/// The same with npm's playwright-core, which drives a browser and brings none.
+pub fn playwright() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    with_module("playwright-core", "playwright", &READY)
+}
+
+fn with_module(name: &str, place: &str, ready: &OnceLock<Result<PathBuf, String>>) -> Result<Command, String> {
+    let library = ready.get_or_init(|| {
+        let prefix = directory(place);
         let args = ["install", "--loglevel=error", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix"];
-        install(&prefix.join("node_modules/smpp"), Command::new("npm").args(args).arg(&prefix).arg("smpp"))?;
-        Ok(prefix.join("node_modules"))
+        let modules = prefix.join("node_modules");
+        install(&modules.join(name), Command::new("npm").args(args).arg(&prefix).arg(name))?;
+        Ok(modules)
     });
     let mut command = Command::new("node");
     command.env("NODE_PATH", library.clone()?);
@@ -105,7 +116,8 @@ fn install(result: &Path, installer: &mut Command) -> Result<(), String> {
     Err(failed(errors.lines().next().unwrap_or_default().to_owned()))
 }
 
-fn directory(name: &str) -> PathBuf {
+/// A place in the build's directory.
+pub fn directory(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop").join(name);
     std::fs::create_dir_all(&path).unwrap();
     path

@@ -45,17 +45,19 @@ pub fn shown_address(from: Option<IpAddr>) -> Option<String> {
 
 pub fn shown(answered: Answered) -> Response<Full<Bytes>> {
     match answered {
-        Ok(value) => {
-            let mut response = text(StatusCode::OK, format!("{value:#}\n"));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
+        Ok(value) => json(format!("{value:#}\n")),
         Err(Refusal { status, why, allow }) => {
             let mut response = text(status, why + "\n");
             response.headers_mut().extend(allow.map(|method| (ALLOW, HeaderValue::from_static(method))));
             response
         }
     }
+}
+
+pub fn json(body: String) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
