@@ -1,13 +1,16 @@
 //! What a reload changes of what is under way, and what it leaves alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use trunkline::config::{self, Config};
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::pdu::BindMode;
 
 use super::stored::STORE;
 use super::*;
-use crate::variants::vary;
+use crate::node::In;
+use crate::variants::{parse, vary};
 
 const ROK: CommandStatus = CommandStatus::ROK;
 
@@ -17,6 +20,17 @@ impl Sim {
         assert!(self.text.contains(part), "{part:?} is not in\n{}", self.text);
         let text = self.text.replace(part, by);
         self.reload_to(&text);
+    }
+
+    /// Only this shard gets ready for it, and nothing follows.
+    fn prepare_alone(&mut self, shard: usize, text: &str) {
+        let read = Config::clone(&parse(self.ledger.seed, text));
+        let (next, _) = config::merged(&self.config, read).unwrap_or_else(|why| panic!("{why}"));
+        let placement = self.placement.extended(&next);
+        let extended = Arc::new(config::extended(&self.config, &next));
+        (self.config, self.placement) = (Arc::clone(&extended), placement.clone());
+        self.give(shard, In::Prepare(extended, Box::new(placement)));
+        self.run_for(Duration::from_millis(100));
     }
 
     fn reload_to(&mut self, text: &str) {
@@ -95,4 +109,26 @@ fn an_account_that_went_loses_its_sessions_and_nothing_else() {
     let back = sim.bound("a0", BindMode::Transceiver);
     sim.end();
     assert_eq!(sim.esmes[back].deliveries.len(), 10);
+}
+
+#[test]
+fn a_reload_that_not_every_shard_got_ready_for_changes_nothing_and_the_next_one_is_taken_up() {
+    let mut sim = gateway("", ", links: 1", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let more = sim
+        .text
+        .replace("  a1: {", "  new: { password: secret }\n  a1: {")
+        .replace("  c1: {", "  c9: { connect: \"c9:1\", system_id: us, password: secret }\n  c1: {");
+    let more = more.replace("  - to: [c0]", "  - when: { account: new }\n    to: [c9]\n  - to: [c0]");
+    sim.prepare_alone(0, &more);
+    let tags = sim.submit_many(esme, 10);
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(sim.count(esme, &tags, ROK), 10);
+    assert!(sim.nodes[0].notices.iter().all(|notice| !format!("{notice:?}").contains("Link")), "nobody dialled");
+    sim.reload_to(&more);
+    let after: usize = sim.nodes.iter_mut().map(|node| node.shard.accounts().count()).sum();
+    assert_eq!(after, 3, "each is at home once");
+    let tags = sim.submit_many(esme, 10);
+    sim.end();
+    assert_eq!(sim.count(esme, &tags, ROK), 10);
 }
