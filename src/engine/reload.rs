@@ -51,8 +51,13 @@ impl Shard {
         let before = std::mem::replace(&mut self.config, config);
         self.routes = routes;
         self.loads.configure(&self.config);
+        let has_other_routes = before.routes != self.config.routes;
         for account in self.accounts.iter_mut().flatten() {
             account.configure(before.account(account.id), context!(self, now, out));
+            if has_other_routes && !account.backlog.is_empty() {
+                account.backlog.hurry(now);
+                account.arm(context!(self, now, out));
+            }
         }
         let is_rerouted = before.mo != self.config.mo;
         for carrier in self.carriers.iter_mut().flatten() {

@@ -91,6 +91,25 @@ fn stored_submits_go_by_the_new_routes_in_their_order() {
 }
 
 #[test]
+fn stored_submits_that_had_no_route_for_long_go_as_soon_as_they_have_one() {
+    let mut sim = gateway(STORE, ", links: 1", ONE);
+    sim.carrier_goes(0);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let mut tags = sim.submit_many(esme, 20);
+    sim.run_for(Duration::from_secs(1));
+    let whole = sim.text.clone();
+    sim.reload_with("  - to: [c0]", "  - when: { account: a1 }\n    to: [c1]");
+    sim.run_for(Duration::from_secs(200));
+    assert_eq!((sim.stored(), sim.seen_by(1).len()), (20, 0));
+    sim.reload_to(&whole.replace("to: [c0]", "to: [c1]"));
+    sim.run_for(Duration::from_secs(1));
+    let mut seen = sim.seen_by(1);
+    (tags.sort_unstable(), seen.sort_unstable());
+    assert_eq!((sim.stored(), seen), (0, tags));
+    sim.end_stored();
+}
+
+#[test]
 fn an_account_that_went_loses_its_sessions_and_nothing_else() {
     let mut sim = gateway("", ", links: 1", ONE);
     sim.smscs[0].habit.receipt_ms = (2_000, 3_000);
