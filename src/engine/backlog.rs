@@ -146,6 +146,7 @@ impl Default for Backlog {
 
 impl Backlog {
     const FIRST_RETRY: Duration = Duration::from_secs(1);
+    const HURRIED: usize = 10_000;
     const REST: Duration = Duration::from_millis(10);
     const LAST_RETRY: Duration = Duration::from_secs(300);
 
@@ -217,6 +218,16 @@ impl Backlog {
             before.under_way -= 1;
         }
         self.wait(key, Instant::ZERO);
+    }
+
+    /// The routes are others: what was put off is due, as far as this is bounded; the rest waits for its time.
+    pub fn hurry(&mut self, now: Instant) {
+        for (at, key) in self.later.iter().take(Self::HURRIED).copied().collect::<Vec<_>>() {
+            if at > now {
+                self.later.remove(&(at, key));
+                self.wait(key, now);
+            }
+        }
     }
 
     /// A lane stands still for a moment.

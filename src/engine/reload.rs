@@ -51,10 +51,15 @@ impl Shard {
         let before = std::mem::replace(&mut self.config, config);
         self.routes = routes;
         self.loads.configure(&self.config);
+        let has_other_routes = before.routes != self.config.routes;
         for account in self.accounts.iter_mut().flatten() {
             account.configure(before.account(account.id), context!(self, now, out));
+            if has_other_routes && !account.backlog.is_empty() {
+                account.backlog.hurry(now);
+                account.arm(context!(self, now, out));
+            }
         }
-        let is_rerouted = before.mo != self.config.mo || before.accounts != self.config.accounts;
+        let is_rerouted = before.mo != self.config.mo;
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.configure(before.carrier(carrier.id), context!(self, now, out));
             if is_rerouted {
@@ -67,6 +72,7 @@ impl Shard {
     pub fn finish_reload(&mut self, now: Instant, out: &mut Effects) {
         for carrier in self.carriers.iter_mut().flatten() {
             if self.config.carrier(carrier.id).is_gone {
+                carrier.counts.links_configured = 0;
                 carrier.order(None, Order::Drain { within: Some(Duration::ZERO) }, context!(self, now, out));
             }
         }

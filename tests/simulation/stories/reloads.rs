@@ -1,13 +1,16 @@
 //! What a reload changes of what is under way, and what it leaves alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use trunkline::config::{self, Config};
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::pdu::BindMode;
 
 use super::stored::STORE;
 use super::*;
-use crate::variants::vary;
+use crate::node::In;
+use crate::variants::{parse, vary};
 
 const ROK: CommandStatus = CommandStatus::ROK;
 
@@ -17,6 +20,17 @@ impl Sim {
         assert!(self.text.contains(part), "{part:?} is not in\n{}", self.text);
         let text = self.text.replace(part, by);
         self.reload_to(&text);
+    }
+
+    /// Only this shard gets ready for it, and nothing follows.
+    fn prepare_alone(&mut self, shard: usize, text: &str) {
+        let read = Config::clone(&parse(self.ledger.seed, text));
+        let (next, _) = config::merged(&self.config, read).unwrap_or_else(|why| panic!("{why}"));
+        let placement = self.placement.extended(&next);
+        let extended = Arc::new(config::extended(&self.config, &next));
+        (self.config, self.placement) = (Arc::clone(&extended), placement.clone());
+        self.give(shard, In::Prepare(extended, Box::new(placement)));
+        self.run_for(Duration::from_millis(100));
     }
 
     fn reload_to(&mut self, text: &str) {
@@ -77,6 +91,25 @@ fn stored_submits_go_by_the_new_routes_in_their_order() {
 }
 
 #[test]
+fn stored_submits_that_had_no_route_for_long_go_as_soon_as_they_have_one() {
+    let mut sim = gateway(STORE, ", links: 1", ONE);
+    sim.carrier_goes(0);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let mut tags = sim.submit_many(esme, 20);
+    sim.run_for(Duration::from_secs(1));
+    let whole = sim.text.clone();
+    sim.reload_with("  - to: [c0]", "  - when: { account: a1 }\n    to: [c1]");
+    sim.run_for(Duration::from_secs(200));
+    assert_eq!((sim.stored(), sim.seen_by(1).len()), (20, 0));
+    sim.reload_to(&whole.replace("to: [c0]", "to: [c1]"));
+    sim.run_for(Duration::from_secs(1));
+    let mut seen = sim.seen_by(1);
+    (tags.sort_unstable(), seen.sort_unstable());
+    assert_eq!((sim.stored(), seen), (0, tags));
+    sim.end_stored();
+}
+
+#[test]
 fn an_account_that_went_loses_its_sessions_and_nothing_else() {
     let mut sim = gateway("", ", links: 1", ONE);
     sim.smscs[0].habit.receipt_ms = (2_000, 3_000);
@@ -95,4 +128,26 @@ fn an_account_that_went_loses_its_sessions_and_nothing_else() {
     let back = sim.bound("a0", BindMode::Transceiver);
     sim.end();
     assert_eq!(sim.esmes[back].deliveries.len(), 10);
+}
+
+#[test]
+fn a_reload_that_not_every_shard_got_ready_for_changes_nothing_and_the_next_one_is_taken_up() {
+    let mut sim = gateway("", ", links: 1", ONE);
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    let more = sim
+        .text
+        .replace("  a1: {", "  new: { password: secret }\n  a1: {")
+        .replace("  c1: {", "  c9: { connect: \"c9:1\", system_id: us, password: secret }\n  c1: {");
+    let more = more.replace("  - to: [c0]", "  - when: { account: new }\n    to: [c9]\n  - to: [c0]");
+    sim.prepare_alone(0, &more);
+    let tags = sim.submit_many(esme, 10);
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(sim.count(esme, &tags, ROK), 10);
+    assert!(sim.nodes[0].notices.iter().all(|notice| !format!("{notice:?}").contains("Link")), "nobody dialled");
+    sim.reload_to(&more);
+    let after: usize = sim.nodes.iter_mut().map(|node| node.shard.accounts().count()).sum();
+    assert_eq!(after, 3, "each is at home once");
+    let tags = sim.submit_many(esme, 10);
+    sim.end();
+    assert_eq!(sim.count(esme, &tags, ROK), 10);
 }
