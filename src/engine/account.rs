@@ -263,20 +263,26 @@ impl Account {
     fn unbind_all(&mut self, goodbyes: &mut Goodbyes, cx: &mut Context<'_>) {
         let keys: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            if session.state != SessionState::Open || session.outstanding > 0 || session.asked > 0 {
-                continue;
+            let Some(session) = self.sessions.get(key) else { continue };
+            let is_there = session.state == SessionState::Open;
+            if is_there && session.outstanding == 0 && session.asked == 0 {
+                if !goodbyes.take(cx.now) {
+                    return;
+                }
+                let until = goodbyes.answer_until(cx.now, cx.config.smpp.timers.session_init);
+                self.say_goodbye(key, until, cx);
             }
-            if !goodbyes.take(cx.now) {
-                return;
-            }
-            let sequence = session.window.control_number();
-            let until = goodbyes.answer_until(cx.now, cx.config.smpp.timers.session_init);
-            session.state = SessionState::AwaitingUnbindResp { until };
-            let out = cx.out.write(session.connection);
-            pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, out);
-            self.arm_session(key, cx);
         }
+    }
+
+    /// The ESME has until then to answer.
+    fn say_goodbye(&mut self, at: Key, until: Instant, cx: &mut Context<'_>) {
+        let Some(session) = self.sessions.get_mut(at) else { return };
+        let sequence = session.window.control_number();
+        session.state = SessionState::AwaitingUnbindResp { until };
+        let out = cx.out.write(session.connection);
+        pdu::write_control(CommandId::UNBIND, CommandStatus::ROK, sequence, out);
+        self.arm_session(at, cx);
     }
 
     /// Copies what is a level rather than a count into the counts.
