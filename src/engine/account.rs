@@ -285,6 +285,7 @@ impl Account {
         }
     }
 
+    /// The ESME has until then to answer.
     pub(super) fn say_goodbye(&mut self, at: Key, until: Instant, cx: &mut Context<'_>) {
         let Some(session) = self.sessions.get_mut(at) else { return };
         let sequence = session.window.control_number();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use trunkline::smpp::pdu::BindMode;
 
-use crate::gateway::{Directory, Gateway, http};
+use crate::gateway::{Directory, Gateway, http, run};
 use crate::peer::{PATIENCE, Peer, ROK, RSYSERR, bind_octets};
 
 const SIGHUP: i32 = 1;
@@ -218,6 +218,22 @@ fn come_until(is_over: &AtomicBool, address: SocketAddr) -> (u32, u32) {
         }
     }
     (bound, refused)
+}
+
+#[test]
+fn what_is_packaged_fits_together() {
+    let packaged = |name: &str| format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
+    let socket = fs::read_to_string(packaged("systemd/trunkline.socket")).unwrap();
+    let address = socket.lines().find_map(|line| line.strip_prefix("ListenStream=")).unwrap();
+    let (code, summary, _) = run(&["check", "--config", &packaged("config/trunkline.yaml")]);
+    assert_eq!(code, 0, "{summary}");
+    assert!(summary.contains(&format!("SMPP on {address}\n")), "{summary}");
+    let service = fs::read_to_string(packaged("systemd/trunkline.service")).unwrap();
+    let state = service.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
+    assert!(summary.contains(&format!("store /var/lib/{state}\n")), "{summary}");
+    let manifest = fs::read_to_string(packaged("Cargo.toml")).unwrap();
+    assert!(manifest.contains(r#"["config/trunkline.yaml", "etc/trunkline/trunkline.yaml", "640"]"#));
+    assert!(service.contains("ExecStart=/usr/bin/trunkline serve --config /etc/trunkline/trunkline.yaml\n"));
 }
 
 #[test]
