@@ -189,6 +189,7 @@ impl Account {
         }
         if !paused.is_paused {
             paused.is_paused = true;
+            self.counts.window_waits += 1;
             self.paused.push(session);
         }
         false
@@ -207,6 +208,7 @@ impl Account {
             return;
         }
         ending.state = SessionState::Closing;
+        self.counts.count_session_end(why);
         cx.out.act(Action::Close { connection: ending.connection });
         cx.out.notice(Notice::SessionEnded { account: self.id, address: ending.address, why });
     }
@@ -216,6 +218,7 @@ impl Account {
         let Some(mut session) = self.sessions.remove(at) else { return };
         if session.state != SessionState::Closing {
             let why = EndReason::PeerClosed;
+            self.counts.count_session_end(why);
             cx.out.notice(Notice::SessionEnded { account: self.id, address: session.address, why });
         }
         if !self.sessions.iter().any(|(_, session)| session.mode.may_receive()) {

@@ -13,6 +13,7 @@ use super::slab::Key;
 use super::web::{Caller, Post, Posted, Reply};
 use crate::config::{AccountId, CarrierId, NumberSet, Secret};
 use crate::metrics::BindRefusal;
+pub use crate::metrics::EndReason;
 use crate::smpp::command::{CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu::BindMode;
@@ -220,24 +221,6 @@ pub enum Notice {
     StoreRoom {
         has_room: bool,
     },
-}
-
-/// Why a session or link ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum EndReason {
-    PeerClosed,
-    PeerUnbound,
-    /// Two enquire_links went unanswered.
-    EnquireLink,
-    Inactive,
-    /// It never bound within `session_init`.
-    SessionInit,
-    /// It did not read what we wrote.
-    Stalled,
-    LostFraming,
-    TooManyErrors,
-    BindRefused,
-    Drained,
 }
 
 /// An event to make durable. Accounts and carriers are run-time numbers here; the store writes their names. `born` is in Unix

@@ -148,7 +148,15 @@ impl Carrier {
         self.settle(pending, Outcome::InDoubt, cx);
     }
 
-    fn notice_down(&self, link: usize, why: EndReason, in_doubt: usize, wait: Option<Duration>, cx: &mut Context<'_>) {
+    fn notice_down(
+        &mut self,
+        link: usize,
+        why: EndReason,
+        in_doubt: usize,
+        wait: Option<Duration>,
+        cx: &mut Context<'_>,
+    ) {
+        self.counts.count_link_end(why);
         let retry_in_ms = wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         cx.out.notice(Notice::LinkDown { carrier: self.id, link, why, in_doubt, retry_in_ms });
     }

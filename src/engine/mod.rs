@@ -5,6 +5,7 @@
 
 pub mod account;
 mod admission;
+mod ages;
 mod alert;
 mod answers;
 pub mod audit;
@@ -16,6 +17,7 @@ pub mod carrier;
 mod congestion;
 pub mod context;
 pub mod correlation;
+mod counted;
 pub mod deliveries;
 pub mod delivery;
 mod dispatch;

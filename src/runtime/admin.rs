@@ -22,10 +22,10 @@ use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENT
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
 use crate::config::Secret;
+use crate::metrics::Exporter;
 use crate::runtime::admin_carriers::{Answered, Carriers, Refusal};
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
@@ -44,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// What every request is answered from.
 struct Admin {
     health: Arc<Health>,
-    prometheus: PrometheusHandle,
+    prometheus: Exporter,
     carriers: Carriers,
     /// Asked for on every path when there is one.
     token: Option<Secret>,
@@ -56,7 +56,7 @@ struct Admin {
 pub fn start(
     listener: TcpListener,
     health: Arc<Health>,
-    prometheus: PrometheusHandle,
+    prometheus: Exporter,
     token: Option<Secret>,
     carriers: Carriers,
 ) -> Result<ExecutorJoinHandle<()>, String> {
@@ -66,7 +66,7 @@ pub fn start(
 fn start_with(
     listener: TcpListener,
     health: Arc<Health>,
-    prometheus: PrometheusHandle,
+    prometheus: Exporter,
     token: Option<Secret>,
     carriers: Carriers,
     head_deadline: Duration,
@@ -245,7 +245,7 @@ mod tests {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(1));
-        let (prometheus, token) = (recorder.handle(), token.map(Secret::new));
+        let (prometheus, token) = (Exporter::new(recorder.handle()), token.map(Secret::new));
         start_with(listener, Arc::clone(&health), prometheus, token, no_carriers(), head_deadline).unwrap();
         (address, health)
     }

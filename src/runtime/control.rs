@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
 use crate::config::Config;
+use crate::metrics::Exporter;
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
 use crate::runtime::mailbox::Mailboxes;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub passwords: Option<Arc<Passwords>>,
     pub control: Control,
     pub mailboxes: Arc<Mailboxes>,
+    /// What each shard publishes its counts through.
+    pub exporter: Exporter,
     pub opt_outs: OptOuts,
     /// Where this process listens: no callback goes there.
     pub listens: Vec<SocketAddr>,

@@ -86,6 +86,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     let config = Arc::new(config);
     let web_accounts = WebAccounts::new(&config);
     let passwords = Passwords::start(&config).map_err(|error| Failure::new(EXIT_FAULT, error))?;
+    let exporter = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let shared = Arc::new(Shared {
         config,
         health: Arc::clone(&health),
@@ -98,15 +99,15 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         passwords,
         control: Control::new(shards, end),
         mailboxes: Arc::new(Mailboxes::new(shards)),
+        exporter: exporter.clone(),
         opt_outs: OptOuts::new(shards),
         listens,
     });
     watch_signals(&shared)?;
-    let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&shared.config));
     let token = shared.config.admin.token.clone();
     let carriers = Carriers::new(Arc::clone(&shared.config), Arc::clone(&shared.mailboxes));
-    let admin_thread = admin::start(admin_listener, health, prometheus, token, carriers)
+    let admin_thread = admin::start(admin_listener, health, exporter, token, carriers)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     start_shards(&shared, shards, cores, listeners)?;
     shared.health.enter(Phase::Ready);
@@ -287,7 +288,7 @@ struct Start {
 
 async fn run_shard(start: Start) {
     let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, started, pulse } = start;
-    let publisher = Publisher::new(&mut engine.shard, &shared.config);
+    let publisher = Publisher::new(&mut engine.shard, &shared.config, &shared.exporter);
     let connecting = ends.connect();
     let beats = async {
         loop {
@@ -305,13 +306,14 @@ async fn run_shard(start: Start) {
     // Ready means that /livez says so too.
     shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
     let _ = started.send(());
-    look_after(&shard, &publisher, &pulse).await;
+    look_after(&shard, publisher, &pulse).await;
 }
 
-async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse) {
+async fn look_after(shard: &Rc<ShardLoop>, mut publisher: Publisher, pulse: &Pulse) {
     let mut stage = Stage::Serving;
     for round in 0_u32.. {
-        pulse.next(shard.id.index()).await;
+        let late = pulse.next(shard.id.index()).await;
+        shard.count_lag(late);
         shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
         shard.send_backlog();
         shard.commit_idle();
@@ -333,10 +335,7 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
             shard.take_opt_outs();
             shard.posting.close_idle();
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
-            shard.in_engine(|engine, _| {
-                engine.store.measure(&mut engine.shard);
-                publisher.publish(&mut engine.shard);
-            });
+            shard.publish(&mut publisher);
         }
     }
 }
