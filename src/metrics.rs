@@ -8,14 +8,17 @@
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
+use alone::ALONE;
 use described::{Described, Kind};
 use exposition::{HistogramHandle, Named, SecondsHandle};
 
+mod alone;
 pub mod described;
 mod exposition;
 mod histogram;
 mod refusals;
 
+pub use alone::{Process, publish_build};
 pub use exposition::Exporter;
 pub use histogram::{Delays, Latencies};
 pub use refusals::{RefusalMetrics, Refusals};
@@ -37,6 +40,7 @@ macro_rules! statuses {
         impl $name {
             pub const ALL: [Self; [$($label),*].len()] = [$(Self::$variant),*];
             pub const COUNT: usize = Self::ALL.len();
+            pub const LABELS: [&'static str; Self::COUNT] = [$($label),*];
             /// The label's key.
             pub const KEY: &'static str = $key;
 
@@ -86,7 +90,8 @@ macro_rules! family {
             /// All there is of them.
             pub const DESCRIBED: &[Described] = &[
                 $(Described::new(Kind::Counter, $counter_name, &[$label], $counter_help),)*
-                $(Described::new(Kind::Counter, $status_name, &[$label, $statuses::KEY], $status_help),)*
+                $(Described::new(Kind::Counter, $status_name, &[$label, $statuses::KEY], $status_help)
+                    .with_values(&$statuses::LABELS),)*
                 $(Described::new(Kind::Counter, $second_name, &[$label], $second_help),)*
                 $(Described::new(Kind::Histogram, $histogram_name, &[$label], $histogram_help),)*
                 $(Described::new(Kind::Gauge, $gauge_name, &[$label], $gauge_help),)*
@@ -416,7 +421,7 @@ family! {
         window = "trunkline_account_window", "Submits that may be outstanding.";
     }
     ages {
-        deliveries_age_ns = "trunkline_deliveries_oldest_seconds", "How long the first of the receipts and MO has waited that go to the account next.";
+        deliveries_age_ns = "trunkline_deliveries_oldest_seconds", "Age of the receipt or MO that goes to the account next.";
         stored_age_ns = "trunkline_stored_oldest_seconds", "Age of the oldest stored submit whose fate is not known.";
     }
 }
@@ -468,7 +473,7 @@ family! {
         rate = "trunkline_carrier_rate", "Segments per second in force after the carrier's throttling; 0 is unlimited.";
     }
     ages {
-        queue_age_ns = "trunkline_carrier_queue_oldest_seconds", "How long the longest of the submits has waited that wait for their turn.";
+        queue_age_ns = "trunkline_carrier_queue_oldest_seconds", "Age of the oldest submit that waits for its turn.";
     }
 }
 
@@ -588,23 +593,6 @@ impl ShardCounts {
     }
 }
 
-/// Those that stand alone.
-const ALONE: &[Described] = &[
-    Described::new(Kind::Gauge, "trunkline_build_info", &["version"], "Which build this is; always 1."),
-    Described::new(
-        Kind::Gauge,
-        "trunkline_store_durability",
-        &["status"],
-        "What an acknowledgement survives; always 1.",
-    ),
-    Described::new(
-        Kind::Counter,
-        RefusalMetrics::NAME,
-        &["carrier", "status"],
-        "Answers of the carrier other than ESME_ROK, by command_status; `vendor` from 0x400 to 0x4FF, `other` above 0xFF.",
-    ),
-];
-
 /// Every metric there is, family by family.
 pub fn described() -> impl Iterator<Item = &'static Described> {
     let families = [AccountMetrics::DESCRIBED, CarrierMetrics::DESCRIBED, ShardMetrics::DESCRIBED, ALONE];
@@ -618,12 +606,6 @@ pub fn install() -> Result<Exporter, String> {
     metrics::set_global_recorder(recorder).map_err(|_| "metrics: a recorder is installed already".to_owned())?;
     describe();
     Ok(exporter)
-}
-
-/// What does not change while the process runs: which build it is, and what an acknowledgement survives (`fsync` or `process`).
-pub fn publish_build(version: &'static str, durability: &'static str) {
-    gauge!("trunkline_build_info", "version" => version).set(1);
-    gauge!("trunkline_store_durability", "status" => durability).set(1);
 }
 
 fn describe() {

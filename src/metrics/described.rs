@@ -25,6 +25,8 @@ pub struct Described {
     pub kind: Kind,
     pub name: &'static str,
     pub labels: &'static [&'static str],
+    /// Those of the last label, when it has a closed set of them; else none.
+    pub values: &'static [&'static str],
     pub help: &'static str,
 }
 
@@ -35,6 +37,10 @@ impl Described {
         labels: &'static [&'static str],
         help: &'static str,
     ) -> Self {
-        Self { kind, name, labels, help }
+        Self { kind, name, labels, values: &[], help }
+    }
+
+    pub(super) const fn with_values(self, values: &'static [&'static str]) -> Self {
+        Self { values, ..self }
     }
 }

@@ -37,7 +37,7 @@ impl Exporter {
         self.prometheus.run_upkeep();
     }
 
-    pub(super) fn histogram(&self, name: &Named, label: Label<'_>, scale: Scale) -> HistogramHandle {
+    pub(super) fn histogram(&self, name: &Named, label: Label<'_>, scale: &'static Scale) -> HistogramHandle {
         HistogramHandle(self.spans.cells(name, label, Shape::Histogram(scale)))
     }
 
@@ -92,7 +92,7 @@ struct Family {
 
 #[derive(Clone, Copy)]
 enum Shape {
-    Histogram(Scale),
+    Histogram(&'static Scale),
     Seconds,
 }
 

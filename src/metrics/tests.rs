@@ -112,18 +112,26 @@ fn every_series_is_one_that_is_described_and_has_its_labels() {
         refusals.count(0x58);
         RefusalMetrics::new("north").publish(&refusals, |_| None);
         publish_build("1.2.3", "fsync");
+        let (cpu, started) = (Duration::from_millis(1_250), Duration::from_secs(1_700_000_000));
+        let process = Process { is_ready: true, cpu, resident_bytes: 4096, open_fds: 7, max_fds: 1024, started };
+        exporter.publish_process(&process);
     });
+    assert!(text.contains("\nprocess_cpu_seconds_total 1.25\n"), "{text}");
     let mut shown = BTreeSet::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (series, labels) = line.split_once('{').expect("every series has labels");
+        let (series, labels) = line.split_once('{').unwrap_or_else(|| (line.split_once(' ').unwrap().0, "}"));
         let is_it = |metric: &&Described| match metric.kind {
             Kind::Histogram => series.strip_prefix(metric.name).is_some_and(|end| PARTS.contains(&end)),
             Kind::Counter | Kind::Gauge => series == metric.name,
         };
         let metric = described().find(is_it).unwrap_or_else(|| panic!("{series} is not described"));
-        let keys = labels.split_once('}').unwrap().0.split(',').map(|label| label.split_once('=').unwrap().0);
-        let keys: Vec<&str> = keys.filter(|key| *key != "le").collect();
+        let labels = labels.split_once('}').unwrap().0.split(',').filter_map(|label| label.split_once('='));
+        let labels: Vec<(&str, &str)> = labels.filter(|(key, _)| *key != "le").collect();
+        let keys: Vec<&str> = labels.iter().map(|(key, _)| *key).collect();
         assert_eq!(keys, metric.labels, "{line}");
+        if let (Some((_, value)), false) = (labels.last(), metric.values.is_empty()) {
+            assert!(metric.values.contains(&value.trim_matches('"')), "{line}");
+        }
         let (name, kind) = (metric.name, metric.kind.name());
         assert!(text.contains(&format!("# HELP {name} {}\n", metric.help)), "{name} has no help text");
         assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} has another type");
@@ -140,13 +148,13 @@ const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
 #[test]
 fn names_are_as_prometheus_has_them() {
     for Described { kind, name, help, .. } in described() {
-        assert!(name.starts_with("trunkline_") && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'), "{name}");
+        let is_ours = name.starts_with("trunkline_") || name.starts_with("process_");
+        assert!(is_ours && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'), "{name}");
         assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
         assert!(PARTS.iter().all(|part| !name.ends_with(part)), "{name}");
         let other_units = ["_ms", "_us", "_ns", "milliseconds", "microseconds", "minutes", "octets", "kilobytes"];
         assert!(other_units.iter().all(|unit| !name.contains(unit)), "{name}: seconds and bytes");
-        let is_span = name.contains("_seconds");
-        assert!(is_span || *kind != Kind::Histogram, "{name}: histograms are of seconds");
+        assert!(name.ends_with("_seconds") || *kind != Kind::Histogram, "{name}: histograms are of seconds");
         assert!(help.ends_with('.') && !help.contains('\n'), "{name}");
     }
 }

@@ -30,7 +30,7 @@ use crate::runtime::admin_carriers::{Answered, Carriers, Refusal};
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
 use crate::runtime::transport::Transport;
-use crate::runtime::{socket, sys};
+use crate::runtime::{process, socket, sys};
 
 const MAX_CONNECTIONS: usize = 64;
 const MAX_HEAD: usize = 8 << 10;
@@ -170,6 +170,7 @@ impl Admin {
             "/livez" => probe(self.health.live()),
             "/readyz" => probe(self.health.ready()),
             _ => {
+                self.prometheus.publish_process(&process::look(self.health.ready().is_ok()));
                 let mut page = text(StatusCode::OK, self.prometheus.render());
                 let exposition = HeaderValue::from_static("text/plain; version=0.0.4");
                 page.headers_mut().insert(CONTENT_TYPE, exposition);
