@@ -481,14 +481,14 @@ family! {
     /// What one shard counted since the process started.
     ShardCounts, ShardMetrics, label "shard";
     counters {
-        accepted = "trunkline_connections_total", "Connections accepted.";
+        accepted = "trunkline_connections_accepted_total", "Connections accepted.";
         bytes_in = "trunkline_read_bytes_total", "Octets read from sessions and links.";
         bytes_out = "trunkline_written_bytes_total", "Octets written to sessions and links.";
         turns = "trunkline_turns_total", "Turns of the shard's loop.";
         protocol_errors = "trunkline_protocol_errors_total", "Malformed, misdirected or unknown PDUs.";
         unsolicited = "trunkline_unsolicited_answers_total", "Answers to requests that were never sent.";
         handshakes_failed = "trunkline_tls_handshakes_failed_total", "TLS handshakes of ESMEs that did not come to an end.";
-        http_accepted = "trunkline_http_connections_total", "HTTP connections accepted.";
+        http_accepted = "trunkline_http_connections_accepted_total", "HTTP connections accepted.";
         panics = "trunkline_panics_total", "Panics caught; each ended one connection.";
         records = "trunkline_store_records_total", "Records appended to the journal.";
         commits = "trunkline_store_commits_total", "Commits made durable.";

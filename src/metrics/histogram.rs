@@ -29,6 +29,10 @@ impl Tally {
         self.buckets[at as usize] += 1;
         self.sum += value;
     }
+
+    fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
 }
 
 /// Spans from a fraction of a millisecond to many seconds, in microseconds.
@@ -51,6 +55,17 @@ impl Latencies {
     pub fn observe(&mut self, span: Duration) {
         self.0.observe(&Self::MICROS, span.as_micros() as u64);
     }
+
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.count()
+    }
+
+    /// All spans together.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        Duration::from_micros(self.0.sum)
+    }
 }
 
 /// Spans from seconds to days, in whole seconds.
@@ -70,6 +85,17 @@ impl Delays {
 
     pub fn observe(&mut self, seconds: u32) {
         self.0.observe(&Self::SECONDS, seconds.into());
+    }
+
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.count()
+    }
+
+    /// All spans together.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        Duration::from_secs(self.0.sum)
     }
 }
 

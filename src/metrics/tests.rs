@@ -155,6 +155,9 @@ fn names_are_as_prometheus_has_them() {
         let other_units = ["_ms", "_us", "_ns", "milliseconds", "microseconds", "minutes", "octets", "kilobytes"];
         assert!(other_units.iter().all(|unit| !name.contains(unit)), "{name}: seconds and bytes");
         assert!(name.ends_with("_seconds") || *kind != Kind::Histogram, "{name}: histograms are of seconds");
+        // OpenMetrics has a counter's family without its `_total`.
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        assert!(described().all(|other| other.name == *name || other.name != family), "{name} and {family}");
         assert!(help.ends_with('.') && !help.contains('\n'), "{name}");
     }
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod crashes;
 mod joined;
 mod keys;
+mod latency;
 mod lies;
 mod limits;
 mod mo;
