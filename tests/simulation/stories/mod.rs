@@ -2,12 +2,14 @@
 
 mod access;
 mod bounds;
+mod callbacks;
 mod crashes;
 mod joined;
 mod keys;
 mod latency;
 mod lies;
 mod limits;
+mod long_mo;
 mod mo;
 mod multi;
 mod operations;
