@@ -17,11 +17,13 @@ pub mod described;
 mod exposition;
 mod histogram;
 mod refusals;
+mod settled;
 
 pub use alone::{Process, publish_build};
 pub use exposition::Exporter;
 pub use histogram::{Delays, Latencies};
 pub use refusals::{RefusalMetrics, Refusals};
+pub use settled::{Settled, SettledMetrics};
 
 /// A closed set of `status` labels, or of those of another key, each with a place in an array of counts.
 macro_rules! statuses {
@@ -161,6 +163,18 @@ statuses! {
         /// The account's home or the carrier's could not take the message between shards.
         Mesh = "mesh",
         Draining = "draining",
+    }
+}
+
+statuses! {
+    /// How a submit ended that a carrier had.
+    SettledAs {
+        Accepted = "accepted",
+        /// The carrier refused it for good.
+        Refused = "refused",
+        /// It was not sent: no link was bound, no room or no time was left, or nobody waited for it any more.
+        Unsent = "unsent",
+        InDoubt = "in_doubt",
     }
 }
 

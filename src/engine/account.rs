@@ -29,7 +29,7 @@ use super::timers::Armed;
 use super::web;
 use super::window::Window;
 use crate::config::{self, AccountId, NumberSet};
-use crate::metrics::{AccountCounts, BindRefusal};
+use crate::metrics::{AccountCounts, BindRefusal, Settled};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::pdu::{self, BindMode};
 use crate::smpp::version::Version;
@@ -77,6 +77,7 @@ pub struct Account {
     /// When deliveries that waited too long are looked for.
     pub next_sweep: Instant,
     pub armed: Armed,
+    pub settled: Settled,
     pub counts: AccountCounts,
 }
 
@@ -111,6 +112,7 @@ impl Account {
             next_receiver: 0,
             next_sweep: Instant::ZERO,
             armed: Armed::default(),
+            settled: Settled::default(),
             counts: AccountCounts { window: u64::from(config.window), ..AccountCounts::default() },
         }
     }

@@ -1,6 +1,7 @@
 //! What is counted by what it is: the protocol's numbers as the labels of metrics.
 
-use crate::metrics::{Command, ReceiptState};
+use super::message::Outcome;
+use crate::metrics::{Command, ReceiptState, SettledAs};
 use crate::smpp::command::CommandId;
 use crate::smpp::receipt::MessageState;
 
@@ -43,6 +44,17 @@ impl From<MessageState> for ReceiptState {
             MessageState::Rejected => Self::Rejected,
             MessageState::Acknowledged => Self::Acknowledged,
             MessageState::Buffered => Self::Buffered,
+        }
+    }
+}
+
+impl From<Outcome> for SettledAs {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted => Self::Accepted,
+            Outcome::Refused(_) => Self::Refused,
+            Outcome::Failed(_) => Self::Unsent,
+            Outcome::InDoubt => Self::InDoubt,
         }
     }
 }

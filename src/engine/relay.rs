@@ -102,6 +102,7 @@ impl Account {
             let known = if is_lost && outcome == Outcome::Accepted { Outcome::InDoubt } else { outcome };
             self.messages.settled(part, known, cx.now);
         }
+        self.settled.count(submit.carrier.0, outcome.into());
         match submit.origin {
             Origin::Stored(key) => self.stored_settled((key, submit.carrier), outcome, submit.course, cx),
             Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } | Origin::Web(_) => {

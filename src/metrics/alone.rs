@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use metrics::gauge;
 
+use super::SettledAs;
 use super::described::{Described, Kind};
 use super::exposition::{Exporter, Named};
 use super::refusals::RefusalMetrics;
+use super::settled::SettledMetrics;
 
 const CPU: Named =
     Named { name: "process_cpu_seconds_total", help: "CPU time of the process, in user and kernel mode." };
@@ -26,6 +28,13 @@ pub(super) const ALONE: &[Described] = &[
     Described::new(Kind::Gauge, "process_open_fds", &[], "Descriptors open."),
     Described::new(Kind::Gauge, "process_max_fds", &[], "Descriptors that may be open."),
     Described::new(Kind::Gauge, "process_start_time_seconds", &[], "When the process started, in Unix seconds."),
+    Described::new(
+        Kind::Counter,
+        SettledMetrics::NAME,
+        &["account", "carrier", "status"],
+        "Submits of an account settled, by the carrier that had them last and how they ended.",
+    )
+    .with_values(&SettledAs::LABELS),
     Described::new(
         Kind::Counter,
         RefusalMetrics::NAME,

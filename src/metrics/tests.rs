@@ -103,6 +103,21 @@ fn a_carriers_refusals_are_told_by_status_and_what_it_makes_up_under_two_labels(
 }
 
 #[test]
+fn what_became_of_submits_is_told_by_account_and_carrier() {
+    let mut settled = Settled::default();
+    for (carrier, how) in [(1, SettledAs::Accepted), (0, SettledAs::InDoubt), (1, SettledAs::Accepted)] {
+        settled.count(carrier, how);
+    }
+    let text = rendered(|_| SettledMetrics::new("acme").publish(&settled, |at| ["north", "south"][usize::from(at)]));
+    for (carrier, status, count) in [("north", "in_doubt", 1), ("south", "accepted", 2), ("south", "refused", 0)] {
+        let labels = format!("account=\"acme\",carrier=\"{carrier}\",status=\"{status}\"");
+        let line = format!("trunkline_submits_settled_total{{{labels}}} {count}");
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    assert_eq!(settled.total(), 3);
+}
+
+#[test]
 fn every_series_is_one_that_is_described_and_has_its_labels() {
     let text = rendered(|exporter| {
         AccountMetrics::new("acme", exporter).publish(&AccountCounts::default());
@@ -111,6 +126,9 @@ fn every_series_is_one_that_is_described_and_has_its_labels() {
         let mut refusals = Refusals::default();
         refusals.count(0x58);
         RefusalMetrics::new("north").publish(&refusals, |_| None);
+        let mut settled = Settled::default();
+        settled.count(0, SettledAs::Accepted);
+        SettledMetrics::new("acme").publish(&settled, |_| "north");
         publish_build("1.2.3", "fsync");
         let (cpu, started) = (Duration::from_millis(1_250), Duration::from_secs(1_700_000_000));
         let process = Process { is_ready: true, cpu, resident_bytes: 4096, open_fds: 7, max_fds: 1024, started };

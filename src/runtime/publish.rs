@@ -1,33 +1,37 @@
 //! Publishes a shard's plain counts through handles that were looked up once. Called once a second.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{AccountId, CarrierId, Config};
+use crate::config::{CarrierId, Config};
 use crate::engine::shard::Shard;
 use crate::engine::time::Instant;
-use crate::metrics::{AccountMetrics, CarrierMetrics, Exporter, RefusalMetrics, ShardMetrics};
+use crate::metrics::{AccountMetrics, CarrierMetrics, Exporter, RefusalMetrics, SettledMetrics, ShardMetrics};
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::sys;
 use crate::smpp::command::CommandStatus;
 
 pub struct Publisher {
     shard: ShardMetrics,
-    accounts: Vec<(AccountId, AccountMetrics)>,
-    carriers: Vec<(CarrierId, CarrierMetrics, RefusalMetrics)>,
+    accounts: Vec<(AccountMetrics, SettledMetrics)>,
+    carriers: Vec<(CarrierMetrics, RefusalMetrics)>,
+    config: Arc<Config>,
 }
 
 impl Publisher {
     #[must_use]
-    pub fn new(shard: &mut Shard, config: &Config, exporter: &Exporter) -> Self {
-        let accounts = shard.accounts().map(|account| account.id);
-        let accounts = accounts.map(|id| (id, AccountMetrics::new(&config.account(id).name, exporter))).collect();
-        let carriers = shard.carriers().map(|carrier| carrier.id);
+    pub fn new(shard: &mut Shard, config: Arc<Config>, exporter: &Exporter) -> Self {
+        let of_account = |id| {
+            let name = &config.account(id).name;
+            (AccountMetrics::new(name, exporter), SettledMetrics::new(name))
+        };
         let of_carrier = |id| {
             let name = &config.carrier(id).name;
-            (id, CarrierMetrics::new(name, exporter), RefusalMetrics::new(name))
+            (CarrierMetrics::new(name, exporter), RefusalMetrics::new(name))
         };
-        let carriers = carriers.map(of_carrier).collect();
-        Self { shard: ShardMetrics::new(&shard.id.0.to_string(), exporter), accounts, carriers }
+        let accounts = shard.accounts().map(|account| of_account(account.id)).collect();
+        let carriers = shard.carriers().map(|carrier| of_carrier(carrier.id)).collect();
+        Self { shard: ShardMetrics::new(&shard.id.0.to_string(), exporter), accounts, carriers, config }
     }
 
     fn publish(&mut self, shard: &mut Shard, now: Instant) {
@@ -35,10 +39,12 @@ impl Publisher {
         shard.measure_ages(now);
         self.shard.publish(&shard.counts);
         // Both run in the order of their ids, so they pair up.
-        for (account, (_, metrics)) in shard.accounts().zip(&self.accounts) {
+        let config = &self.config;
+        for (account, (metrics, settled)) in shard.accounts().zip(&mut self.accounts) {
             metrics.publish(&account.counts);
+            settled.publish(&account.settled, |carrier| &config.carrier(CarrierId(carrier)).name);
         }
-        for (carrier, (_, metrics, refusals)) in shard.carriers().zip(&mut self.carriers) {
+        for (carrier, (metrics, refusals)) in shard.carriers().zip(&mut self.carriers) {
             metrics.publish(&carrier.counts);
             refusals.publish(&carrier.refusals, |status| CommandStatus(status).name());
         }

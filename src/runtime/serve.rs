@@ -288,7 +288,7 @@ struct Start {
 
 async fn run_shard(start: Start) {
     let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, started, pulse } = start;
-    let publisher = Publisher::new(&mut engine.shard, &shared.config, &shared.exporter);
+    let publisher = Publisher::new(&mut engine.shard, Arc::clone(&shared.config), &shared.exporter);
     let connecting = ends.connect();
     let beats = async {
         loop {
