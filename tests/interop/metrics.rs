@@ -96,3 +96,17 @@ fn promtool_takes_the_alerts_and_every_query_of_the_dashboard() {
     println!("{told}");
     assert_eq!(told.matches("SUCCESS").count(), 2, "{told}");
 }
+
+#[test]
+#[ignore = "fetches foreign software: just interop"]
+fn alerts_fire_when_they_should_and_only_then() {
+    let mut promtool = match peers::promtool() {
+        Ok(promtool) => promtool,
+        Err(why) => return skipped(&why),
+    };
+    let alerts = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/alerts.yaml");
+    let tests = std::fs::read_to_string(script("alerts.yaml")).unwrap();
+    let written = Path::new(env!("CARGO_TARGET_TMPDIR")).join("alerts-tests.yaml");
+    std::fs::write(&written, tests.replace("ALERTS", alerts.to_str().unwrap())).unwrap();
+    said(promtool.args(["test", "rules"]).arg(written), "");
+}
