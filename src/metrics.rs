@@ -1,8 +1,8 @@
 //! What is counted, for `/metrics`: plain integers on each shard, published once a second.
 //!
 //! A shard counts in `AccountCounts`, `CarrierCounts` and `ShardCounts` without atomics, labels or formatting; the
-//! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard and status, and every
-//! status comes from a closed enum here: no address, number or id ever becomes a label. Each table below is the one
+//! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard, command and status, and
+//! the last two come from closed enums here: no address, number or id ever becomes a label. Each table below is the one
 //! place that names a metric: its field, its name and its help text. Over 400 lines, for they belong together.
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
@@ -101,7 +101,6 @@ macro_rules! family {
             ];
 
             #[must_use]
-            #[allow(unused_variables, reason = "not every family has what the exporter itself keeps")]
             pub fn new(name: &str, exporter: &Exporter) -> Self {
                 Self {
                     $($counter: counter!($counter_name, $label => name.to_owned()),)*

@@ -37,6 +37,32 @@ fn the_documentation_lists_every_metric_and_nothing_else() {
 }
 
 #[test]
+fn what_the_documentation_says_of_metrics_beside_the_tables_is_so() {
+    let text = file("docs/metrics.md");
+    let (mut queries, mut named) = (0, 0);
+    let mut is_query = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            is_query = line == "```promql";
+        } else if is_query && !line.starts_with('#') {
+            assert_eq!(problems(line), [""; 0], "{line}");
+            queries += 1;
+        }
+        // Every other piece between backticks is code.
+        for code in line.split('`').skip(1).step_by(2).filter(|code| code.starts_with("trunkline_")) {
+            let (name, selectors) = code.split_once('{').unwrap_or((code, ""));
+            let metric = described().find(|metric| metric.name == name);
+            let metric = metric.unwrap_or_else(|| panic!("{code} is no metric"));
+            let selectors = selectors.trim_end_matches('}').split(',').filter(|selector| !selector.is_empty());
+            let wrong: Vec<String> = selectors.flat_map(|selector| selects(metric, selector)).collect();
+            assert_eq!(wrong, [""; 0], "{code}");
+            named += 1;
+        }
+    }
+    assert!(queries >= 3 && named > 100, "{queries} queries, {named} names");
+}
+
+#[test]
 fn every_alert_asks_for_what_there_is_and_says_what_is_wrong() {
     let rules: Value = serde_yaml::from_str(&file("config/alerts.yaml")).unwrap();
     let rules: Vec<&Value> =
