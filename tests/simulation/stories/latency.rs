@@ -17,7 +17,7 @@ fn counted(sim: &mut Sim) -> (AccountCounts, CarrierCounts) {
     sim.nodes.iter_mut().for_each(|node| node.shard.measure_ages(now));
     let account = sim.nodes.iter_mut().find_map(|node| Some(node.shard.accounts().next()?.counts.clone()));
     let carrier = sim.nodes.iter_mut().find_map(|node| Some(node.shard.carriers().next()?.counts.clone()));
-    (account.unwrap(), carrier.unwrap())
+    (account.expect("a0 has a home"), carrier.expect("c0 has a home"))
 }
 
 fn ms(millis: u64) -> Duration {
