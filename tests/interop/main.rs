@@ -1,5 +1,5 @@
 //! With software that was not written here: PyPI's smpplib and aiosmpplib, npm's smpp and Perl's Net::SMPP as customers, npm's smpp as the
-//! carrier, Kannel as a customer, Debian's Chromium reading the status page, PyPI's schemathesis asking all that the OpenAPI document says, two of them as readers of our texts, and Wireshark's dissector reading what goes over the wire.
+//! carrier, Kannel as a customer, Debian's Chromium reading the status page, PyPI's schemathesis asking all that the OpenAPI document says, prometheus_client and promtool reading our metrics, two of them as readers of our texts, and Wireshark's dissector reading what goes over the wire.
 //!
 //! `just interop` runs these. What is missing on the machine, or cannot be had, is skipped and said.
 #![allow(
@@ -14,6 +14,7 @@ mod journeys;
 mod kannel;
 mod kannel_http;
 mod libraries;
+mod metrics;
 mod openapi;
 mod page;
 mod peers;

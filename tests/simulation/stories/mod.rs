@@ -7,6 +7,7 @@ mod callbacks;
 mod crashes;
 mod joined;
 mod keys;
+mod latency;
 mod lies;
 mod limits;
 mod long_mo;
