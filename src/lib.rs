@@ -56,6 +56,10 @@
 //! messages are kept together by `engine/parts.rs` and `part_links.rs`, and what a carrier's profile rewrites is in
 //! `engine/outgoing.rs`. What a session of which version may be told is in `smpp/version.rs`.
 //!
+//! What an operator sees is taken when it is asked for: how everything stands in `engine/snapshot.rs`, what is known of one message in
+//! `engine/history.rs`, one account followed in `engine/trace.rs`. What he orders an account is in `engine/account_orders.rs`. The admin
+//! listener (`runtime/admin.rs`) asks the shards by their mailboxes, and `cli/ctl.rs` asks it.
+//!
 //! HTTP comes another way and joins at the second step. `runtime/web_server.rs` reads a request on the shard its connection was dealt to,
 //! [`http`] says what it means, and its account's home takes it (`engine/web`): each segment of a message is a submit like any other, and
 //! the request is replied to once all are settled. What customers' callbacks are told is kept and offered there too (`engine/web/posts.rs`),

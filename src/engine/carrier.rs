@@ -306,7 +306,8 @@ impl Carrier {
     /// Copies what is a level rather than a count into the counts.
     pub fn measure(&mut self) {
         self.counts.links_bound = self.links.iter().filter(|link| link.is_bound()).count() as u64;
-        let is_withheld = |link: &&Link| link.standing != Standing::Active && !link.is_surplus();
+        let is_there = self.counts.links_configured > 0;
+        let is_withheld = |link: &&Link| is_there && link.standing != Standing::Active && !link.is_surplus();
         self.counts.links_withheld = self.links.iter().filter(is_withheld).count() as u64;
         self.counts.queued = self.queue.len() as u64;
         self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();

@@ -54,7 +54,7 @@ impl Shard {
         for account in self.accounts.iter_mut().flatten() {
             account.configure(before.account(account.id), context!(self, now, out));
         }
-        let is_rerouted = before.mo != self.config.mo || before.accounts != self.config.accounts;
+        let is_rerouted = before.mo != self.config.mo;
         for carrier in self.carriers.iter_mut().flatten() {
             carrier.configure(before.carrier(carrier.id), context!(self, now, out));
             if is_rerouted {
@@ -67,6 +67,7 @@ impl Shard {
     pub fn finish_reload(&mut self, now: Instant, out: &mut Effects) {
         for carrier in self.carriers.iter_mut().flatten() {
             if self.config.carrier(carrier.id).is_gone {
+                carrier.counts.links_configured = 0;
                 carrier.order(None, Order::Drain { within: Some(Duration::ZERO) }, context!(self, now, out));
             }
         }

@@ -18,15 +18,14 @@ use crate::smpp::view::SmView;
 impl Account {
     /// Takes one PDU of a bound session.
     pub fn handle_frame(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
+        if self.traced.is_some() {
+            self.trace_read(at, frame, cx.now);
+        }
         let Some(session) = self.sessions.get_mut(at) else { return };
         if session.state == SessionState::Closing {
             return;
         }
         session.liveness.heard(cx.now);
-        if self.traced.is_some() {
-            self.trace_read(at, frame, cx.now);
-        }
-        let Some(session) = self.sessions.get_mut(at) else { return };
         match frame.command {
             CommandId::SUBMIT_SM => self.handle_submit(at, frame, cx),
             CommandId::SUBMIT_MULTI

@@ -270,9 +270,9 @@ mod tests {
         deliver.write(out.write(connection));
         trace.written((session, connection), &out, at(2));
         trace.written((session, connection), &out, at(3));
-        let told = |event: &Event| match &event.what {
-            What::Pdu { pdu, is_read: false, .. } => (pdu.command, pdu.sequence.0, pdu.addresses.clone()),
-            other => panic!("{other:?}"),
+        let told = |event: &Event| {
+            let What::Pdu { pdu, is_read: false, .. } = &event.what else { panic!("{event:?}") };
+            (pdu.command, pdu.sequence.0, pdu.addresses.clone())
         };
         let commands: Vec<_> = trace.events.iter().map(told).collect();
         let addresses = ["44770*******".to_owned(), "ACME".to_owned()];

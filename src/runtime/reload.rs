@@ -22,6 +22,7 @@ use crate::runtime::live::Live;
 use crate::runtime::mailbox::Question;
 use crate::runtime::opening::LeftOver;
 use crate::runtime::opt_out;
+use crate::runtime::passwords::Passwords;
 
 /// A shard does its part at its next upkeep; one that has not by then hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -134,7 +135,11 @@ impl Reloading {
         };
         self.running.check_new(&next).map_err(lines)?;
         let next = Live::open(next, Some(&self.running.live)).map_err(lines)?;
-        self.carry_out(next)?;
+        let (before, after) = (self.running.live.passwords.clone(), next.passwords.clone());
+        let carried_out = self.carry_out(next);
+        let unused = if carried_out.is_ok() { (before, after) } else { (after, before) };
+        end_unused(unused);
+        carried_out?;
         let warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(Reloaded { diff, warnings })
     }
@@ -143,13 +148,15 @@ impl Reloading {
         let running = &mut self.running;
         let placement = running.placement.extended(&next.config);
         let extended = config::extended(&running.live.config, &next.config);
-        let prepared = Live { config: Arc::new(extended), ..running.live.clone() };
+        let before = running.live.clone();
+        let prepared = Live { config: Arc::new(extended), ..before.clone() };
         let routes = Arc::new(RouteTable::of_generation(&next.config, next.generation as u8));
         // A shard that is late still gets it, so whatever comes of this, what is new has its numbers from here on.
         (running.live, running.placement) = (prepared.clone(), placement.clone());
         self.shared.current.set(&prepared.config);
-        self.all(&Step::Prepare { live: prepared, placement: placement.clone() }).map_err(Unchanged::NotNow)?;
-        let before = std::mem::replace(&mut self.running.live, next.clone());
+        let prepare = Step::Prepare { live: prepared, placement: placement.clone() };
+        self.all(&prepare).map_err(Unchanged::NotNow)?;
+        self.running.live = next.clone();
         self.shared.current.set(&next.config);
         if let Err(why) = opt_out::watch(&self.shared, &next.config, &placement) {
             tracing::error!("{why}");
@@ -159,12 +166,8 @@ impl Reloading {
                 tracing::error!("{why}; it goes by the new configuration once it does");
             }
         }
-        let is_other = |next: &Arc<_>| before.passwords.as_ref().is_some_and(|before| !Arc::ptr_eq(before, next));
-        if let Some(passwords) = &before.passwords
-            && self.running.live.passwords.as_ref().is_none_or(is_other)
-        {
-            passwords.end();
-        }
+        // Held until no shard has them: thousands of accounts are freed here, and not there.
+        drop((before, prepare));
         Ok(())
     }
 
@@ -207,6 +210,14 @@ impl Reloaded {
         json!({
             "added": added, "removed": removed, "changed": changed, "waits_for_restart": waiting, "warnings": self.warnings,
         })
+    }
+}
+
+/// Threads for passwords that no configuration goes by.
+fn end_unused((unused, used): (Option<Arc<Passwords>>, Option<Arc<Passwords>>)) {
+    let Some(unused) = unused else { return };
+    if used.is_none_or(|used| !Arc::ptr_eq(&used, &unused)) {
+        unused.end();
     }
 }
 

@@ -48,6 +48,7 @@ mod proxy;
 mod receipts;
 mod receiver;
 mod reload;
+mod reload_secrets;
 mod rewriting;
 mod routing;
 mod security;

@@ -13,13 +13,13 @@ use crate::world::World;
 
 const RINVPASWD: u32 = 0x0E;
 /// Of "secret".
-const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KE5a/l/zqlNNBRVutrAt1wQ";
+pub const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$q/cS8NQ2ebhnKjj1D+r8KE5a/l/zqlNNBRVutrAt1wQ";
 /// Of "next".
 const NEXT: &str = "$argon2id$v=19$m=1024,t=2,p=2$b3RoZXJzYWx0b3RoZXIxNg$UGeILBJLZvFMrNIO+dAyQAj14iT1lg4vG5ebsfPLLR0";
 /// Of nothing anybody knows; seconds of work.
 const SLOW: &str = "$argon2id$v=19$m=65536,t=64,p=4$c2xvd3NhbHRzbG93$jZ1MSSE7lJAihNwEIB1JWJxh3c4qLxr0DQa6gnhfrtk";
 
-fn hashed(hash: &str) -> String {
+pub fn hashed(hash: &str) -> String {
     format!("{{ argon2id: \"{hash}\" }}")
 }
 

@@ -19,17 +19,17 @@ const RINVPASWD: u32 = 0x0E;
 const HUP: i32 = 1;
 
 /// What a reload that was carried out said.
-fn done(answer: &str) -> Value {
+pub fn done(answer: &str) -> Value {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
-fn list(value: &Value) -> Vec<&str> {
+pub fn list(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect()
 }
 
 /// Until something has changed that nobody is told of.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let give_up = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < give_up, "never came to be: {what}");
@@ -192,15 +192,20 @@ fn links_are_replaced_one_after_the_other_once_they_have_drained() {
 
 /// Which link has a submit, and that.
 fn out_on(links: &mut [Peer]) -> (usize, Pdu) {
-    for (at, link) in links.iter_mut().enumerate() {
-        let sequence = link.request(CommandId::ENQUIRE_LINK, b"");
-        let pdu = link.read().expect("an answer");
-        if pdu.command == CommandId::SUBMIT_SM {
-            link.expect_answer(CommandId::ENQUIRE_LINK_RESP, ROK, sequence);
-            return (at, pdu);
+    let mut found = None;
+    wait_until("a link has it", || {
+        for (at, link) in links.iter_mut().enumerate() {
+            let sequence = link.request(CommandId::ENQUIRE_LINK, b"");
+            let pdu = link.read().expect("an answer");
+            if pdu.command == CommandId::SUBMIT_SM {
+                link.expect_answer(CommandId::ENQUIRE_LINK_RESP, ROK, sequence);
+                found = Some((at, pdu));
+                break;
+            }
         }
-    }
-    panic!("no link has it");
+        found.is_some()
+    });
+    found.expect("what was waited for")
 }
 
 #[test]

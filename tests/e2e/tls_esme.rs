@@ -55,6 +55,14 @@ impl Secured {
         Self { authority, address: free_address(), directory }
     }
 
+    /// Another authority's certificate takes the place of the one shown.
+    pub fn renew(&mut self) {
+        self.authority = Authority::new("others");
+        let Identity { certificate, key } = issue(&self.authority, &["localhost"]);
+        self.directory.write("cert.pem", &certificate);
+        self.directory.write("key.pem", &key);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.0.join(name)
     }

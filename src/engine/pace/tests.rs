@@ -103,6 +103,28 @@ fn against(mut model: impl FnMut(u32) -> (Model, f64), least: f64, most_refused:
 }
 
 #[test]
+fn another_rate_holds_at_once_and_what_refusals_took_away_comes_back_as_before() {
+    let mut pace = Pace::new(Some(rate(100, 10)));
+    assert_eq!((0..50).filter(|_| pace.take(1, at(1_000)).is_ok()).count(), 10);
+    pace.configure(Some(rate(50, 10)), at(1_000));
+    assert_eq!(pace.take(1, at(1_000)), Err(at(1_020)), "what was sent is owed");
+    for _ in 0..20 {
+        pace.refused(1, pace.epoch(), at(1_500));
+    }
+    let _ = pace.take(1, at(3_000));
+    let slowed = pace.current().unwrap();
+    assert!(slowed < 50.0);
+    pace.configure(Some(rate(100, 10)), at(3_000));
+    assert_eq!(pace.current(), Some(slowed), "the carrier has not said that it takes more");
+    pace.configure(Some(rate(10, 5)), at(3_000));
+    assert_eq!(pace.current(), Some(10.0));
+    pace.configure(None, at(3_000));
+    assert_eq!((pace.current(), pace.take(1_000, at(3_000))), (None, Ok(())));
+    pace.configure(Some(rate(5, 1)), at(4_000));
+    assert_eq!(pace.current(), Some(5.0));
+}
+
+#[test]
 fn a_carrier_of_four_fifths_of_the_rate_is_sent_what_it_takes() {
     against(|rate| (Model::bucket(rate * 4 / 5), f64::from(rate * 4 / 5)), 0.9, 0.25);
 }

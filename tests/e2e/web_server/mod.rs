@@ -2,7 +2,7 @@
 //! on HTTP are tests here, named after them.
 
 mod access;
-mod client;
+pub mod client;
 mod drain;
 mod framing;
 mod limits;

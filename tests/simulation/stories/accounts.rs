@@ -19,9 +19,9 @@ impl Sim {
     fn order_account(&mut self, account: AccountId, order: AccountOrder) -> usize {
         let (home, now) = (self.placement.home_of_account(account).index(), self.instant());
         let node = &mut self.nodes[home];
-        let told = node.shard.order_account(account, order, now, &mut node.out).unwrap();
+        let told = node.shard.order_account(account, order, now, &mut node.out);
         self.wake(home, self.now + 1);
-        told
+        told.expect("it is at home there")
     }
 
     /// How many receipts and MO were forgotten.
@@ -30,7 +30,8 @@ impl Sim {
         let (mut next, mut gone) = (Some(0), 0);
         while let Some(from) = next {
             let node = &mut self.nodes[home];
-            let purged = node.shard.purge(account, (from, u32::MAX - 1), now, &mut node.out).unwrap();
+            let purged = node.shard.purge(account, (from, u32::MAX - 1), now, &mut node.out);
+            let purged = purged.expect("it is at home there");
             (next, gone) = (purged.next, gone + purged.gone);
         }
         self.wake(home, self.now + 1);
