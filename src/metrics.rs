@@ -1,16 +1,40 @@
 //! What is counted, for `/metrics`: plain integers on each shard, published once a second.
 //!
 //! A shard counts in `AccountCounts`, `CarrierCounts` and `ShardCounts` without atomics, labels or formatting; the
-//! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard and status, and every
-//! status comes from a closed enum here: no address, number or id ever becomes a label. Each table below is the one
+//! `...Metrics` beside each hold the handles, looked up once. Labels are account, carrier, shard, command and status, and
+//! the last two come from closed enums here: no address, number or id ever becomes a label. Each table below is the one
 //! place that names a metric: its field, its name and its help text. Over 400 lines, for they belong together.
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusBuilder;
 
-/// A closed set of `status` labels, each with a place in an array of counts.
+use alone::ALONE;
+use described::{Described, Kind};
+use exposition::{HistogramHandle, Named, SecondsHandle};
+
+mod alone;
+pub mod described;
+mod exposition;
+mod histogram;
+mod refusals;
+mod settled;
+
+pub use alone::{Process, publish_build};
+pub use exposition::Exporter;
+pub use histogram::{Delays, Latencies};
+pub use refusals::{RefusalMetrics, Refusals};
+pub use settled::{Settled, SettledMetrics};
+
+/// A closed set of `status` labels, or of those of another key, each with a place in an array of counts.
 macro_rules! statuses {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($variants:tt)* }) => {
+        statuses! { $(#[$doc])* $name, label "status" { $($variants)* } }
+    };
+    (
+        $(#[$doc:meta])* $name:ident, label $key:literal {
+            $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)*
+        }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum $name { $($(#[$variant_doc])* $variant,)* }
@@ -18,8 +42,11 @@ macro_rules! statuses {
         impl $name {
             pub const ALL: [Self; [$($label),*].len()] = [$(Self::$variant),*];
             pub const COUNT: usize = Self::ALL.len();
+            pub const LABELS: [&'static str; Self::COUNT] = [$($label),*];
+            /// The label's key.
+            pub const KEY: &'static str = $key;
 
-            /// The value of the `status` label.
+            /// The label's value.
             #[must_use]
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label,)* }
@@ -28,50 +55,74 @@ macro_rules! statuses {
     };
 }
 
-/// One table makes the counts, their handles, the help texts and `publish`.
+/// One table makes the counts, their handles, the help texts and `publish`. What is timed is counted in nanoseconds (`seconds`, a
+/// sum, and `ages`, a level) or in the buckets of a histogram, and published in seconds.
 macro_rules! family {
     (
         $(#[$doc:meta])* $counts:ident, $handles:ident, label $label:literal;
         counters { $($counter:ident = $counter_name:literal, $counter_help:literal;)* }
         by_status { $($status:ident: $statuses:ident = $status_name:literal, $status_help:literal;)* }
+        seconds { $($second:ident = $second_name:literal, $second_help:literal;)* }
+        histograms { $($histogram:ident: $scale:ident = $histogram_name:literal, $histogram_help:literal;)* }
         gauges { $($gauge:ident = $gauge_name:literal, $gauge_help:literal;)* }
+        ages { $($age:ident = $age_name:literal, $age_help:literal;)* }
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default)]
         pub struct $counts {
             $(#[doc = $counter_help] pub $counter: u64,)*
             $(#[doc = $status_help] pub $status: [u64; $statuses::COUNT],)*
+            $(#[doc = $second_help] pub $second: u64,)*
+            $(#[doc = $histogram_help] pub $histogram: $scale,)*
             $(#[doc = $gauge_help] pub $gauge: u64,)*
+            $(#[doc = $age_help] pub $age: u64,)*
         }
 
         /// The handles behind the counts of the same name, looked up once.
         pub struct $handles {
             $($counter: Counter,)*
             $($status: [Counter; $statuses::COUNT],)*
+            $($second: SecondsHandle,)*
+            $($histogram: HistogramHandle,)*
             $($gauge: Gauge,)*
+            $($age: Gauge,)*
         }
 
         impl $handles {
+            /// All there is of them.
+            pub const DESCRIBED: &[Described] = &[
+                $(Described::new(Kind::Counter, $counter_name, &[$label], $counter_help),)*
+                $(Described::new(Kind::Counter, $status_name, &[$label, $statuses::KEY], $status_help)
+                    .with_values(&$statuses::LABELS),)*
+                $(Described::new(Kind::Counter, $second_name, &[$label], $second_help),)*
+                $(Described::new(Kind::Histogram, $histogram_name, &[$label], $histogram_help),)*
+                $(Described::new(Kind::Gauge, $gauge_name, &[$label], $gauge_help),)*
+                $(Described::new(Kind::Gauge, $age_name, &[$label], $age_help),)*
+            ];
+
             #[must_use]
-            pub fn new(name: &str) -> Self {
+            pub fn new(name: &str, exporter: &Exporter) -> Self {
                 Self {
                     $($counter: counter!($counter_name, $label => name.to_owned()),)*
                     $($status: $statuses::ALL
-                        .map(|of| counter!($status_name, $label => name.to_owned(), "status" => of.label())),)*
+                        .map(|of| counter!($status_name, $label => name.to_owned(), $statuses::KEY => of.label())),)*
+                    $($second: exporter
+                        .seconds(&Named { name: $second_name, help: $second_help }, Some(($label, name))),)*
+                    $($histogram: exporter.histogram(
+                        &Named { name: $histogram_name, help: $histogram_help }, Some(($label, name)), $scale::SCALE,
+                    ),)*
                     $($gauge: gauge!($gauge_name, $label => name.to_owned()),)*
+                    $($age: gauge!($age_name, $label => name.to_owned()),)*
                 }
             }
 
             pub fn publish(&self, counts: &$counts) {
                 $(self.$counter.absolute(counts.$counter);)*
                 $(for (handle, count) in self.$status.iter().zip(counts.$status) { handle.absolute(count); })*
+                $(self.$second.publish(counts.$second);)*
+                $(self.$histogram.publish(&counts.$histogram.0);)*
                 $(self.$gauge.set(counts.$gauge as f64);)*
-            }
-
-            fn describe() {
-                $(describe_counter!($counter_name, Unit::Count, $counter_help);)*
-                $(describe_counter!($status_name, Unit::Count, $status_help);)*
-                $(describe_gauge!($gauge_name, Unit::Count, $gauge_help);)*
+                $(self.$age.set(counts.$age as f64 / 1e9);)*
             }
         }
     };
@@ -111,6 +162,18 @@ statuses! {
         /// The account's home or the carrier's could not take the message between shards.
         Mesh = "mesh",
         Draining = "draining",
+    }
+}
+
+statuses! {
+    /// How a submit ended that a carrier had.
+    SettledAs {
+        Accepted = "accepted",
+        /// The carrier refused it for good.
+        Refused = "refused",
+        /// It was not sent: no link was bound, no room or no time was left, or nobody waited for it any more.
+        Unsent = "unsent",
+        InDoubt = "in_doubt",
     }
 }
 
@@ -228,6 +291,82 @@ statuses! {
     }
 }
 
+statuses! {
+    /// The state a receipt tells.
+    ReceiptState {
+        Enroute = "enroute",
+        Delivered = "delivered",
+        Expired = "expired",
+        Deleted = "deleted",
+        Undeliverable = "undeliverable",
+        Accepted = "accepted",
+        Unknown = "unknown",
+        Rejected = "rejected",
+        /// The next network has it.
+        Acknowledged = "acknowledged",
+        /// The handset is away, it will be tried again.
+        Buffered = "buffered",
+    }
+}
+
+statuses! {
+    /// What a submit waits for at its carrier.
+    WaitReason {
+        /// The carrier's rate, or what its throttling left of it.
+        Rate = "rate",
+        /// No link has room in its window.
+        Window = "window",
+        /// The link that the other parts of its message took has no room.
+        Link = "link",
+        /// The rate of its sender address.
+        Sender = "sender",
+    }
+}
+
+statuses! {
+    /// Why a session or link ended.
+    EndReason {
+        PeerClosed = "peer_closed",
+        PeerUnbound = "peer_unbound",
+        /// Two enquire_links went unanswered.
+        EnquireLink = "enquire_link",
+        Inactive = "inactive",
+        /// It never bound within `session_init`.
+        SessionInit = "session_init",
+        /// It did not read what we wrote.
+        Stalled = "stalled",
+        LostFraming = "lost_framing",
+        TooManyErrors = "too_many_errors",
+        BindRefused = "bind_refused",
+        Drained = "drained",
+    }
+}
+
+statuses! {
+    /// The command of a PDU, a request or its answer.
+    Command, label "command" {
+        SubmitSm = "submit_sm",
+        SubmitSmResp = "submit_sm_resp",
+        DeliverSm = "deliver_sm",
+        DeliverSmResp = "deliver_sm_resp",
+        EnquireLink = "enquire_link",
+        EnquireLinkResp = "enquire_link_resp",
+        Bind = "bind",
+        BindResp = "bind_resp",
+        Unbind = "unbind",
+        UnbindResp = "unbind_resp",
+        SubmitMulti = "submit_multi",
+        DataSm = "data_sm",
+        DataSmResp = "data_sm_resp",
+        /// query_sm, cancel_sm and replace_sm.
+        Operation = "operation",
+        OperationResp = "operation_resp",
+        AlertNotification = "alert_notification",
+        GenericNack = "generic_nack",
+        Other = "other",
+    }
+}
+
 family! {
     /// What an account's home counted for it since the process started.
     AccountCounts, AccountMetrics, label "account";
@@ -266,10 +405,18 @@ family! {
         outbinds = "trunkline_outbinds_total", "Times the account was called with outbind.";
         outbinds_bound = "trunkline_outbinds_bound_total", "Times it bound when called.";
         late_answers = "trunkline_delivery_late_answers_total", "Answers to deliveries that came after our timeout.";
+        window_waits = "trunkline_window_waits_total", "Times a session was not read on because the account's window was full.";
     }
     by_status {
+        sessions_ended: EndReason = "trunkline_sessions_ended_total", "Sessions that ended, by why.";
         refused: RefusedReason = "trunkline_submits_refused_total", "Submits refused, by why.";
         operations: OperationResult = "trunkline_operations_total", "query_sm, cancel_sm and replace_sm, by how they were answered.";
+    }
+    seconds {}
+    histograms {
+        answered: Latencies = "trunkline_submit_seconds", "From when a submit was read until its answer was written, of those that were not refused at once.";
+        committed: Latencies = "trunkline_submit_commit_seconds", "From a carrier's acceptance until what the receipt needs was durable, of submits that ask for one.";
+        acknowledged: Latencies = "trunkline_delivery_seconds", "From when a receipt or MO was sent to a session until it was acknowledged.";
     }
     gauges {
         states = "trunkline_states", "Messages whose state is kept.";
@@ -286,6 +433,10 @@ family! {
         storing = "trunkline_submits_storing", "Segments that came by HTTP and wait to be durable here.";
         keys = "trunkline_idempotency_keys", "Idempotency-Keys that are remembered.";
         window = "trunkline_account_window", "Submits that may be outstanding.";
+    }
+    ages {
+        deliveries_age_ns = "trunkline_deliveries_oldest_seconds", "Age of the receipt or MO that goes to the account next.";
+        stored_age_ns = "trunkline_stored_oldest_seconds", "Age of the oldest stored submit whose fate is not known.";
     }
 }
 
@@ -313,6 +464,15 @@ family! {
     by_status {
         answers: AnswerClass = "trunkline_carrier_answers_total", "Answers of the carrier, by class.";
         receipts: ReceiptOutcome = "trunkline_carrier_receipts_total", "Receipts of the carrier, by what became of them.";
+        receipt_states: ReceiptState = "trunkline_carrier_receipt_states_total", "Receipts of the carrier, by the state they tell.";
+        waits: WaitReason = "trunkline_carrier_waits_total", "Submits that could not leave at once, by what they waited for.";
+        links_ended: EndReason = "trunkline_links_ended_total", "Links that ended and tries to bind that failed, by why.";
+    }
+    seconds {}
+    histograms {
+        queued_for: Latencies = "trunkline_carrier_queue_seconds", "From when a submit came to the carrier's queue, or back to it, until it was written to a link.";
+        answered: Latencies = "trunkline_carrier_answer_seconds", "From when a submit was written to a link until the carrier answered it.";
+        receipt_delay: Delays = "trunkline_carrier_receipt_delay_seconds", "From the carrier's acceptance of a submit until its final receipt.";
     }
     gauges {
         links_bound = "trunkline_links_bound", "Links bound.";
@@ -320,10 +480,14 @@ family! {
         links_withheld = "trunkline_links_withheld", "Links nothing is submitted on by order: paused, draining or stopped.";
         queued = "trunkline_carrier_queued", "Submits that wait for the carrier's rate or window.";
         outstanding = "trunkline_carrier_outstanding", "Submits sent and not yet answered.";
+        window = "trunkline_carrier_window", "Submits that may be outstanding on the links bound now.";
         correlations = "trunkline_correlations", "Submits whose receipt may still come.";
         early_receipts = "trunkline_early_receipts", "Receipts parked until their submit is answered.";
         mo_kept = "trunkline_carrier_mo_kept", "Mobile originated messages kept until a rule sends them to an account.";
         rate = "trunkline_carrier_rate", "Segments per second in force after the carrier's throttling; 0 is unlimited.";
+    }
+    ages {
+        queue_age_ns = "trunkline_carrier_queue_oldest_seconds", "Age of the oldest submit that waits for its turn.";
     }
 }
 
@@ -331,28 +495,34 @@ family! {
     /// What one shard counted since the process started.
     ShardCounts, ShardMetrics, label "shard";
     counters {
-        accepted = "trunkline_connections_total", "Connections accepted.";
-        pdus_in = "trunkline_pdus_read_total", "PDUs read from sessions and links.";
+        accepted = "trunkline_connections_accepted_total", "Connections accepted.";
         bytes_in = "trunkline_read_bytes_total", "Octets read from sessions and links.";
         bytes_out = "trunkline_written_bytes_total", "Octets written to sessions and links.";
         turns = "trunkline_turns_total", "Turns of the shard's loop.";
         protocol_errors = "trunkline_protocol_errors_total", "Malformed, misdirected or unknown PDUs.";
         unsolicited = "trunkline_unsolicited_answers_total", "Answers to requests that were never sent.";
         handshakes_failed = "trunkline_tls_handshakes_failed_total", "TLS handshakes of ESMEs that did not come to an end.";
-        http_accepted = "trunkline_http_connections_total", "HTTP connections accepted.";
+        http_accepted = "trunkline_http_connections_accepted_total", "HTTP connections accepted.";
         panics = "trunkline_panics_total", "Panics caught; each ended one connection.";
         records = "trunkline_store_records_total", "Records appended to the journal.";
         commits = "trunkline_store_commits_total", "Commits made durable.";
-        commit_us = "trunkline_store_commit_microseconds_total", "Time from a commit's start until it was durable, summed.";
         clock_jumps = "trunkline_clock_jumps_total", "Jumps of the wall clock by more than a minute.";
     }
     by_status {
+        pdus_in: Command = "trunkline_pdus_read_total", "PDUs read from sessions and links, by command.";
         binds_refused: BindRefusal = "trunkline_binds_refused_total", "Binds refused, by why.";
         connections_refused: ConnectionRefusal = "trunkline_connections_refused_total", "Connections closed at accept, by why.";
         http_requests: ResponseClass = "trunkline_http_requests_total", "HTTP requests answered, by the class of the response.";
         http_refused: WebRefusal = "trunkline_http_refused_total", "HTTP requests and connections refused before it was asked what they want, by why.";
         http_unauthorized: BindRefusal = "trunkline_http_unauthorized_total", "HTTP requests whose credentials were not let in, by why.";
         password_checks: PasswordCheck = "trunkline_password_checks_total", "Passwords compared that are not plain ones, by how.";
+    }
+    seconds {
+        busy_ns = "trunkline_shard_busy_seconds_total", "CPU time of the shard's thread; its rate is the share of a core it uses.";
+    }
+    histograms {
+        committed: Latencies = "trunkline_store_commit_seconds", "From a commit's start until it was durable.";
+        lag: Latencies = "trunkline_shard_lag_seconds", "How late the shard's loop came to a call that is made twenty times a second.";
     }
     gauges {
         store_octets = "trunkline_store_bytes", "Octets written to the journal's segments.";
@@ -363,11 +533,16 @@ family! {
         http_connections = "trunkline_http_connections", "HTTP connections open.";
         unbound = "trunkline_connections_unbound", "Connections open that have not bound yet.";
     }
+    ages {}
 }
 
 impl AccountCounts {
     pub fn count_refused(&mut self, reason: RefusedReason) {
         self.refused[reason as usize] += 1;
+    }
+
+    pub fn count_session_end(&mut self, why: EndReason) {
+        self.sessions_ended[why as usize] += 1;
     }
 
     pub fn count_operation(&mut self, result: OperationResult) {
@@ -380,12 +555,28 @@ impl CarrierCounts {
         self.answers[class as usize] += 1;
     }
 
+    pub fn count_wait(&mut self, reason: WaitReason) {
+        self.waits[reason as usize] += 1;
+    }
+
+    pub fn count_link_end(&mut self, why: EndReason) {
+        self.links_ended[why as usize] += 1;
+    }
+
+    pub fn count_receipt_state(&mut self, state: ReceiptState) {
+        self.receipt_states[state as usize] += 1;
+    }
+
     pub fn count_receipt(&mut self, outcome: ReceiptOutcome) {
         self.receipts[outcome as usize] += 1;
     }
 }
 
 impl ShardCounts {
+    pub fn count_pdu(&mut self, command: Command) {
+        self.pdus_in[command as usize] += 1;
+    }
+
     pub fn count_bind_refused(&mut self, why: BindRefusal) {
         self.binds_refused[why as usize] += 1;
     }
@@ -416,27 +607,30 @@ impl ShardCounts {
     }
 }
 
-/// Installs the process's recorder with all help texts. `Err` when there is one already.
-pub fn install() -> Result<PrometheusHandle, String> {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    metrics::set_global_recorder(recorder).map_err(|_| "metrics: a recorder is installed already".to_owned())?;
-    describe();
-    Ok(handle)
+/// Every metric there is, family by family.
+pub fn described() -> impl Iterator<Item = &'static Described> {
+    let families = [AccountMetrics::DESCRIBED, CarrierMetrics::DESCRIBED, ShardMetrics::DESCRIBED, ALONE];
+    families.into_iter().flatten()
 }
 
-/// What does not change while the process runs: which build it is, and what an acknowledgement survives (`fsync` or `process`).
-pub fn publish_build(version: &'static str, durability: &'static str) {
-    gauge!("trunkline_build_info", "version" => version).set(1);
-    gauge!("trunkline_store_durability", "status" => durability).set(1);
+/// Installs the process's recorder with all help texts. `Err` when there is one already.
+pub fn install() -> Result<Exporter, String> {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let exporter = Exporter::new(recorder.handle());
+    metrics::set_global_recorder(recorder).map_err(|_| "metrics: a recorder is installed already".to_owned())?;
+    describe();
+    Ok(exporter)
 }
 
 fn describe() {
-    AccountMetrics::describe();
-    CarrierMetrics::describe();
-    ShardMetrics::describe();
-    describe_gauge!("trunkline_build_info", "Which build this is; always 1.");
-    describe_gauge!("trunkline_store_durability", "What an acknowledgement survives, as status; always 1.");
+    for metric in described() {
+        match metric.kind {
+            Kind::Counter => describe_counter!(metric.name, Unit::Count, metric.help),
+            Kind::Gauge => describe_gauge!(metric.name, Unit::Count, metric.help),
+            // Rendered with its text (`exposition`).
+            Kind::Histogram => {}
+        }
+    }
 }
 
 #[cfg(test)]

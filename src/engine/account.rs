@@ -31,7 +31,7 @@ use super::trace::Trace;
 use super::web;
 use super::window::Window;
 use crate::config::{self, AccountId, NumberSet};
-use crate::metrics::{AccountCounts, BindRefusal};
+use crate::metrics::{AccountCounts, BindRefusal, Settled};
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::pdu::{self, BindMode};
 use crate::smpp::version::Version;
@@ -83,6 +83,7 @@ pub struct Account {
     /// When deliveries that waited too long are looked for.
     pub next_sweep: Instant,
     pub armed: Armed,
+    pub settled: Settled,
     pub counts: AccountCounts,
 }
 
@@ -119,6 +120,7 @@ impl Account {
             next_receiver: 0,
             next_sweep: Instant::ZERO,
             armed: Armed::default(),
+            settled: Settled::default(),
             counts: AccountCounts { window: u64::from(config.window), ..AccountCounts::default() },
         }
     }
@@ -200,6 +202,7 @@ impl Account {
         }
         if !paused.is_paused {
             paused.is_paused = true;
+            self.counts.window_waits += 1;
             self.paused.push(session);
         }
         false
@@ -218,6 +221,7 @@ impl Account {
             return;
         }
         ending.state = SessionState::Closing;
+        self.counts.count_session_end(why);
         cx.out.act(Action::Close { connection: ending.connection });
         cx.out.notice(Notice::SessionEnded { account: self.id, address: ending.address, why });
     }
@@ -227,6 +231,7 @@ impl Account {
         let Some(mut session) = self.sessions.remove(at) else { return };
         if session.state != SessionState::Closing {
             let why = EndReason::PeerClosed;
+            self.counts.count_session_end(why);
             cx.out.notice(Notice::SessionEnded { account: self.id, address: session.address, why });
         }
         if !self.sessions.iter().any(|(_, session)| session.mode.may_receive()) {

@@ -122,8 +122,8 @@ impl Account {
         // Its first carrier is known once it leaves.
         let carrier = config::CarrierId(0);
         let (cap, shown) = (leave.cap, self.shown_of(origin));
-        let submit =
-            Submit { origin, choice, carrier, part, info, course, refused: None, is_joined: false, cap, shown };
+        let (refused, is_joined, read_at) = (None, false, cx.now);
+        let submit = Submit { origin, choice, carrier, part, info, course, refused, is_joined, cap, shown, read_at };
         if leave.is_held {
             self.hold(submit, (segments, late_at), body, cx);
             return Ok(());

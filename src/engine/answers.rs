@@ -33,6 +33,7 @@ impl Carrier {
             return self.pump(cx);
         }
         bound.unanswered_in_a_row = 0;
+        self.counts.answered.observe(cx.now.since(pending.since));
         let was_oldest = pending.info.wants_receipt && self.unanswered.answered(pending.written);
         // A nack is a refusal whatever its status says; ESME_ROK would tell the customer that it was accepted.
         let is_empty_nack = frame.command == CommandId::GENERIC_NACK && frame.status.is_ok();
@@ -68,6 +69,7 @@ impl Carrier {
         let (then, told) = (statuses.then(status), statuses.told(status));
         let (segments, epoch) = (u32::from(pending.info.segments), pending.pace_epoch);
         pending.refused = Some(told);
+        self.refusals.count(status.0);
         if then == Then::Slow {
             self.counts.count_answer(AnswerClass::Throttled);
             self.pace.refused(segments, epoch, cx.now);

@@ -167,6 +167,12 @@ impl Backlog {
         self.under_way
     }
 
+    /// The key of what was stored first.
+    #[must_use]
+    pub fn oldest(&self) -> Option<u64> {
+        self.entries.first_key_value().map(|(key, _)| *key)
+    }
+
     #[must_use]
     pub fn get(&self, key: u64) -> Option<&Entry> {
         self.entries.get(&key)

@@ -32,7 +32,7 @@ use super::timers::{Armed, Owner};
 use super::unrouted::UnroutedMo;
 use super::whole::PartsById;
 use crate::config::{self, CarrierId};
-use crate::metrics::CarrierCounts;
+use crate::metrics::{CarrierCounts, Refusals, WaitReason};
 use crate::smpp::command::CommandStatus;
 
 #[derive(Debug)]
@@ -75,6 +75,9 @@ pub struct Carrier {
     pub(super) look_at: Instant,
     pub(super) spare: Vec<Vec<u8>>,
     pub(super) armed: Armed,
+    /// What the queue's head waited for last.
+    pub(super) waits_for: WaitReason,
+    pub refusals: Refusals,
     pub counts: CarrierCounts,
 }
 
@@ -92,6 +95,9 @@ pub struct Pending {
     pub outgoing: Outgoing,
     /// It waits no longer than this.
     pub queued_until: Instant,
+    pub came_at: Instant,
+    /// Since when it waits, or is out.
+    pub since: Instant,
     /// Where in the link's stream its first octet lies.
     pub stream_at: u64,
     /// Its number among the receipt-requesting submits written to this carrier.
@@ -120,6 +126,8 @@ impl Pending {
             body,
             outgoing,
             queued_until: Instant::ZERO,
+            came_at: Instant::ZERO,
+            since: Instant::ZERO,
             stream_at: 0,
             written: 0,
             pace_epoch: 0,
@@ -193,6 +201,8 @@ impl Carrier {
             look_at: Instant::NEVER,
             spare: Vec::new(),
             armed: Armed::default(),
+            waits_for: WaitReason::Window,
+            refusals: Refusals::default(),
             counts,
         }
     }
@@ -217,7 +227,7 @@ impl Carrier {
             &mut cx.out.prompt[home.index()]
         };
         let sent = if keeps_state { pending.sent_as(carrier_id, batch) } else { Octets::NONE };
-        batch.messages.push(ShardMessage::SubmitDone { account, submit, outcome, sent });
+        batch.messages.push(ShardMessage::SubmitDone { account, submit, outcome, at: cx.now, sent });
         self.recycle(pending.body);
         self.recycle(pending.outgoing.body);
     }
@@ -301,6 +311,7 @@ impl Carrier {
         self.counts.links_withheld = self.links.iter().filter(is_withheld).count() as u64;
         self.counts.queued = self.queue.len() as u64;
         self.counts.outstanding = self.links.iter().map(|link| link.outstanding() as u64).sum();
+        self.counts.window = self.links.iter().map(|link| link.window() as u64).sum();
         self.counts.correlations = self.correlations.len() as u64;
         self.counts.early_receipts = (self.early.len() + self.strangers.len()) as u64;
         self.counts.mo_kept = self.unrouted.len() as u64;

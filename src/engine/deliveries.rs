@@ -152,6 +152,15 @@ impl Deliveries {
         pushed
     }
 
+    /// When that was kept, in Unix seconds, which goes next to the customer or is tried again first: the oldest, as a rule.
+    #[must_use]
+    pub fn first_born(&self) -> Option<u32> {
+        let tried_again =
+            self.retries.peek().map(|Reverse((_, slot, generation))| Key { slot: *slot, generation: *generation });
+        let heads = [self.waiting.front().copied(), self.replay.front(), tried_again];
+        heads.into_iter().flatten().filter_map(|key| self.entries.get(key)).map(|delivery| delivery.kept.born).min()
+    }
+
     /// The next to send, if it may be sent in this turn.
     pub fn front(&mut self, now: Instant) -> Option<(Key, &Delivery)> {
         // One that was acknowledged late while it waited for another try has left its key behind.

@@ -190,6 +190,9 @@ impl Account {
             }
             // Any other error is the customer's last word: repeating it would poison the queue.
             status => {
+                if let Some(sent) = self.deliveries.sent_at(delivery) {
+                    self.counts.acknowledged.observe(cx.now.since(sent));
+                }
                 // One that was acknowledged late may be answered again.
                 if let Some((kind, kept)) = self.deliveries.done(delivery) {
                     self.forget(kept, cx);

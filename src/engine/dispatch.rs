@@ -150,9 +150,9 @@ impl Shard {
                     carrier.shown.announce(id, shown);
                 }
             }
-            ShardMessage::SubmitDone { account, submit, outcome, sent } => {
+            ShardMessage::SubmitDone { account, submit, outcome, at, sent } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
-                    account.submit_done(submit, outcome, batch.octets(sent), context!(self, now, out));
+                    account.submit_done(submit, (outcome, at), batch.octets(sent), context!(self, now, out));
                 }
             }
             ShardMessage::StateKept { account, submit } => {

@@ -13,6 +13,7 @@ use super::slab::Key;
 use super::web::{Caller, Post, Posted, Reply};
 use crate::config::{AccountId, CarrierId, NumberSet, Secret};
 use crate::metrics::BindRefusal;
+pub use crate::metrics::EndReason;
 use crate::smpp::command::{CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
 use crate::smpp::pdu::BindMode;
@@ -220,42 +221,6 @@ pub enum Notice {
     StoreRoom {
         has_room: bool,
     },
-}
-
-/// Why a session or link ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum EndReason {
-    PeerClosed,
-    PeerUnbound,
-    /// Two enquire_links went unanswered.
-    EnquireLink,
-    Inactive,
-    /// It never bound within `session_init`.
-    SessionInit,
-    /// It did not read what we wrote.
-    Stalled,
-    LostFraming,
-    TooManyErrors,
-    BindRefused,
-    Drained,
-}
-
-impl EndReason {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer_closed",
-            Self::PeerUnbound => "peer_unbound",
-            Self::EnquireLink => "enquire_link",
-            Self::Inactive => "inactive",
-            Self::SessionInit => "session_init",
-            Self::Stalled => "stalled",
-            Self::LostFraming => "lost_framing",
-            Self::TooManyErrors => "too_many_errors",
-            Self::BindRefused => "bind_refused",
-            Self::Drained => "drained",
-        }
-    }
 }
 
 /// An event to make durable. Accounts and carriers are run-time numbers here; the store writes their names. `born` is in Unix

@@ -177,6 +177,20 @@ impl Link {
         }
     }
 
+    /// How many may be outstanding on it now.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        match &self.state {
+            LinkState::Bound(bound) => bound.window.limit(),
+            LinkState::Backoff { .. }
+            | LinkState::Connecting { .. }
+            | LinkState::Binding { .. }
+            | LinkState::Unbinding { .. }
+            | LinkState::Closing { .. }
+            | LinkState::Off => 0,
+        }
+    }
+
     /// The connection this link writes to, when it stands.
     #[must_use]
     pub fn connection(&self) -> Option<Key> {

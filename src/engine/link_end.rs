@@ -157,6 +157,7 @@ impl Carrier {
         cx: &mut Context<'_>,
     ) {
         self.links[link].last_down = Some((why, cx.now));
+        self.counts.count_link_end(why);
         let retry_in_ms = wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         cx.out.notice(Notice::LinkDown { carrier: self.id, link, why, in_doubt, retry_in_ms });
     }

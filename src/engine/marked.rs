@@ -71,6 +71,8 @@ impl Carrier {
             pending.written = self.unanswered.written();
         }
         let info = pending.info;
+        self.counts.queued_for.observe(cx.now.since(pending.since));
+        pending.since = cx.now;
         let out = cx.out.write(connection);
         frame::write_header(out, CommandId::SUBMIT_SM, CommandStatus::ROK, sequence, pending.sent().len());
         let body_at = out.len();

@@ -184,6 +184,8 @@ pub enum ShardMessage {
         account: AccountId,
         submit: Key,
         outcome: Outcome,
+        /// When the carrier answered, or was given up.
+        at: Instant,
         /// What the carrier knows of it (`SentAs`), when its account keeps states; else nothing.
         sent: Octets,
     },

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod account_orders;
 mod admission;
+mod ages;
 mod alert;
 mod answers;
 pub mod audit;
@@ -17,6 +18,7 @@ pub mod carrier;
 mod congestion;
 pub mod context;
 pub mod correlation;
+mod counted;
 pub mod deliveries;
 pub mod delivery;
 mod dispatch;

@@ -15,6 +15,7 @@ use super::message::{Outcome, ShardMessage, SubmitInfo};
 use super::relay::{Origin, Submit};
 use super::session::SessionState;
 use super::slab::{Key, Slab};
+use super::time::Instant;
 use crate::config::CarrierId;
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::congestion::add_congestion_state;
@@ -135,7 +136,13 @@ impl Account {
     }
 
     /// One of its submits is settled.
-    pub(super) fn settle_one(&mut self, key: Key, place: u8, outcome: Outcome, cx: &mut Context<'_>) {
+    pub(super) fn settle_one(
+        &mut self,
+        key: Key,
+        (place, read_at): (u8, Instant),
+        outcome: Outcome,
+        cx: &mut Context<'_>,
+    ) {
         let status = self.status_of(outcome, cx);
         let Some(multi) = self.multis.open.get_mut(key) else { return };
         multi.open -= 1;
@@ -149,6 +156,7 @@ impl Account {
             Some(session) => {
                 session.outstanding -= 1;
                 self.count_outcome(outcome);
+                self.counts.answered.observe(cx.now.since(read_at));
             }
         }
         self.answer_multi(key, cx);

@@ -291,6 +291,13 @@ impl SubmitQueue {
         queued.chain(self.held.values()).chain(self.senders.iter().flat_map(|senders| senders.iter()))
     }
 
+    /// The first of each line.
+    pub fn heads(&self) -> impl Iterator<Item = &Pending> {
+        let queued = self.ring.iter().filter_map(|account| self.accounts.get(account));
+        let queued = queued.flat_map(|queue| queue.by_priority.iter().filter_map(VecDeque::front));
+        queued.chain(self.aside.iter().filter_map(VecDeque::front))
+    }
+
     /// Whose turn it is.
     fn next_account(&mut self) -> Option<AccountId> {
         loop {

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::counted;
 use super::effects::Effects;
 use super::event::{Action, Notice, Verdict};
 use super::shard::{Connection, Shard, context};
@@ -61,7 +62,7 @@ impl Shard {
             }
             let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };
             taken += frame.len();
-            cx.counts.pdus_in += 1;
+            cx.counts.count_pdu(counted::command(frame.command));
             account.handle_frame(session, &frame, cx);
         }
         Ok(Received { taken, is_paused: false })
@@ -86,7 +87,7 @@ impl Shard {
             }
             let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };
             taken += frame.len();
-            cx.counts.pdus_in += 1;
+            cx.counts.count_pdu(counted::command(frame.command));
             carrier.handle_frame(link, connection, &frame, cx);
         }
         Ok(Received { taken, is_paused: false })
@@ -108,7 +109,7 @@ impl Shard {
             }
             let Some(frame) = Frame::cut(&octets[taken..], max_pdu)? else { break };
             taken += frame.len();
-            self.counts.pdus_in += 1;
+            self.counts.count_pdu(counted::command(frame.command));
             let next = self.with_unbound(connection, now, out, |it, cx| it.handle_frame(connection, &frame, cx));
             self.follow(connection, next, out);
         }

@@ -119,6 +119,7 @@ impl Carrier {
         if let Some(entry) = hand.entry.filter(|_| hand.is_final) {
             self.final_done(entry.fingerprint);
             if is_kept {
+                self.counts.receipt_delay.observe(cx.unix_seconds().saturating_sub(entry.born));
                 self.forget_correlation(&entry, cx);
             } else {
                 self.correlations.insert(entry);
@@ -228,8 +229,9 @@ impl Carrier {
                 break;
             }
         }
-        if !receipt.state_known && matches!(from, From::Link(_)) {
-            self.counts.unknown_states += 1;
+        if matches!(from, From::Link(_)) {
+            self.counts.count_receipt_state(receipt.state.into());
+            self.counts.unknown_states += u64::from(!receipt.state_known);
         }
         let entry = match found {
             Found::None => return self.handle_unmatched(from, body, fingerprints, receipt, cx),

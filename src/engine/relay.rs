@@ -53,11 +53,18 @@ pub struct Submit {
     pub cap: Option<u16>,
     /// The id its customer knows it by, when that is another than its own.
     pub shown: Option<MessageId>,
+    pub read_at: Instant,
 }
 
 impl Account {
     /// The carrier's home settled a submit.
-    pub fn submit_done(&mut self, submit: Key, outcome: Outcome, sent: &[u8], cx: &mut Context<'_>) {
+    pub fn submit_done(
+        &mut self,
+        submit: Key,
+        (outcome, answered_at): (Outcome, Instant),
+        sent: &[u8],
+        cx: &mut Context<'_>,
+    ) {
         let Some(entry) = self.submits.get(submit) else { return };
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         // One id of a submit_multi stands for several messages, whose states would differ; and of what came by HTTP all is known.
@@ -66,6 +73,9 @@ impl Account {
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
+            if outcome == Outcome::Accepted && info.wants_receipt {
+                self.counts.committed.observe(cx.now.since(answered_at));
+            }
             let has_session = self.sessions.get(info.session).is_some();
             let keeps_state = !sent.is_empty();
             if keeps_state && (has_session || info.is_stored()) {
@@ -97,6 +107,7 @@ impl Account {
             let known = if is_lost && outcome == Outcome::Accepted { Outcome::InDoubt } else { outcome };
             self.messages.settled(part, known, cx.now);
         }
+        self.settled.count(submit.carrier.0, outcome.into());
         match submit.origin {
             Origin::Stored(key) => self.stored_settled((key, submit.carrier), outcome, submit.course, cx),
             Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } | Origin::Web(_) => {
@@ -113,12 +124,12 @@ impl Account {
         }
         match submit.origin {
             Origin::Submit(sequence) => {
-                self.answer_session((&submit.info, submit.carrier), (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
+                self.answer_session(submit, (CommandId::SUBMIT_SM_RESP, sequence), outcome, cx);
             }
             Origin::Data(sequence) => {
-                self.answer_session((&submit.info, submit.carrier), (CommandId::DATA_SM_RESP, sequence), outcome, cx);
+                self.answer_session(submit, (CommandId::DATA_SM_RESP, sequence), outcome, cx);
             }
-            Origin::Multi { multi, place } => self.settle_one(multi, place, outcome, cx),
+            Origin::Multi { multi, place } => self.settle_one(multi, (place, submit.read_at), outcome, cx),
             Origin::Web(place) => self.segment_settled(place, outcome, submit.carrier, cx),
             Origin::Stored(_) => {}
         }
@@ -137,12 +148,12 @@ impl Account {
     /// Answers a submit_sm or data_sm on its session, if that is still there.
     fn answer_session(
         &mut self,
-        (info, carrier): (&SubmitInfo, CarrierId),
+        submit: &Submit,
         (answer, sequence): (CommandId, SequenceNumber),
         outcome: Outcome,
         cx: &mut Context<'_>,
     ) {
-        let status = self.status_of(outcome, cx);
+        let (status, info) = (self.status_of(outcome, cx), &submit.info);
         let Some(session) = self.sessions.get_mut(info.session) else {
             self.counts.withdrawn += 1;
             return;
@@ -155,10 +166,11 @@ impl Account {
         let (connection, is_told) = (session.connection, status.is_ok() && session.version.has_congestion_state());
         let is_last = session.outstanding == 0 && session.state != SessionState::Open;
         if is_told {
-            let congestion = self.congestion(Some(carrier), cx);
+            let congestion = self.congestion(Some(submit.carrier), cx);
             add_congestion_state(congestion, at, cx.out.write(connection));
         }
         self.count_outcome(outcome);
+        self.counts.answered.observe(cx.now.since(submit.read_at));
         if is_last {
             self.finish_unbind(info.session, cx);
         }

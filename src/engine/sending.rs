@@ -18,6 +18,7 @@ use super::time::Instant;
 use super::timers::Owner;
 use super::validity;
 use crate::config::AccountId;
+use crate::metrics::WaitReason;
 use crate::smpp::command::{CommandId, CommandStatus};
 use crate::smpp::frame::{self, HEADER_LEN};
 
@@ -78,8 +79,12 @@ impl Carrier {
             pending.queued_until = pending.queued_until.min(cx.now + info.deadline.since(cx.now + half));
         }
         self.look_at = self.look_at.min(pending.give_up_at());
+        let before = self.queue.len();
         self.queue.push(pending);
         self.pump(cx);
+        if self.queue.len() > before {
+            self.counts.count_wait(if sender_wait.is_zero() { self.waits_for } else { WaitReason::Sender });
+        }
     }
 
     /// Sends what waits, as far as rate and windows go.
@@ -98,14 +103,19 @@ impl Carrier {
             let link = match aside.map_or_else(|| self.way(&info, cx.now), Way::Link) {
                 Way::Link(link) => link,
                 Way::WaitsFor(link) => {
+                    self.waits_for = WaitReason::Link;
                     self.queue.set_aside(link);
                     continue;
                 }
-                Way::None => break,
+                Way::None => {
+                    self.waits_for = WaitReason::Window;
+                    break;
+                }
             };
             let segments = u32::from(info.segments);
             if !is_late && let Err(ready) = self.pace.take(segments, cx.now) {
                 cx.timers.arm(Owner::Carrier(self.id), &mut self.armed, ready);
+                self.waits_for = WaitReason::Rate;
                 break;
             }
             let next = if let Some(link) = aside { self.queue.pop_aside(link) } else { self.queue.pop() };
@@ -139,6 +149,7 @@ impl Carrier {
         } else if must_not_leave(&pending, cx) {
             self.return_pending(pending, ReturnReason::Refused(CommandStatus::RTHROTTLED), cx);
         } else {
+            pending.since = cx.now;
             pending.queued_until = pending.queued_until.max(cx.now + cx.config.carrier(self.id).queue_wait);
             self.look_at = self.look_at.min(pending.give_up_at());
             self.queue.push_front(pending);
@@ -162,6 +173,7 @@ impl Carrier {
         if wait.is_zero() {
             self.put_back(pending, cx);
         } else {
+            pending.since = cx.now;
             pending.queued_until = until + config.queue_wait;
             self.look_at = self.look_at.min(pending.give_up_at());
             self.queue.hold(pending, until);
@@ -209,6 +221,7 @@ impl Carrier {
         let mut octets = self.spare.pop().unwrap_or_default();
         octets.extend_from_slice(body);
         let mut pending = Pending::new(info, claim, course, octets, outgoing);
+        (pending.came_at, pending.since) = (cx.now, cx.now);
         if course.is_expiring {
             pending.leave_by = validity::end_of(body, &info, cx);
         }
@@ -232,6 +245,8 @@ impl Carrier {
         }
         let (info, connection) = (pending.info, bound.connection);
         let deadline = info.deadline;
+        self.counts.queued_for.observe(cx.now.since(pending.since));
+        pending.since = cx.now;
         pending.pace_epoch = self.pace.epoch();
         bound.look_at = bound.look_at.min(deadline);
         let out = cx.out.write(bound.connection);

@@ -252,6 +252,7 @@ impl Account {
             is_joined: false,
             cap: None,
             shown,
+            read_at: cx.now,
         };
         let waited = Duration::from_secs(cx.unix_seconds().saturating_sub(born).into());
         match validity::left(view.validity, waited) {

@@ -153,6 +153,11 @@ impl<T> Window<T> {
     }
 
     #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    #[must_use]
     pub fn is_full(&self) -> bool {
         self.outstanding >= self.limit
     }

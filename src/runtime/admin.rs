@@ -12,6 +12,7 @@ pub mod path;
 pub mod recent;
 pub mod routing;
 pub mod shards;
+pub mod stages;
 pub mod status;
 pub mod trace;
 
@@ -34,15 +35,15 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
+use crate::metrics::Exporter;
 use crate::runtime::clock;
 use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
 use crate::runtime::reload::{Reloads, Unchanged};
 use crate::runtime::transport::Transport;
-use crate::runtime::{socket, sys};
+use crate::runtime::{process, socket, sys};
 
 use answer::{Answered, is_method, is_no_web_page, refusal, shown, shown_address, text};
 use carriers::Carriers;
@@ -63,7 +64,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// What every request is answered from.
 struct Admin {
     health: Arc<Health>,
-    prometheus: PrometheusHandle,
+    prometheus: Exporter,
     shards: Shards,
     carriers: Carriers,
     reloads: Reloads,
@@ -78,7 +79,7 @@ struct Admin {
 pub fn start(
     listener: TcpListener,
     health: Arc<Health>,
-    prometheus: PrometheusHandle,
+    prometheus: Exporter,
     shards: Shards,
     reloads: Reloads,
 ) -> Result<ExecutorJoinHandle<()>, String> {
@@ -88,7 +89,7 @@ pub fn start(
 fn start_with(
     listener: TcpListener,
     health: Arc<Health>,
-    prometheus: PrometheusHandle,
+    prometheus: Exporter,
     shards: Shards,
     reloads: Reloads,
     head_deadline: Duration,
@@ -214,6 +215,7 @@ impl Admin {
             "/livez" => probe(self.health.live()),
             "/readyz" => probe(self.health.ready()),
             _ => {
+                self.prometheus.publish_process(&process::look(self.health.ready().is_ok()));
                 let mut page = text(StatusCode::OK, self.prometheus.render());
                 let exposition = HeaderValue::from_static("text/plain; version=0.0.4");
                 page.headers_mut().insert(CONTENT_TYPE, exposition);
@@ -286,8 +288,8 @@ mod tests {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::new(1));
-        let (shards, reloads) = (shards(token), Reloads::new().0);
-        start_with(listener, Arc::clone(&health), recorder.handle(), shards, reloads, head_deadline).unwrap();
+        let (prometheus, shards, reloads) = (Exporter::new(recorder.handle()), shards(token), Reloads::new().0);
+        start_with(listener, Arc::clone(&health), prometheus, shards, reloads, head_deadline).unwrap();
         (address, health)
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::metrics::Exporter;
 use crate::runtime::health::Health;
 use crate::runtime::ids::IdStore;
 use crate::runtime::live::Current;
@@ -22,6 +23,8 @@ pub struct Shared {
     pub control: Control,
     pub systemd: Arc<Systemd>,
     pub mailboxes: Arc<Mailboxes>,
+    /// What each shard publishes its counts through.
+    pub exporter: Exporter,
     pub opt_outs: OptOuts,
     /// Where this process listens: no callback goes there.
     pub listens: Vec<SocketAddr>,

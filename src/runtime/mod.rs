@@ -27,6 +27,7 @@ pub mod opt_out;
 pub mod password_digests;
 pub mod passwords;
 pub mod posting;
+pub mod process;
 pub mod proxy_header;
 pub mod proxy_protocol;
 pub mod publish;

@@ -14,6 +14,9 @@ use crate::runtime::clock;
 
 pub struct Pulse {
     beats: AtomicU64,
+    /// When the last beat was, in nanoseconds of the monotonic clock, and how much lies between two.
+    beaten_ns: AtomicU64,
+    every: Duration,
     /// Kept, not taken: a shard that was woken and parked again has to be woken again.
     wakers: Box<[Mutex<Option<Waker>>]>,
 }
@@ -21,8 +24,8 @@ pub struct Pulse {
 impl Pulse {
     /// Beats for as many shards for as long as anyone holds it.
     pub fn start(shards: usize, every: Duration) -> io::Result<Arc<Self>> {
-        let pulse =
-            Arc::new(Self { beats: AtomicU64::new(0), wakers: (0..shards).map(|_| Mutex::default()).collect() });
+        let wakers = (0..shards).map(|_| Mutex::default()).collect();
+        let pulse = Arc::new(Self { beats: AtomicU64::new(0), beaten_ns: AtomicU64::new(0), every, wakers });
         let beating = Arc::downgrade(&pulse);
         std::thread::Builder::new().name("pulse".to_owned()).spawn(move || {
             clock::pause(every);
@@ -35,8 +38,8 @@ impl Pulse {
         Ok(pulse)
     }
 
-    /// Waits for the next beat.
-    pub async fn next(&self, shard: usize) {
+    /// Waits for the next beat. Says how late after it that was seen.
+    pub async fn next(&self, shard: usize) -> Duration {
         let seen = self.beats.load(Ordering::Acquire);
         poll_fn(|cx| {
             let mut waker = self.wakers[shard].lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,6 +50,9 @@ impl Pulse {
             if self.beats.load(Ordering::Acquire) == seen { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
+        let missed = self.beats.load(Ordering::Acquire).saturating_sub(seen + 1);
+        let late = Duration::from_nanos(clock::monotonic_ns().saturating_sub(self.beaten_ns.load(Ordering::Acquire)));
+        late + self.every * u32::try_from(missed).unwrap_or(u32::MAX)
     }
 
     /// Keeps the executor it runs on awake, for one that has no use for the beats themselves.
@@ -57,6 +63,7 @@ impl Pulse {
     }
 
     fn beat(&self) {
+        self.beaten_ns.store(clock::monotonic_ns(), Ordering::Release);
         self.beats.fetch_add(1, Ordering::Release);
         for waker in &self.wakers {
             if let Some(waker) = &*waker.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -68,6 +75,9 @@ impl Pulse {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::Context;
+
     use futures_lite::future::block_on;
 
     use super::*;
@@ -81,5 +91,18 @@ mod tests {
             block_on(pulse.next(1));
         }
         assert!(pulse.beats.load(Ordering::Acquire) >= before + 6);
+    }
+
+    #[test]
+    fn who_sees_a_beat_late_knows_by_how_much_and_counts_those_he_missed() {
+        let every = Duration::from_millis(50);
+        let pulse =
+            Pulse { beats: AtomicU64::new(0), beaten_ns: AtomicU64::new(0), every, wakers: [Mutex::default()].into() };
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut next = pin!(pulse.next(0));
+        assert!(next.as_mut().poll(&mut cx).is_pending());
+        (0..5).for_each(|_| pulse.beat());
+        let Poll::Ready(late) = next.poll(&mut cx) else { panic!("it was beaten") };
+        assert!((every * 4..every * 5).contains(&late), "{late:?}");
     }
 }

@@ -98,6 +98,7 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
     let live = Live::open(config, None).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
     let config = Arc::clone(&live.config);
     let (reloads, asked) = Reloads::new();
+    let exporter = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let shared = Arc::new(Shared {
         current: Current::new(Arc::clone(&config)),
         reloads,
@@ -106,14 +107,14 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
         control: Control::new(shards, end),
         systemd,
         mailboxes: Arc::new(Mailboxes::new(shards)),
+        exporter: exporter.clone(),
         opt_outs: OptOuts::new(shards),
         listens,
     });
     watch_signals(&shared)?;
-    let prometheus = metrics::install().map_err(|error| Failure::new(EXIT_FAULT, error))?;
     metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&config));
     let asking = Shards::new(Arc::clone(&shared.current), Arc::clone(&shared.mailboxes));
-    let admin_thread = admin::start(admin_listener, health, prometheus, asking, shared.reloads.clone())
+    let admin_thread = admin::start(admin_listener, health, exporter, asking, shared.reloads.clone())
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let placement = Placement::new(&config, shards);
     let left_over = start_shards(&shared, &live, &placement, cores, listeners)?;
@@ -291,7 +292,7 @@ struct Start {
 
 async fn run_shard(start: Start) {
     let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, live, started, pulse } = start;
-    let publisher = Publisher::new(&mut engine.shard);
+    let publisher = Publisher::new(&mut engine.shard, shared.exporter.clone());
     let connecting = ends.connect();
     let beats = async {
         loop {
@@ -315,7 +316,8 @@ async fn run_shard(start: Start) {
 async fn look_after(shard: &Rc<ShardLoop>, mut publisher: Publisher, pulse: &Pulse) {
     let mut stage = Stage::Serving;
     for round in 0_u32.. {
-        pulse.next(shard.id.index()).await;
+        let late = pulse.next(shard.id.index()).await;
+        shard.count_lag(late);
         shard.shared.health.beat(shard.id.0, clock::monotonic_ns());
         shard.send_backlog();
         shard.commit_idle();
@@ -337,10 +339,7 @@ async fn look_after(shard: &Rc<ShardLoop>, mut publisher: Publisher, pulse: &Pul
             shard.take_opt_outs();
             shard.posting.close_idle();
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
-            shard.in_engine(|engine, _| {
-                engine.store.measure(&mut engine.shard);
-                publisher.publish(&mut engine.shard);
-            });
+            shard.publish(&mut publisher);
         }
     }
 }

@@ -79,10 +79,20 @@ pub fn preflight(rings: u32) -> Result<(), PreflightError> {
 /// CPU time of the whole process so far, in user and kernel mode.
 #[must_use]
 pub fn process_cpu() -> Duration {
+    cpu_of(libc::RUSAGE_SELF)
+}
+
+/// The same of the calling thread.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    cpu_of(libc::RUSAGE_THREAD)
+}
+
+fn cpu_of(whom: libc::c_int) -> Duration {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: getrusage writes one rusage through a valid pointer; zeroed bytes are a valid rusage even if it fails.
     let usage = unsafe {
-        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        libc::getrusage(whom, usage.as_mut_ptr());
         usage.assume_init()
     };
     duration(usage.ru_utime) + duration(usage.ru_stime)

@@ -157,7 +157,7 @@ impl ShardStore {
         self.begin_rewriting(shard, now);
         let (through, began) = self.committing.take()?;
         shard.counts.commits += 1;
-        shard.counts.commit_us += now.since(began).as_micros() as u64;
+        shard.counts.committed.observe(now.since(began));
         Some(through)
     }
 

@@ -34,6 +34,7 @@ mod lifecycle;
 mod limits;
 mod links;
 mod malformed;
+mod metrics;
 mod mo;
 mod multi;
 mod operations;

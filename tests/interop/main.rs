@@ -1,6 +1,7 @@
 //! With software that was not written here: PyPI's smpplib and aiosmpplib, npm's smpp and Perl's Net::SMPP as customers, npm's smpp as the
 //! carrier, Kannel as a customer, PyPI's schemathesis asking all that the OpenAPI document says, two of them as readers of our texts,
-//! Wireshark's dissector reading what goes over the wire, systemd reading our units, and Chromium showing the status page.
+//! Wireshark's dissector reading what goes over the wire, prometheus_client and promtool reading our metrics, systemd reading our units,
+//! and Chromium showing the status page.
 //!
 //! `just interop` runs these. What is missing on the machine, or cannot be had, is skipped and said.
 #![allow(
@@ -15,6 +16,7 @@ mod journeys;
 mod kannel;
 mod kannel_http;
 mod libraries;
+mod metrics;
 mod openapi;
 mod page;
 mod peers;

@@ -21,6 +21,28 @@ pub fn python_async() -> Result<Command, String> {
     with_package("aiosmpplib", &READY)
 }
 
+/// A command that runs a Python script with prometheus_client, or why there is none.
+pub fn prometheus_client() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    with_package("prometheus_client", &READY)
+}
+
+/// Prometheus' own checker, which is in a Debian package, or why there is none.
+pub fn promtool() -> Result<Command, String> {
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let program = READY.get_or_init(|| {
+        if has("promtool").is_ok() {
+            return Ok(PathBuf::from("promtool"));
+        }
+        let target = directory("prometheus");
+        let program = target.join("usr/bin/promtool");
+        let fetch = "apt-get download --quiet prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb";
+        install(&program, Command::new("sh").args(["-c", fetch]).current_dir(&target))?;
+        Ok(program)
+    });
+    program.clone().map(Command::new)
+}
+
 /// A command that runs schemathesis, or why there is none.
 pub fn schemathesis() -> Result<Command, String> {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();

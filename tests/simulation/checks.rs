@@ -251,6 +251,12 @@ fn account_problem(account: &Account, config: &config::Account, most_segments: u
 }
 
 fn carrier_problem(carrier: &Carrier, config: &config::Carrier) -> Option<String> {
+    let counts = &carrier.counts;
+    let (timed, answers) = (counts.answered.count(), counts.answers.iter().sum::<u64>());
+    if (timed, counts.queued_for.count()) != (answers, counts.submits_sent) {
+        let (queued, sent) = (counts.queued_for.count(), counts.submits_sent);
+        return Some(format!("{}: of {sent} sent {queued} were timed, of {answers} answers {timed}", config.name));
+    }
     let window = usize::from(config.window.get());
     if let Some(link) = carrier.links.iter().find(|link| link.outstanding() > window) {
         return Some(format!("{}: {} outstanding on a link, window {window}", config.name, link.outstanding()));

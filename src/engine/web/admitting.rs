@@ -152,6 +152,7 @@ impl Account {
                 is_joined: false,
                 cap,
                 shown: None,
+                read_at: cx.now,
             };
             if leave.is_held {
                 // The first waits for all, and the others for it.

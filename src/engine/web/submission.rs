@@ -39,6 +39,7 @@ pub(super) struct Open {
     caller: Caller,
     /// Through this carrier alone.
     pub(super) by: Option<CarrierId>,
+    asked_at: Instant,
     /// Its customer is answered by then.
     pub(super) deadline: Instant,
     pub(super) messages: Vec<Under>,
@@ -210,7 +211,8 @@ impl Account {
         let messages: Vec<Under> = messages.into_iter().map(Under::Waits).collect();
         let deadline = cx.now + cx.config.smpp.timers.response;
         let (next, unsettled, is_kept, intended) = (0, 0, false, Vec::new());
-        let open = Open { caller, by, deadline, messages, next, unsettled, is_kept, key, intended };
+        let asked_at = cx.now;
+        let open = Open { caller, by, asked_at, deadline, messages, next, unsettled, is_kept, key, intended };
         self.submissions.open.insert(open)
     }
 
@@ -359,6 +361,7 @@ impl Account {
         for under in open.messages {
             if let Under::Taken(taken) = under {
                 for id in &taken.record.ids {
+                    self.counts.answered.observe(cx.now.since(open.asked_at));
                     self.submissions.of.remove(id);
                 }
                 self.message_stored(&taken.ready, cx);

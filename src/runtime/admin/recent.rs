@@ -20,6 +20,7 @@ use crate::metrics::{AnswerClass, ShardCounts};
 use crate::runtime::admin::answer::{Refusal, json, refusal, shown};
 use crate::runtime::admin::path;
 use crate::runtime::admin::shards::Shards;
+use crate::runtime::admin::stages::Stages;
 use crate::runtime::admin::status::{Started, known_accounts, known_carriers};
 use crate::runtime::clock;
 
@@ -73,12 +74,12 @@ static CARRIERS: [Column<CarrierStatus>; 6] = [
 ];
 
 static SHARDS: [Column<ShardCounts>; 5] = [
-    rate("pdus", |counts| counts.pdus_in),
+    rate("pdus", |counts| counts.pdus_in.iter().sum()),
     rate("turns", |counts| counts.turns),
     rate("records", |counts| counts.records),
     rate("commits", |counts| counts.commits),
-    // Divided by the commits it is how long one takes.
-    rate("commit_us", |counts| counts.commit_us),
+    // Of a core, in nanoseconds a second.
+    rate("busy_ns", |counts| counts.busy_ns),
 ];
 
 /// What is known of the last minutes.
@@ -91,6 +92,7 @@ pub struct Recent {
     accounts: Family<2, { ACCOUNTS.len() }>,
     carriers: Family<{ CARRIERS.len() }, { CARRIERS.len() }>,
     shards: Family<{ SHARDS.len() }, { SHARDS.len() }>,
+    stages: Stages,
 }
 
 /// Looks at the shards for as long as the process runs.
@@ -129,6 +131,7 @@ impl Recent {
             (shard, names[shard].as_str(), &of.counts)
         });
         self.shards.add(&SHARDS, now, shards);
+        self.stages.add(snapshots);
     }
 
     #[must_use]
@@ -154,6 +157,7 @@ impl Recent {
             "accounts": self.accounts.shown(&ACCOUNTS, count),
             "carriers": self.carriers.shown(&CARRIERS, count),
             "shards": self.shards.shown(&SHARDS, count),
+            "stages": self.stages.shown(count),
         })
     }
 }
@@ -253,17 +257,17 @@ fn by_column<T, const WIDTH: usize>(columns: &[Column<T>], rows: &VecDeque<[f32;
     Value::Object(named.collect())
 }
 
-/// To one place behind the point; no number is null.
-fn rounded(number: f32) -> Value {
-    let tenths = f64::from(number * 10.0).round();
-    if tenths % 10.0 == 0.0 { Value::from((tenths / 10.0) as u64) } else { Value::from(tenths / 10.0) }
+/// To two places behind the point; no number is null.
+pub(super) fn rounded(number: f32) -> Value {
+    let hundredths = f64::from(number * 100.0).round();
+    if hundredths % 100.0 == 0.0 { Value::from((hundredths / 100.0) as u64) } else { Value::from(hundredths / 100.0) }
 }
 
-fn last<T>(rows: &VecDeque<T>, count: usize) -> impl Iterator<Item = &T> {
+pub(super) fn last<T>(rows: &VecDeque<T>, count: usize) -> impl Iterator<Item = &T> {
     rows.iter().skip(rows.len().saturating_sub(count))
 }
 
-fn push<T>(rows: &mut VecDeque<T>, row: T) {
+pub(super) fn push<T>(rows: &mut VecDeque<T>, row: T) {
     if rows.len() == KEPT {
         rows.pop_front();
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::config::{Account, Carrier, Config, Durability, Quota};
 use crate::engine::snapshot::{AccountStatus, CarrierStatus, LinkStatus, Snapshot};
 use crate::metrics::{
-    AccountCounts, AnswerClass, BindRefusal, ConnectionRefusal, ReceiptOutcome, RefusedReason, ResponseClass,
+    AccountCounts, AnswerClass, BindRefusal, ConnectionRefusal, Latencies, ReceiptOutcome, RefusedReason, ResponseClass,
 };
 use crate::runtime::clock;
 use crate::runtime::health::{Health, Phase};
@@ -38,6 +38,8 @@ pub fn status(config: &Config, health: &Health, started: Started, snapshots: &[O
         },
         "started": started.0,
         "now_ms": u64::try_from(clock::since_unix_epoch().as_millis()).unwrap_or(u64::MAX),
+        // Of the buckets below that tell how many took how long; one more takes what is beyond.
+        "bounds_us": Latencies::MICROS,
         "phase": phase(health.phase()),
         "not_live": said(health.live()),
         "not_ready": said(health.ready()),
@@ -77,7 +79,9 @@ fn shown_shard(shard: usize, snapshot: Option<&Snapshot>) -> Value {
         "accounts": snapshot.accounts.len(),
         "carriers": snapshot.carriers.len(),
         "turns": counts.turns,
-        "pdus_read": counts.pdus_in,
+        "pdus_read": counts.pdus_in.iter().sum::<u64>(),
+        "busy_us": counts.busy_ns / 1_000,
+        "late": counts.lag.buckets(),
         "read_bytes": counts.bytes_in,
         "written_bytes": counts.bytes_out,
         "protocol_errors": counts.protocol_errors,
@@ -91,7 +95,7 @@ fn shown_shard(shard: usize, snapshot: Option<&Snapshot>) -> Value {
             "has_room": counts.store_has_room == 1,
             "records": counts.records,
             "commits": counts.commits,
-            "commit_us": counts.commit_us,
+            "committed": counts.committed.buckets(),
         },
     });
     // Shard 0 accepts all connections, and knows of them for all.
@@ -129,6 +133,7 @@ pub fn shown_account(snapshot: &Snapshot, status: &AccountStatus) -> Value {
         "submits": counts.submits,
         "segments": counts.segments,
         "accepted": counts.accepted,
+        "answered": counts.answered.buckets(),
         "withdrawn": counts.withdrawn,
         "refused": by_status(&RefusedReason::ALL.map(RefusedReason::label), &counts.refused),
         "held_back": counts.held_back,
@@ -175,6 +180,7 @@ pub fn shown_carrier(snapshot: &Snapshot, status: &CarrierStatus) -> Value {
         "outstanding": counts.outstanding,
         "submits": counts.submits_sent,
         "answers": by_status(&AnswerClass::ALL.map(AnswerClass::label), &counts.answers),
+        "answered": counts.answered.buckets(),
         "timeouts": counts.timeouts,
         "in_doubt": counts.in_doubt,
         "rerouted": counts.rerouted,
@@ -213,7 +219,7 @@ fn shown_link((at, link): (usize, &LinkStatus)) -> Value {
         "bound_since": link.bound_since,
         "retry_in_ms": link.retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         "outstanding": link.outstanding,
-        "last_down": link.last_down.map(|(why, at)| json!({ "why": why.name(), "at": at })),
+        "last_down": link.last_down.map(|(why, at)| json!({ "why": why.label(), "at": at })),
     })
 }
 

@@ -8,6 +8,7 @@ mod crashes;
 mod drains;
 mod joined;
 mod keys;
+mod latency;
 mod lies;
 mod limits;
 mod long_mo;

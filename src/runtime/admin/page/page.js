@@ -43,6 +43,7 @@ function joined(before, more) {
   return {
     ...more, first: before.first + over, at_ms: [...before.at_ms, ...more.at_ms].slice(over),
     accounts: family("accounts"), carriers: family("carriers"), shards: family("shards"),
+    stages: Object.fromEntries(Object.entries(more.stages).map(([name, stage]) => [name, columns(before.stages[name], stage)])),
   };
 }
 
@@ -65,8 +66,10 @@ function read(status) {
     return status[family].map((thing) => {
       const then = earlier.get(thing[key]);
       const rate = (of) => (seconds > 0 && then && then.answers !== false && thing.answers !== false ? (of(thing) - of(then)) / seconds : null);
+      const since = (of, share) => within(seconds > 0 && then && then.answers !== false && thing.answers !== false
+        ? of(thing).map((number, at) => number - of(then)[at]) : null, share, status.bounds_us);
       const is = (what, of) => thing.answers !== false && isFresh(`${family} ${thing[key]} ${what}`, of(thing), previous.has(thing[key]) ? of(previous.get(thing[key])) : null);
-      return { ...thing, name: String(thing[key]), per: rates(rate, thing), fresh: fresh(is) };
+      return { ...thing, name: String(thing[key]), per: rates(rate, thing, since), fresh: fresh(is) };
     });
   };
   const spark = (family, thing) => {
@@ -74,26 +77,26 @@ function read(status) {
     const quiet = new Array(recent.at_ms.length).fill(0);
     return [of?.submits ?? quiet, of?.refused ?? quiet, recent.kept];
   };
-  const carriers = things("carriers", "carrier", (rate) => {
+  const carriers = things("carriers", "carrier", (rate, carrier, since) => {
     const reasons = {
       throttled: rate((c) => c.answers.throttled ?? 0), "not answered": rate((c) => c.timeouts),
       "for now": rate((c) => c.answers.temporary ?? 0), "for good": rate((c) => c.answers.error ?? 0),
     };
     const refused = Object.values(reasons).includes(null) ? null : sum(reasons);
-    return { submits: rate((c) => c.submits), ok: rate((c) => c.answers.ok ?? 0), reasons, refused, receipts: rate((c) => sum(c.receipts)) };
+    return { submits: rate((c) => c.submits), ok: rate((c) => c.answers.ok ?? 0), reasons, refused, receipts: rate((c) => sum(c.receipts)),
+      in99: since((c) => c.answered, 0.99) };
   }, (is) => ({ in_doubt: is("in doubt", (c) => c.in_doubt), timeouts: is("timeouts", (c) => c.timeouts) }));
-  const accounts = things("accounts", "account", (rate, account) => ({
-    submits: rate((a) => a.submits), accepted: rate((a) => a.accepted), refused: rate((a) => sum(a.refused)),
+  const accounts = things("accounts", "account", (rate, account, since) => ({
+    submits: rate((a) => a.submits), accepted: rate((a) => a.accepted), in99: since((a) => a.answered, 0.99), refused: rate((a) => sum(a.refused)),
     reasons: Object.fromEntries(Object.keys(account.refused).map((why) => [why, rate((a) => a.refused[why] ?? 0)])),
     delivered: rate((a) => a.receipts_delivered + a.mo_delivered + a.callbacks.told),
   }), (is) => ({ lost: is("deliveries refused", (a) => a.deliveries.refused), breakers: is("breakers", (a) => a.callbacks.breakers_opened) }));
-  const shards = things("shards", "shard", (rate) => {
-    const commits = rate((s) => s.store.commits);
-    return {
-      pdus: rate((s) => s.pdus_read), read: rate((s) => s.read_bytes), written: rate((s) => s.written_bytes), turns: rate((s) => s.turns),
-      commits, records: rate((s) => s.store.records), commit: commits > 0 ? rate((s) => s.store.commit_us) / commits / 1000 : null,
-    };
-  }, (is) => ({ errors: is("errors", (s) => s.protocol_errors), panics: is("panics", (s) => s.panics),
+  const shards = things("shards", "shard", (rate, shard, since) => ({
+    pdus: rate((s) => s.pdus_read), read: rate((s) => s.read_bytes), written: rate((s) => s.written_bytes), turns: rate((s) => s.turns),
+    busy: shard.answers ? rate((s) => s.busy_us / 1e6) : null, late: since((s) => s.late, 0.99),
+    commits: rate((s) => s.store.commits), records: rate((s) => s.store.records),
+    commit: since((s) => s.store.committed, 0.5), commit99: since((s) => s.store.committed, 0.99),
+  }), (is) => ({ errors: is("errors", (s) => s.protocol_errors), panics: is("panics", (s) => s.panics),
     turnedAway: is("refused connections", (s) => sum(s.connections?.refused)), binds: is("refused binds", (s) => sum(s.binds_refused)) }));
   for (const carrier of carriers) carrier.recent = spark("carriers", carrier);
   for (const account of accounts) {
@@ -120,7 +123,7 @@ function judge(status) {
   };
   const isUp = status.phase === "ready" || status.phase === "draining";
   if (status.not_live) whole("bad", `Not live: ${status.not_live}`);
-  if (status.not_ready && status.not_ready !== status.phase) whole(isUp ? "bad" : "warn", `Not ready: ${status.not_ready}`);
+  if (status.not_ready && ![status.phase, status.not_live].includes(status.not_ready)) whole(isUp ? "bad" : "warn", `Not ready: ${status.not_ready}`);
   else if (status.phase !== "ready") whole("warn", `It is ${status.phase}`);
   for (const shard of status.shards) {
     shard.level = isUp ? "ok" : "off";
@@ -173,7 +176,7 @@ function judge(status) {
   return troubles.sort((a, b) => (a.level === "bad" ? 0 : 1) - (b.level === "bad" ? 0 : 1));
 }
 
-const perCommit = ({ shards: { all } }) => all.commits.map((commits, at) => (commits == null ? null : commits > 0 ? all.commit_us[at] / commits / 1000 : 0));
+const cores = ({ shards: { all } }) => all.busy_ns.map((busy) => (busy == null ? null : busy / 1e9));
 const plots = [
   new Plot("From customers", " a second", perSecond, [
     { name: "submits", color: "one", of: (r) => r.accounts.all.submits }, { name: "refused", color: "bad", of: (r) => r.accounts.all.refused }]),
@@ -181,12 +184,17 @@ const plots = [
     { name: "submits", color: "one", of: (r) => r.carriers.all.submits }, { name: "refused or late", color: "bad", of: (r) => r.carriers.all.refused }]),
   new Plot("Receipts and MO", " a second", perSecond, [
     { name: "delivered", color: "three", of: (r) => r.accounts.all.delivered }, { name: "receipts read", color: "two", of: (r) => r.carriers.all.receipts }]),
+  new Plot("Customers are answered", "", millis, [
+    { name: "half within", color: "one", of: (r) => r.stages.submit.p50_ms }, { name: "99 % within", color: "two", of: (r) => r.stages.submit.p99_ms }]),
+  new Plot("99 % of it within", "", millis, [
+    { name: "carrier", color: "one", of: (r) => r.stages.carrier.p99_ms }, { name: "queue", color: "two", of: (r) => r.stages.queue.p99_ms },
+    { name: "commit", color: "three", of: (r) => r.stages.commit.p99_ms }]),
   new Plot("Waiting", "", count, [
     { name: "for carriers", color: "one", of: (r) => r.carriers.all.queued }, { name: "for answers", color: "three", of: (r) => r.carriers.all.outstanding },
     { name: "for customers", color: "two", of: (r) => r.accounts.all.deliveries }]),
-  new Plot("A commit takes", "", millis, [{ name: "on average", color: "two", of: perCommit }]),
   new Plot("Bound", "", count, [
     { name: "sessions", color: "one", of: (r) => r.accounts.all.sessions }, { name: "links", color: "three", of: (r) => r.carriers.all.links }]),
+  new Plot("Cores busy", "", (number) => (number == null ? DASH : number.toFixed(2)), [{ name: "with shards", color: "one", of: cores }]),
 ];
 const tables = {
   carriers: new Table(by("carriers"), carrierColumns, chips),

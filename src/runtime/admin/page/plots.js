@@ -65,6 +65,18 @@ function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Within how many milliseconds this share was done, as far as the buckets of these bounds tell.
+function within(buckets, share, bounds) {
+  const wanted = (buckets ?? []).reduce((all, one) => all + one, 0) * share;
+  if (!(wanted > 0)) return null;
+  let below = 0, from = 0;
+  for (const [at, bound] of bounds.entries()) {
+    if (buckets[at] > 0 && below + buckets[at] >= wanted) return (from + ((bound - from) * (wanted - below)) / buckets[at]) / 1000;
+    [below, from] = [below + buckets[at], bound];
+  }
+  return from / 1000;
+}
+
 // The next of 1, 2, 5, 10, 20 ... that holds all of it.
 function ceiling(most) {
   if (!(most > 0)) return 1;

@@ -111,6 +111,7 @@ const sum = (counts) => Object.values(counts ?? {}).reduce((all, one) => all + o
 const of = (number, limit) => ({ text: count(number), below: limit == null ? "" : `of ${count(limit)}`, full: limit ? number / limit : null });
 const limited = (number, limit) => ({ text: perSecond(number), below: limit == null ? "" : `of ${count(limit)}`, full: limit ? number / limit : null });
 const some = (number, what) => `${count(number)} ${what}${number === 1 ? "" : "s"}`;
+const timely = (number, in99) => ({ text: perSecond(number), below: in99 == null ? "" : `99 % in ${millis(in99)}` });
 const red = (number, level = "bad") => ({ text: perSecond(number), level: number > 0 ? level : undefined });
 const words = (label) => label.replaceAll("_", " ");
 
@@ -125,7 +126,7 @@ const carrierColumns = [
   { name: "Carrier", text: true, value: (c) => c.name, cell: (c) => ({ text: c.name, below: c.standing, belowLevel: c.level }) },
   { name: "Links", value: (c) => bound(c), cell: (c) => `${bound(c)} of ${c.links.length}` },
   { name: "Submits/s", value: (c) => c.per.submits, cell: (c) => limited(c.per.submits, c.rate ?? c.configured_rate) },
-  { name: "Accepted/s", value: (c) => c.per.ok, cell: (c) => perSecond(c.per.ok) },
+  { name: "Accepted/s", value: (c) => c.per.ok, cell: (c) => timely(c.per.ok, c.per.in99) },
   { name: "Refused/s", value: (c) => c.per.refused, cell: (c) => ({ ...red(c.per.refused, "warn"), below: mostly(c.per.reasons) }) },
   { name: "Receipts/s", value: (c) => c.per.receipts, cell: (c) => perSecond(c.per.receipts) },
   { name: "Queued", value: (c) => c.queued, cell: (c) => of(c.queued, c.queue) },
@@ -139,7 +140,7 @@ const accountColumns = [
   { name: "Account", text: true, value: (a) => a.name, cell: (a) => ({ text: a.name, below: a.standing, belowLevel: a.level }) },
   { name: "Sessions", value: (a) => a.sessions, cell: (a) => of(a.sessions, a.max_binds) },
   { name: "Submits/s", value: (a) => a.per.submits, cell: (a) => limited(a.per.submits, a.rate) },
-  { name: "Accepted/s", value: (a) => a.per.accepted, cell: (a) => perSecond(a.per.accepted) },
+  { name: "Accepted/s", value: (a) => a.per.accepted, cell: (a) => timely(a.per.accepted, a.per.in99) },
   { name: "Refused/s", value: (a) => a.per.refused, cell: (a) => ({ ...red(a.per.refused, "warn"), below: mostly(a.per.reasons) }) },
   { name: "Outstanding", value: (a) => a.outstanding, cell: (a) => of(a.outstanding, a.window) },
   { name: "Delivered/s", value: (a) => a.per.delivered, cell: (a) => perSecond(a.per.delivered) },
@@ -155,12 +156,14 @@ const accountColumns = [
 const shardColumns = [
   { name: "Shard", text: true, value: (s) => s.name, cell: (s) => ({ text: s.name, below: s.standing, belowLevel: s.level }) },
   { name: "Home of", cell: (s) => s.answers ? { text: some(s.carriers, "carrier"), below: some(s.accounts, "account") } : DASH },
+  { name: "Busy", value: (s) => s.per.busy, cell: (s) => s.per.busy == null ? DASH
+    : { text: `${Math.round(s.per.busy * 100)} %`, full: s.per.busy, below: s.per.late == null ? "" : `late by ${millis(s.per.late)}` } },
   { name: "PDUs/s", value: (s) => s.per.pdus, cell: (s) => perSecond(s.per.pdus) },
   { name: "Read/s", value: (s) => s.per.read, cell: (s) => bytes(s.per.read) },
   { name: "Written/s", value: (s) => s.per.written, cell: (s) => bytes(s.per.written) },
   { name: "Turns/s", value: (s) => s.per.turns, cell: (s) => perSecond(s.per.turns) },
   { name: "Commits/s", value: (s) => s.per.commits, cell: (s) => ({ text: perSecond(s.per.commits), below: s.per.records > 0 ? `${perSecond(s.per.records)} records` : "" }) },
-  { name: "A commit", value: (s) => s.per.commit, cell: (s) => millis(s.per.commit) },
+  { name: "A commit", value: (s) => s.per.commit, cell: (s) => ({ text: millis(s.per.commit), below: s.per.commit99 == null ? "" : `99 % in ${millis(s.per.commit99)}` }) },
   { name: "Store", value: (s) => s.store?.bytes, cell: (s) => s.store ? { text: bytes(s.store.bytes), below: s.store.has_room ? `${bytes(s.store.live_bytes)} live` : "no room", belowLevel: s.store.has_room ? "" : "bad" } : DASH },
   { name: "Protocol errors", value: (s) => s.protocol_errors, cell: (s) => ({ text: count(s.protocol_errors), level: s.fresh.errors ? "warn" : undefined }) },
   { name: "Connections", value: (s) => s.connections?.open, cell: (s) => s.connections ? { text: count(s.connections.open), below: s.connections.http ? `and ${count(s.connections.http)} HTTP` : "" } : "" },
