@@ -24,7 +24,6 @@ mod secret;
 mod summary;
 #[cfg(test)]
 mod tests;
-mod unbuilt;
 mod validate;
 
 pub use accounts::{
@@ -245,7 +244,16 @@ pub enum LogLevel {
 #[derive(Clone, Debug)]
 pub struct Cdr {
     pub path: PathBuf,
+    pub format: CdrFormat,
+    /// A file is closed when it is so old, or has so many octets.
     pub rotate: Duration,
+    pub size: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CdrFormat {
+    Jsonl,
+    Csv,
 }
 
 /// Which home a pinned account or carrier has.

@@ -60,10 +60,14 @@ impl Account {
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         // One id of a submit_multi stands for several messages, whose states would differ; and of what came by HTTP all is known.
         let is_web = info.is_web() || info.is_stored() && self.is_web_segment(info.id);
-        let sent = if entry.shown.is_some() || is_web { &[] } else { sent };
+        let said = sent;
+        let sent = if entry.shown.is_some() || is_web || outcome != Outcome::Accepted { &[] } else { sent };
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
+            if self.refuse_at_carrier(submit, outcome, said, cx) {
+                return;
+            }
             let has_session = self.sessions.get(info.session).is_some();
             let keeps_state = !sent.is_empty();
             if keeps_state && (has_session || info.is_stored()) {
@@ -224,7 +228,7 @@ impl Account {
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.answer_submit(submit, outcome.given(course.is_doubtful), cx);
+        self.refuse_returned(submit, outcome.given(course.is_doubtful), body, cx);
     }
 
     /// Hands a checked submit to its carrier's home.

@@ -11,6 +11,7 @@ use ahash::AHashSet;
 use super::account::Account;
 use super::bans::Bans;
 use super::carrier::Carrier;
+use super::cdr::{self, Cdr};
 use super::effects::Effects;
 use super::event::{AdmittedBind, Input, Notice};
 use super::gate::Gate;
@@ -91,6 +92,7 @@ pub struct Shard {
     pub(super) wall: Wall,
     pub(super) has_room: bool,
     pub(super) next_key: u64,
+    pub(super) cdr: Option<Box<Cdr>>,
     pub(super) drain: Drain,
     loopback: Batch,
     /// Until the start: marked submits of accounts at home here that a carrier is known to have accepted.
@@ -123,7 +125,7 @@ macro_rules! context {
             wall: &$shard.wall,
             turn: $shard.turn,
             is_draining: $shard.drain != $crate::engine::shard::Drain::No,
-            has_room: $shard.has_room,
+            has_room: $shard.has_room && $crate::engine::cdr::has_room(&$shard.cdr),
             next_key: &mut $shard.next_key,
             random: &mut $shard.random,
             ids: &mut $shard.ids,
@@ -132,6 +134,7 @@ macro_rules! context {
             bans: &$shard.bans,
             refusals: &mut $shard.refusals,
             connections: &mut $shard.connections,
+            cdr: &mut $shard.cdr,
             out: $out,
         }
     };
@@ -176,6 +179,7 @@ impl Shard {
             wall: Wall::new(seeds.unix_seconds, Instant::ZERO),
             has_room: true,
             next_key: seeds.first_key,
+            cdr: None,
             drain: Drain::No,
             loopback: Batch::default(),
             accepted: AHashSet::new(),
@@ -309,6 +313,11 @@ impl Shard {
                 }
             }
             Input::Ids { first, end } => self.ids.add_block(first, end),
+            Input::CdrWritten { through } => {
+                if let Some(cdr) = &mut self.cdr {
+                    cdr.written(through, out);
+                }
+            }
             Input::Order { carrier, link, order } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.order(link, order, context!(self, now, out));
@@ -369,10 +378,20 @@ impl Shard {
         self.wall.oldest_kept(self.config.store.retention, now)
     }
 
-    /// Whether the journal has room beyond its reserve.
+    /// Whether the journal has room beyond its reserve, and memory the lines that no file has.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.has_room
+        self.has_room && cdr::has_room(&self.cdr)
+    }
+
+    /// Keeps call detail records from now on, of which files have those up to this; before anything is restored.
+    pub fn keep_cdr(&mut self, written: u64) {
+        self.cdr = Some(Box::new(Cdr::new(written)));
+    }
+
+    #[must_use]
+    pub fn cdr(&self) -> Option<&Cdr> {
+        self.cdr.as_deref()
     }
 
     #[must_use]

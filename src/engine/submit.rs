@@ -94,6 +94,9 @@ impl Account {
         }
         let Err(error) = taken else { return };
         self.counts.count_refused(error.into());
+        if self.refuse_behind_line(at, frame, error, cx) {
+            return;
+        }
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);
         pdu::write_control(frame.command.response(), error.into(), frame.sequence, out);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::smpp::time::SmppTime;
 
 /// Unix seconds as `2026-11-23T12:00:00Z`.
-pub(super) fn rfc3339(unix_seconds: u32) -> String {
+#[must_use]
+pub fn rfc3339(unix_seconds: u32) -> String {
     let (days, of_day) = (unix_seconds / 86_400, unix_seconds % 86_400);
     // Howard Hinnant's `civil_from_days`: years begin in March there.
     let since_march = days + 719_468;

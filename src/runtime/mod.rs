@@ -4,6 +4,9 @@
 
 pub mod admin;
 pub mod admin_carriers;
+pub mod cdr;
+pub mod cdr_files;
+pub mod cdr_text;
 pub mod clock;
 pub mod connection;
 pub mod control;

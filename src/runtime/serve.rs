@@ -231,6 +231,9 @@ fn start_executor(
     start: Arc<Mutex<Option<Start>>>,
     begun: mpsc::Sender<()>,
 ) -> Result<(), Failure> {
+    // One for what the commits wait for, one for what need not hurry, and one for the files of call detail records.
+    let has_cdr = lock(&start).as_ref().is_some_and(|start| start.shared.config.cdr.is_some());
+    let threads = if has_cdr { 3 } else { 2 };
     let run = move || async move {
         let Some(start) = lock(&start).take() else { return };
         let _ = begun.send(());
@@ -240,8 +243,7 @@ fn start_executor(
         .name("shard")
         .io_memory(IO_MEMORY)
         .preempt_timer(PREEMPT)
-        // One for what the commits wait for, one for what need not hurry.
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(2))
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(threads))
         .spawn(run)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("cannot start shard {index}: {error}")))?;
     end_with(thread, index)
@@ -286,7 +288,7 @@ struct Start {
 }
 
 async fn run_shard(start: Start) {
-    let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, started, pulse } = start;
+    let Start { opened: Opened { mut engine, files, cdr }, shards, ends, listeners, shared, started, pulse } = start;
     let publisher = Publisher::new(&mut engine.shard, &shared.config);
     let connecting = ends.connect();
     let beats = async {
@@ -298,6 +300,9 @@ async fn run_shard(start: Start) {
     let disk = Disk::new(files, shared.config.store.durability);
     let shard = ShardLoop::new(engine, disk, mesh, shared);
     shard.start(receivers);
+    if let Some(files) = cdr {
+        shard.start_cdr(files);
+    }
     let dealer = Dealer::new(shards);
     for listener in listeners {
         glommio::spawn_local(Rc::clone(&dealer).accept(Rc::clone(&shard), listener)).detach();
