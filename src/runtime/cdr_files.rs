@@ -249,7 +249,8 @@ impl CdrFiles {
         if sum_path(path).exists() {
             return Ok(());
         }
-        let octets = fs::read(path)?;
+        let mut octets = Vec::new();
+        File::open(path)?.read_to_end(&mut octets)?;
         let mut digest = Digest(digest::Context::new(&digest::SHA256));
         digest.0.update(&octets);
         write_sum(path, span, octets.len() as u64, digest)?;

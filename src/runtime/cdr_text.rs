@@ -186,7 +186,7 @@ fn text(octets: &[u8]) -> Cow<'_, str> {
     }
 }
 
-fn is_empty(text: &Cow<'_, str>) -> bool {
+fn is_empty(text: &str) -> bool {
     text.is_empty()
 }
 
@@ -248,6 +248,15 @@ mod tests {
         assert_eq!(written(CSV, &ACCEPTED), text);
         let commas = |text: &str| text.matches(',').count();
         assert_eq!(commas(&written(CSV, &Line { from: b"", ..REFUSED })), commas(CSV_HEADER));
+    }
+
+    #[test]
+    fn the_documentation_has_every_field_in_its_order() {
+        let page = include_str!("../../docs/cdr.md");
+        let table = page.split("| field | |").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let documented: Vec<&str> =
+            table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        assert_eq!(documented, CSV_HEADER.trim_end().split(',').collect::<Vec<_>>());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod audit;
 mod books;
+mod cdr;
 mod checks;
 mod crash;
 mod dialling;

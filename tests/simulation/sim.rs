@@ -14,6 +14,7 @@ use trunkline::smpp::command::{CommandStatus, SequenceNumber};
 use trunkline::smpp::pdu::BindMode;
 
 use crate::books::Books;
+use crate::cdr::CdrFiles;
 use crate::crash::CrashHabit;
 use crate::disk::Disk;
 use crate::esme::Esme;
@@ -62,6 +63,7 @@ pub(crate) struct Sim {
     pub(crate) next_ids: u64,
     pub(crate) dealt: usize,
     pub(crate) web: Web,
+    pub(crate) cdr: CdrFiles,
     queue: BTreeMap<(u64, u64), Event>,
     order: u64,
 }
@@ -178,6 +180,7 @@ impl Sim {
             next_ids: 0,
             dealt: 0,
             web: Web::default(),
+            cdr: CdrFiles::new(seed),
             queue: BTreeMap::new(),
             order: 0,
         };

@@ -47,6 +47,8 @@ pub(crate) fn run(seed: u64) {
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let has_web = seed % 3 == 1;
     let config = if has_web { with_callbacks(&config) } else { config };
+    // Every other one keeps call detail records; nothing else of it is drawn otherwise.
+    let config = if seed % 2 == 0 { config + "cdr: {}\n" } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -204,6 +206,7 @@ pub(crate) fn drain(sim: &mut Sim) {
     }
     sim.ledger.joined.held = sim.books.held_parts();
     sim.ledger.audit();
+    sim.audit_cdr();
     sim.audit_holdings();
     let gate = &mut sim.nodes[0].shard;
     gate.measure();

@@ -106,6 +106,12 @@ impl Cdr {
         self.lines.iter().rev().take_while(|line| line.sequence > self.written).count()
     }
 
+    /// What they are reckoned for in the journal.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.lines.iter().map(|line| u64::from(line.place.octets)).sum()
+    }
+
     /// Appends a line; it is durable when the records appended so far are.
     pub(super) fn append(&mut self, line: &Line<'_>, out: &mut Effects) {
         let mut octets = std::mem::take(&mut self.spare);

@@ -87,7 +87,8 @@ impl Account {
         if !keeps_refusals(cx) {
             return self.tell_origin(&submit, outcome, cx);
         }
-        let key = self.submits.insert(submit);
+        // No carrier has had it: nothing is to be settled with the others of its message.
+        let key = self.submits.insert(Submit { part: None, ..submit });
         self.refuse_submit(key, outcome, Line::of_submit(body), cx);
     }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod bounds;
+mod cdr;
 mod crashes;
 mod joined;
 mod keys;
