@@ -224,6 +224,8 @@ pub struct Admin {
 pub struct Log {
     pub format: LogFormat,
     pub level: LogLevel,
+    /// Of targets that have one of their own.
+    pub targets: Vec<(String, LogLevel)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

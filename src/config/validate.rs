@@ -169,7 +169,18 @@ fn read_log(log: &mut Fields<'_>) -> Log {
         ("debug", LogLevel::Debug),
         ("trace", LogLevel::Trace),
     ];
+    let mut targets = Vec::new();
+    for (target, value) in log.take("targets").and_then(|value| value.entries()).unwrap_or_default() {
+        // It becomes part of a directive, in which other characters have a meaning.
+        let is_target = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+        if target.is_empty() || !target.chars().all(is_target) {
+            value.problem("names no target: these are `audit`, and modules such as `trunkline::runtime::tls`");
+        } else if let Some(level) = value.parse(choice(&levels)) {
+            targets.push((target.to_owned(), level));
+        }
+    }
     Log {
+        targets,
         format: log.parse_or("format", LogFormat::Text, choice(&formats)),
         level: log.parse_or("level", LogLevel::Info, choice(&levels)),
     }

@@ -69,7 +69,7 @@ pub struct Account {
     /// Submits that are answered when they are durable here.
     pub(super) storing: usize,
     /// Submits refused as they came, whose answer waits for a line of the call detail records.
-    pub(super) refusing: usize,
+    pub refusing: usize,
     /// Receipts of ours that wait for their record.
     pub(super) failing: usize,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.

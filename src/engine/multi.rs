@@ -59,10 +59,10 @@ impl Account {
         }
         let Err(error) = taken else { return };
         self.counts.submits += 1;
-        self.counts.count_refused(error.into());
         if self.refuse_behind_line(at, frame, error, cx) {
             return;
         }
+        self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);
         pdu::write_control(CommandId::SUBMIT_MULTI_RESP, error.into(), frame.sequence, out);
@@ -173,7 +173,7 @@ impl Account {
         }
         // Some of its destinations were refused at once, perhaps: their lines come before the answer.
         if let Some(session) = self.sessions.get_mut(multi.session) {
-            session.outstanding += 1;
+            session.asked += 1;
         }
         let (account, own) = (self.id, cx.out.own());
         cx.out.after_records(own).messages.push(ShardMessage::MultiKept { account, multi: key });
@@ -184,7 +184,7 @@ impl Account {
         let Some(at) = self.multis.open.get(key).map(|multi| multi.session) else { return };
         self.write_multi(key, cx);
         if let Some(session) = self.sessions.get_mut(at) {
-            session.outstanding -= 1;
+            session.asked -= 1;
             if session.outstanding == 0 && session.state != SessionState::Open {
                 self.finish_unbind(at, cx);
             }

@@ -78,6 +78,8 @@ fn top_level_values_have_their_ranges() {
         ("limits: { ban_exempt: [\"10.0.0.0/8\", loopback] }", "limits.ban_exempt[1]"),
         ("limits: { ban_exempt: loopback }", "limits.ban_exempt"),
         ("log: { format: xml }", "log.format"),
+        ("log: { targets: { audit: loud } }", "log.targets.audit"),
+        ("log: { targets: { \"a=b\": info } }", "log.targets.a=b"),
         ("cdr:", "cdr"),
         ("cdr: { format: xml }", "cdr.format"),
         ("cdr: { size: 1KiB }", "cdr.size"),

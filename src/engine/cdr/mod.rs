@@ -38,6 +38,14 @@ struct Kept {
     octets: Box<[u8]>,
 }
 
+impl Kept {
+    fn append_again(&mut self, written: u64, out: &mut Effects) {
+        let body = out.record_bytes.add(&self.octets);
+        out.left.push(self.place);
+        self.place = out.append(Record::Cdr { sequence: self.sequence, written, body });
+    }
+}
+
 /// Lines for a file, in order and without gaps.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -161,6 +169,10 @@ impl Cdr {
             out.left.push(line.place);
             self.lines.pop_front();
         }
+        // With it a commit comes that releases what the others lay in, also when nothing else happens any more.
+        if let Some(newest) = self.lines.front_mut().filter(|newest| newest.sequence <= through) {
+            newest.append_again(self.written, out);
+        }
     }
 
     /// Takes back what an earlier process appended, before anything is appended here. Returns where lines lie that live on.
@@ -187,9 +199,7 @@ impl Cdr {
     /// Appends again what lies in this segment.
     pub(super) fn rewrite(&mut self, segment: u16, out: &mut Effects) {
         for line in self.lines.iter_mut().filter(|line| line.place.segment == segment) {
-            let body = out.record_bytes.add(&line.octets);
-            out.left.push(line.place);
-            line.place = out.append(Record::Cdr { sequence: line.sequence, written: self.written, body });
+            line.append_again(self.written, out);
         }
     }
 }

@@ -62,6 +62,7 @@ impl Account {
         cx: &mut Context<'_>,
     ) {
         self.refusing -= 1;
+        self.counts.count_refused(error.into());
         if let Some(session) = self.sessions.get_mut(at) {
             session.outstanding -= 1;
             pdu::write_control(command, error.into(), sequence, cx.out.write(session.connection));
