@@ -8,7 +8,7 @@ use ahash::AHashMap;
 
 use super::reader::{Fields, Reading, Value, shown_key};
 use super::scalars::{duration, flag, listen_address, printable, size, whole};
-use super::{Admin, Config, Http, HttpTimers, Limits, Network, Smpp, Timers, TlsListener};
+use super::{Admin, Config, DeliverMo, Http, HttpTimers, Limits, Network, Smpp, Timers, TlsListener};
 
 const DEFAULT_SMPP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 2775);
 const DEFAULT_SMPP_TLS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3550);
@@ -124,6 +124,14 @@ pub(super) fn check_accounts(config: &Config, reading: &Reading<'_>) {
         }
         if account.tls_required && tls.is_empty() {
             reading.warn(path("tls"), "is required, and there is no `smpp.tls` to bind over, nor `http.tls`");
+        }
+        let only_over_http = [
+            ("tokens", !account.tokens.is_empty()),
+            ("callback_override", account.callback_override),
+            ("callback", account.callback.is_some() && account.deliver == DeliverMo::Smpp),
+        ];
+        for (key, _) in only_over_http.into_iter().filter(|(_, is_set)| *is_set && config.http.is_none()) {
+            reading.warn(path(key), "has no effect without an `http` section");
         }
         for token in &account.tokens {
             if let Some(other) = tokens.insert(token, &account.name).filter(|other| **other != account.name) {

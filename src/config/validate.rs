@@ -169,6 +169,8 @@ fn read_log(log: &mut Fields<'_>) -> Log {
         ("debug", LogLevel::Debug),
         ("trace", LogLevel::Trace),
     ];
+    let format = log.parse_or("format", LogFormat::Text, choice(&formats));
+    let level = log.parse_or("level", LogLevel::Info, choice(&levels));
     let mut targets = Vec::new();
     for (target, value) in log.take("targets").and_then(|value| value.entries()).unwrap_or_default() {
         // It becomes part of a directive, in which other characters have a meaning.
@@ -179,11 +181,7 @@ fn read_log(log: &mut Fields<'_>) -> Log {
             targets.push((target.to_owned(), level));
         }
     }
-    Log {
-        targets,
-        format: log.parse_or("format", LogFormat::Text, choice(&formats)),
-        level: log.parse_or("level", LogLevel::Info, choice(&levels)),
-    }
+    Log { format, level, targets }
 }
 
 fn read_cdr(cdr: &mut Fields<'_>) -> Cdr {

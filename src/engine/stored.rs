@@ -113,11 +113,12 @@ impl Account {
         Ok(())
     }
 
-    /// What fails for good becomes a receipt of ours, whatever waits to be delivered by then: both queues together have room for it.
+    /// What fails for good becomes a receipt of ours, or an event, whatever waits to be delivered by then: both queues together have
+    /// room for it.
     pub(super) fn has_room_to_store(&self, more: usize, cx: &Context<'_>) -> bool {
         let config = cx.config.account(self.id);
         let (most, most_receipts) = (config.submit_queue as usize, config.delivery_queue as usize);
-        let (stored, receipts) = (self.backlog.len() + self.storing + more, self.deliveries.len() + self.failing);
+        let (stored, receipts) = (self.backlog.len() + self.storing + more, self.kept_deliveries() + self.failing);
         stored <= most && stored + receipts <= most + most_receipts
     }
 

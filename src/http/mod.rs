@@ -31,7 +31,7 @@ mod tests;
 use std::sync::LazyLock;
 
 use ::http::header::{CONTENT_TYPE, HeaderValue};
-use ::http::{Request, Response};
+use ::http::{Method, Request, Response};
 use bytes::Bytes;
 
 use crate::config::{Account, Config, Secret};
@@ -96,6 +96,12 @@ pub enum Claim {
     Of(Credentials),
     /// It cannot be read, or needs credentials and has none.
     Refused(Response<Bytes>),
+}
+
+/// Whether it takes the body to know who a request says it is from.
+#[must_use]
+pub fn claims_in_body(request: &Request<Bytes>) -> bool {
+    Route::of(request) == Route::Sendsms && request.method() == Method::POST
 }
 
 /// Who this request says it is from.

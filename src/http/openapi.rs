@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::MOST_KEY;
 use super::problem::Kind;
+use crate::engine::web::Messages;
 
 /// The document, as people read it.
 #[must_use]
@@ -59,7 +60,7 @@ fn paths() -> Value {
             },
             "get": {
                 "operationId": "find",
-                "summary": "How the messages with a reference stand, the newest first.",
+                "summary": format!("How the messages with a reference stand: the {} newest.", Messages::MOST_FOUND),
                 "parameters": [{
                     "name": "reference",
                     "in": "query",

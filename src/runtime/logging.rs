@@ -116,7 +116,7 @@ mod tests {
     }
 
     const TEXT: Log = Log { format: LogFormat::Text, level: LogLevel::Info, targets: Vec::new() };
-    const JSON: Log = Log { format: LogFormat::Json, ..TEXT };
+    const JSON: Log = Log { format: LogFormat::Json, level: LogLevel::Info, targets: Vec::new() };
 
     #[test]
     fn a_peer_cannot_forge_a_line_or_steer_the_terminal() {

@@ -30,7 +30,7 @@ use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
 use crate::runtime::web_accounts::WebAccounts;
-use crate::runtime::{admin, clock, socket, sys, tls};
+use crate::runtime::{admin, clock, logging, socket, sys, tls};
 
 /// Exit codes (DESIGN section 5).
 pub const EXIT_UNFINISHED: i32 = 1;
@@ -337,6 +337,9 @@ async fn look_after(shard: &Rc<ShardLoop>, publisher: &Publisher, pulse: &Pulse)
             shard.web.sweep();
             shard.take_opt_outs();
             shard.posting.close_idle();
+            if shard.id.0 == 0 {
+                logging::tell_untold(clock::monotonic_ns());
+            }
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
             shard.in_engine(|engine, _| {
                 engine.store.measure(&mut engine.shard);

@@ -31,6 +31,9 @@ pub struct Tls {
 }
 
 impl Transport {
+    /// Reads.
+    const DISCARDED_AT_ONCE: u32 = 16;
+
     #[must_use]
     pub fn new(tcp: TcpStream, tls: Option<Box<Tls>>) -> Self {
         Self { tcp, tls }
@@ -53,6 +56,17 @@ impl Transport {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => None,
             read => Some(read),
         }
+    }
+
+    /// Reads away what still comes; `Ready` once the peer closed. Who pours it in faster than it is read gives others their turn.
+    pub fn poll_discard(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<()>> {
+        for _ in 0..Self::DISCARDED_AT_ONCE {
+            if ready!(self.poll_read(cx, into))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Takes some of `octets`, for good; `Pending` when it takes none now.
@@ -227,5 +241,31 @@ fn or_would_block<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
     match polled {
         Poll::Ready(result) => result,
         Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_lite::future;
+    use glommio::{LocalExecutorBuilder, Placement};
+
+    use super::*;
+
+    #[test]
+    fn others_have_their_turn_while_what_a_peer_pours_in_is_read_away() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        peer.write_all(&[b'x'; 32 << 10]).unwrap();
+        drop(peer);
+        LocalExecutorBuilder::new(Placement::Unbound).make().unwrap().run(async {
+            let mut transport = Transport::new(sys::stream_from(socket.into()).unwrap(), None);
+            let mut buffer = [0; 1 << 10];
+            let mut discard = Box::pin(poll_fn(|cx| transport.poll_discard(cx, &mut buffer)));
+            assert!(future::poll_once(&mut discard).await.is_none(), "all at once");
+            discard.await.unwrap();
+        });
     }
 }

@@ -198,8 +198,9 @@ impl Write for WebIo {
         }
         let shard = Rc::clone(&this.shard);
         let mut buffer = shard.read_buffer();
-        while !this.is_ended {
-            ready!(this.poll_transport(cx, &mut buffer[..READ]))?;
+        if !this.is_ended {
+            ready!(this.transport.poll_discard(cx, &mut buffer[..READ]))?;
+            this.is_ended = true;
         }
         Poll::Ready(Ok(()))
     }

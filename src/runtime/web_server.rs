@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 
+use crate::config::AccountId;
 use crate::engine::slab::Key;
 use crate::http::{self, Claim, Composing, Refusal, Step, closing};
 use crate::metrics::WebRefusal;
@@ -150,23 +151,57 @@ async fn serve(shard: &Rc<ShardLoop>, accepted: Accepted) {
 
 async fn respond(shard: &Rc<ShardLoop>, watch: &Watch, peer: &WebPeer, request: Request<Incoming>) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let mut room = BodyRoom::none(&shard.web);
-    let mut response = match collect(shard, watch, body, &mut room).await {
-        Ok(body) => {
-            watch.wait_for(Waits::Answer, shard.web.now());
-            answer(shard, peer, Request::from_parts(head, body)).await
-        }
-        Err(refusal) => {
-            shard.count_refusal(refusal);
-            refusal.response()
-        }
-    };
+    watch.wait_for(Waits::Answer, shard.web.now());
+    let answered = answer(shard, watch, peer, (Request::from_parts(head, Bytes::new()), body)).await;
+    let mut response = answered.unwrap_or_else(|refusal| {
+        shard.count_refusal(refusal);
+        refusal.response()
+    });
     shard.count_response(response.status());
     if shard.web.is_draining() {
         response = closing(response);
     }
     watch.answered(shard.web.now());
     response
+}
+
+/// Who says in the head who he is, is known before his body is read: what strangers send has little room.
+async fn answer(
+    shard: &Rc<ShardLoop>,
+    watch: &Watch,
+    peer: &WebPeer,
+    (mut request, body): (Request<Bytes>, Incoming),
+) -> Result<Response<Bytes>, Refusal> {
+    let mut room;
+    let account = if http::claims_in_body(&request) {
+        room = BodyRoom::of(None, &shard.web);
+        *request.body_mut() = collect(shard, watch, body, &mut room).await?;
+        match who_asks(shard, peer, &request).await {
+            Ok(account) => account,
+            Err(response) => return Ok(response),
+        }
+    } else {
+        let account = match who_asks(shard, peer, &request).await {
+            Ok(account) => account,
+            Err(response) if body.is_end_stream() => return Ok(response),
+            Err(response) => return Ok(closing(response)),
+        };
+        room = BodyRoom::of(account, &shard.web);
+        *request.body_mut() = collect(shard, watch, body, &mut room).await?;
+        account
+    };
+    let config = &shard.shared.config;
+    let of_account = account.map(|account| config.account(account));
+    let unix_seconds = clock::since_unix_epoch().as_secs() as u32;
+    let composing = Composing { config, account: of_account, unix_seconds, references: &shard.references };
+    Ok(match http::take(&request, &composing) {
+        Step::Answer(response) => response,
+        Step::Ask(asked, waiting) => {
+            let Some(account) = account else { return Ok(http::unauthorized(&request)) };
+            let reply = shard.ask_account(account, asked).await;
+            waiting.answer(reply, config.account(account))
+        }
+    })
 }
 
 /// The whole body, mostly as it came.
@@ -204,37 +239,29 @@ async fn collect(
             all.extend_from_slice(&data);
         }
     }
+    watch.wait_for(Waits::Answer, shard.web.now());
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-async fn answer(shard: &Rc<ShardLoop>, peer: &WebPeer, request: Request<Bytes>) -> Response<Bytes> {
-    let config = &shard.shared.config;
-    let account = match http::claim(&request) {
-        Claim::Refused(refusal) => return refusal,
-        Claim::Nobody => None,
-        Claim::Of(credentials) => {
-            let address = match &config.http {
-                Some(http) => http::client(request.headers(), peer.address, http),
-                None => peer.address,
-            };
-            match shard.let_in(&credentials, peer, address).await {
-                Ok(account) => Some(account),
-                // Who guesses is to come through the door again, where banned addresses are turned away.
-                Err(Denied::Unauthorized) => return closing(http::unauthorized(&request)),
-                Err(Denied::Forbidden) => return Refusal::Forbidden.response(),
-                Err(Denied::Busy) => return Refusal::Busy.response(),
-            }
-        }
+/// The account a request is from, `None` where nobody has to be known; or what it is answered.
+async fn who_asks(
+    shard: &Rc<ShardLoop>,
+    peer: &WebPeer,
+    request: &Request<Bytes>,
+) -> Result<Option<AccountId>, Response<Bytes>> {
+    let credentials = match http::claim(request) {
+        Claim::Refused(refusal) => return Err(refusal),
+        Claim::Nobody => return Ok(None),
+        Claim::Of(credentials) => credentials,
     };
-    let of_account = account.map(|account| config.account(account));
-    let unix_seconds = clock::since_unix_epoch().as_secs() as u32;
-    let composing = Composing { config, account: of_account, unix_seconds, references: &shard.references };
-    match http::take(&request, &composing) {
-        Step::Answer(response) => response,
-        Step::Ask(asked, waiting) => {
-            let Some(account) = account else { return http::unauthorized(&request) };
-            let reply = shard.ask_account(account, asked).await;
-            waiting.answer(reply, config.account(account))
-        }
-    }
+    let address = match &shard.shared.config.http {
+        Some(http) => http::client(request.headers(), peer.address, http),
+        None => peer.address,
+    };
+    shard.let_in(&credentials, peer, address).await.map(Some).map_err(|denied| match denied {
+        // Who guesses is to come through the door again, where banned addresses are turned away.
+        Denied::Unauthorized => closing(http::unauthorized(request)),
+        Denied::Forbidden => Refusal::Forbidden.response(),
+        Denied::Busy => Refusal::Busy.response(),
+    })
 }

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::task::Context;
 use std::time::Duration;
 
-use crate::config::HttpTimers;
+use ahash::AHashMap;
+
+use crate::config::{AccountId, HttpTimers};
 use crate::engine::slab::{Key, Slab};
 use crate::http::Refusal;
 use crate::metrics::WebRefusal;
@@ -24,6 +26,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// What bodies that are being read take together on one shard.
 const BODIES: usize = 64 << 20;
+/// What those of one account take of it, or those of strangers, who are not known before theirs are read.
+const SHARE: usize = 16 << 20;
 
 #[derive(Debug)]
 pub struct Web {
@@ -32,6 +36,7 @@ pub struct Web {
     /// Lately. Nanoseconds, as all times here.
     now: Cell<u64>,
     bodies: Cell<usize>,
+    bodies_of: RefCell<AHashMap<Option<AccountId>, usize>>,
     drain: Cell<Drain>,
 }
 
@@ -96,7 +101,8 @@ impl Web {
     #[must_use]
     pub fn new(timers: HttpTimers) -> Self {
         let now = Cell::new(clock::monotonic_ns());
-        Self { timers, open: RefCell::default(), now, bodies: Cell::new(0), drain: Cell::new(Drain::No) }
+        let (bodies, bodies_of) = (Cell::new(0), RefCell::default());
+        Self { timers, open: RefCell::default(), now, bodies, bodies_of, drain: Cell::new(Drain::No) }
     }
 
     pub fn open(&self, is_tls: bool) -> (Key, Rc<Watch>) {
@@ -159,9 +165,12 @@ impl Web {
     /// Room for so many octets more of bodies.
     #[must_use]
     pub fn room(&self, octets: usize, body: &mut BodyRoom<'_>) -> bool {
-        if self.bodies.get() + octets > BODIES {
+        let mut bodies_of = self.bodies_of.borrow_mut();
+        let share = bodies_of.entry(body.of).or_default();
+        if self.bodies.get() + octets > BODIES || *share + octets > SHARE {
             return false;
         }
+        *share += octets;
         self.bodies.set(self.bodies.get() + octets);
         body.taken += octets;
         true
@@ -170,20 +179,24 @@ impl Web {
 
 /// What one body takes of the room for all; given back with it.
 pub struct BodyRoom<'a> {
+    of: Option<AccountId>,
     web: &'a Web,
     taken: usize,
 }
 
 impl<'a> BodyRoom<'a> {
     #[must_use]
-    pub fn none(web: &'a Web) -> Self {
-        Self { web, taken: 0 }
+    pub fn of(account: Option<AccountId>, web: &'a Web) -> Self {
+        Self { of: account, web, taken: 0 }
     }
 }
 
 impl Drop for BodyRoom<'_> {
     fn drop(&mut self) {
         self.web.bodies.set(self.web.bodies.get() - self.taken);
+        if let Some(share) = self.web.bodies_of.borrow_mut().get_mut(&self.of) {
+            *share -= self.taken;
+        }
     }
 }
 

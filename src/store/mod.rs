@@ -30,6 +30,7 @@
 //! | unrouted MO gone | 15 | carrier n, key n |
 //! | stands for | 13 | the other segment's id 8, batches of this one n |
 //! | stored submit, sent mark, usage, state, parts of a message | 17..21 | as 9: account n, key n, our id 8, born n, body as octets |
+//! | message that came by HTTP, Idempotency-Key, event for a callback, part of a long MO | 23..26 | as 9 |
 //! | correlation, readdressed | 16 | as 4, then both addresses as the customer sent them, as octets |
 //! | messages and keys of HTTP, events, parts of MO | 23..26 | as 9 |
 //! | line of the call detail records | 27 | sequence n, the last sequence in a file n, body as octets |

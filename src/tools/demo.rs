@@ -219,6 +219,21 @@ impl Gateway {
         Err(format!("the gateway was not ready in time{}", self.log_tail()))
     }
 
+    /// Before the carrier's links are bound, whoever is quick is answered 503.
+    fn wait_for_links(&self, admin: SocketAddr, links: u32, stop: &AtomicBool) -> Result<(), String> {
+        let bound = format!("\ntrunkline_links_bound{{carrier=\"north\"}} {links}\n");
+        for _ in 0..TRIES {
+            if stop.load(Ordering::Relaxed) {
+                return Err("interrupted".to_owned());
+            }
+            if get(admin, "/metrics").is_ok_and(|page| page.contains(&bound)) {
+                return Ok(());
+            }
+            std::thread::park_timeout(BETWEEN_TRIES);
+        }
+        Err(format!("the carrier's links were not bound in time{}", self.log_tail()))
+    }
+
     fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -267,16 +282,18 @@ fn cpu_seconds_of(stat: &str) -> f64 {
     ticks.sum::<f64>() / TICKS_PER_SECOND
 }
 
+/// The whole answer.
+fn get(admin: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&admin, BETWEEN_TRIES)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 fn is_ready(admin: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&admin, BETWEEN_TRIES)?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n")?;
-        let mut status_line = [0; 12];
-        stream.read_exact(&mut status_line)?;
-        Ok(status_line.ends_with(b" 200"))
-    };
-    ask().unwrap_or(false)
+    get(admin, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod content;
 mod corpus;
 mod crowd;
 mod drain;
+mod examples;
 mod framing;
 mod gateway;
 mod http_api;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use trunkline::config::{self, Accept, AccountId, CarrierId, OverRate, Rate};
+use trunkline::config::{self, Accept, AccountId, CarrierId, DeliverMo, OverRate, Rate};
 use trunkline::engine::account::Account;
 use trunkline::engine::carrier::Carrier;
 use trunkline::metrics::RefusedReason;
@@ -105,6 +105,7 @@ impl Sim {
         if let Some(problem) = problem {
             self.fail(&problem);
         }
+        self.check_callbacks(at);
     }
 
     /// A carrier that always answers in time never sees more than its window.
@@ -146,7 +147,7 @@ impl Sim {
         }
         let is_told = self.web.callbacks.within_ms.is_some();
         for account in self.nodes.iter_mut().flat_map(|node| node.shard.accounts()) {
-            if is_told && account.posts.events() > 0 {
+            if is_told && !account.posts.is_empty() {
                 return Some(format!(
                     "account {}: {} events {:?}",
                     account.id.0,
@@ -168,7 +169,8 @@ impl Sim {
             return Some("batches between shards".to_owned());
         }
         for node in &mut self.nodes {
-            if node.store.is_committing() || !node.inbox.is_empty() {
+            // Removals that nobody waits for are written in a moment.
+            if node.store.is_committing() || !node.inbox.is_empty() || !node.out.records.is_empty() {
                 return Some("a commit, or inputs".to_owned());
             }
             for account in node.shard.accounts() {
@@ -238,8 +240,11 @@ fn account_problem(account: &Account, config: &config::Account, most_segments: u
     }
     // Receipts of ours take the place of what was stored.
     let own = if config.accept == Accept::Store { config.submit_queue as usize } else { 0 };
-    if account.deliveries.len() > config.delivery_queue as usize + own {
-        return Some(format!("{}: {} deliveries", config.name, account.deliveries.len()));
+    // As much again is for parts of MO whose message was begun.
+    let most = config.delivery_queue as usize * if config.deliver == DeliverMo::Http { 2 } else { 1 };
+    let kept = account.deliveries.len() + account.posts.len();
+    if kept > most + own {
+        return Some(format!("{}: {kept} deliveries", config.name));
     }
     None
 }

@@ -24,6 +24,8 @@ pub(crate) struct NetworkHabit {
     pub(crate) orders_ms: Option<(u64, u64)>,
     pub(crate) commit_us: (u64, u64),
     pub(crate) mesh_us: (u64, u64),
+    /// Until more ids are reserved.
+    pub(crate) ids_ms: (u64, u64),
 }
 
 impl Default for NetworkHabit {
@@ -38,6 +40,7 @@ impl Default for NetworkHabit {
             orders_ms: None,
             commit_us: (500, 2_000),
             mesh_us: (5, 50),
+            ids_ms: (1, 20),
         }
     }
 }
@@ -55,6 +58,7 @@ impl NetworkHabit {
             orders_ms: None,
             commit_us: rng.pick(&[(50, 500), (500, 8_000), (10_000, 200_000)]),
             mesh_us: rng.pick(&[(1, 20), (20, 2_000), (1_000, 30_000)]),
+            ids_ms: (1, 20),
         }
     }
 }

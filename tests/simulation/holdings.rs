@@ -1,9 +1,11 @@
 //! What the journals hold, checked as it changes and at the end: nothing that is gone, nothing that nobody waits for.
 
-use trunkline::engine::event::Record;
+use trunkline::engine::event::{HoldingKind, Record};
 use trunkline::engine::message::Batch;
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::message_id::{MessageId, MessageIdFormat};
+use trunkline::store::record::Entry;
+use trunkline::store::recovered::{Live, Recovered};
 
 use crate::sim::{SEGMENT_OCTETS, Sim};
 use crate::text::item_number;
@@ -36,12 +38,25 @@ impl Sim {
         }
     }
 
+    /// What is on the disk for callbacks is what waits for them, and nothing else.
+    fn check_events_held(&mut self, recovered: &Recovered) {
+        let is_one = |kind| matches!(kind, HoldingKind::Event | HoldingKind::MoPart);
+        let is_held = |live: &Live<'_>| matches!(live.entry, Entry::Holding { kind, .. } if is_one(kind));
+        let found = recovered.all().filter(is_held).count();
+        let accounts = self.nodes.iter_mut().flat_map(|node| node.shard.accounts());
+        let waiting: usize = accounts.map(|account| account.posts.len()).sum();
+        if found != waiting {
+            self.fail(&format!("{found} events and parts of MO are recorded, {waiting} wait"));
+        }
+    }
+
     /// When all is quiet: receipts and MO are gone, and so is every correlation whose final receipt was acknowledged.
     pub(crate) fn audit_holdings(&mut self) {
         let recovered = self.read_store();
         if let Some(problem) = self.books.check(&recovered) {
             self.fail(&format!("on the disk: {problem}"));
         }
+        self.check_events_held(&recovered);
         let held = self.books.held();
         if held > 0 {
             self.fail(&format!("{held} receipts and MO are still recorded"));

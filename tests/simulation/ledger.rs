@@ -16,7 +16,7 @@ use crate::joined::JoinedBook;
 use crate::multi::{is_submit, is_submit_resp, outcome};
 use crate::net::WireId;
 use crate::stored::is_less_valid;
-use crate::text::{ReceiptShape, item_number, rewritten, sent_from, submit_tag, without_tlvs};
+use crate::text::{ReceiptShape, item_number, item_numbers, rewritten, sent_from, submit_tag, without_tlvs};
 use crate::web::NO_WIRE;
 
 #[derive(Debug)]
@@ -205,7 +205,7 @@ impl Ledger {
                 }
                 Record::Holding { id, kind: HoldingKind::Message, .. } => messages.push(id.bits()),
                 Record::Early { body, .. } | Record::Holding { body, .. } | Record::Unrouted { body, .. } => {
-                    items.extend(item_number(octets.octets(*body)));
+                    items.extend(item_numbers(octets.octets(*body)));
                 }
                 Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::HoldingGone { .. } => {}
                 Record::UnroutedGone { .. } | Record::Cdr { .. } => {}

@@ -5,6 +5,7 @@
 
 mod audit;
 mod books;
+mod callbacks;
 mod cdr;
 mod checks;
 mod crash;
@@ -17,6 +18,7 @@ mod holdings;
 mod joined;
 mod ledger;
 mod lies;
+mod long_mo;
 mod multi;
 mod neighbour;
 mod net;
@@ -100,6 +102,10 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         (Plant::JournalIgnored, "never delivered"),
         (Plant::EarlyNotJoined, "never delivered"),
         (Plant::UnroutedLost, "never delivered"),
+        (Plant::EventsLost, "never delivered"),
+        (Plant::ReceiptsUntold, "no callback was told"),
+        (Plant::CallUnmade, "never delivered"),
+        (Plant::OtherCallback, "A7"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {

@@ -138,6 +138,7 @@ impl Sim {
                 if let Some(through) = node.store.synced(commit, &mut node.shard, now, &mut effects) {
                     self.ledger.durable(at, through);
                     self.books.durable(at, through);
+                    self.web.book.durable(at, through);
                     self.handle(at, Input::Durable { through });
                 }
                 self.work_disk(at, effects);
@@ -334,7 +335,7 @@ impl Sim {
                 Action::Resume { connection } => self.resume(at, connection),
                 Action::ReserveIds => {
                     let (first, end) = self.reserve_ids();
-                    self.plan_ms((1, 20), Event::Input(at, In::Ids(first, end)));
+                    self.plan_ms(self.habit.ids_ms, Event::Input(at, In::Ids(first, end)));
                 }
                 Action::CarriersDrained => self.nodes[at].carriers_drained = true,
                 Action::SessionsDrained => self.nodes[at].sessions_drained = true,

@@ -20,6 +20,7 @@ impl Sim {
         }
         let mut effects = Vec::new();
         self.ledger.appended(at, &node.out.records, &node.out.record_bytes);
+        self.web.book.appended(at, &node.out.records);
         self.books.appended(at, &node.out.records, &node.out.record_bytes, &self.config);
         let left: u64 = node.out.left.iter().map(|place| u64::from(place.octets)).sum();
         *self.books.live.entry(at).or_default() -= left as i64;
@@ -37,6 +38,7 @@ impl Sim {
         node.store.commit(&mut node.shard, now, &mut node.out, &mut effects);
         if let Some(through) = node.store.committing() {
             self.ledger.committing(at, through);
+            self.web.book.committing(at, through);
             self.books.committing(at, through);
         }
         let begun = node.store.committing();

@@ -10,9 +10,19 @@ use crate::habits::EsmeHabit;
 use crate::plants::Plant;
 use crate::sim::{Event, Sim};
 use crate::soak::{QUIET, calm, planted_config};
+use crate::web_habits::{Callbacks, WebHabit};
 
 pub(crate) fn run(seed: u64, plant: Plant) {
-    let mut sim = Sim::new(seed, 2, &planted_config(plant));
+    let mut config = planted_config(plant);
+    // Without any, all is well with them, too.
+    let has_mo_told = matches!(plant, Plant::EventsLost | Plant::CallUnmade | Plant::OtherCallback | Plant::None);
+    let has_web = matches!(plant, Plant::ReceiptsUntold | Plant::None);
+    if has_mo_told || has_web {
+        let deliver = if has_mo_told { ", deliver: http" } else { "" };
+        let called = format!("shard: 0, callback: {{ url: \"https://a.example/hook\" }}{deliver} }}");
+        config = config.replace("shard: 0 }", &called);
+    }
+    let mut sim = Sim::new(seed, 2, &config);
     sim.plant = plant;
     sim.ledger.outcomes_only = true;
     // Commits take long, so that much waits for them.
@@ -29,7 +39,15 @@ pub(crate) fn run(seed: u64, plant: Plant) {
     }
     // Only a life without its rule has an MO kept for the next.
     let varies = if plant == Plant::UnroutedLost { 700 } else { 0 };
-    if plant == Plant::UnroutedLost {
+    if has_mo_told || has_web {
+        // They wait while their callback takes nothing.
+        sim.web.callbacks = Callbacks { within_ms: Some((1, 20)), down_until: 20_000_000_000, ..Callbacks::default() };
+    }
+    if has_web {
+        sim.web.habits = vec![WebHabit::calm(0), WebHabit::calm(1)];
+        sim.plan_web();
+    }
+    if has_mo_told || plant == Plant::UnroutedLost {
         sim.smscs[0].habit.mo_ms = Some((20, 100));
         sim.plan(1_000, Event::SmscMo(0));
     }
@@ -38,5 +56,8 @@ pub(crate) fn run(seed: u64, plant: Plant) {
     sim.run_for(Duration::from_secs(20));
     calm(&mut sim);
     sim.run_until_quiet(QUIET);
+    if has_web {
+        sim.check_web();
+    }
     sim.ledger.audit();
 }

@@ -31,6 +31,13 @@ pub(crate) enum Plant {
     EarlyNotJoined,
     /// A start loses the MO that nobody was named for.
     UnroutedLost,
+    /// A start loses what callbacks are to be told: MO, and the receipts of what came by HTTP.
+    EventsLost,
+    ReceiptsUntold,
+    /// The shell says that a callback took what it was never told.
+    CallUnmade,
+    /// It calls that of another account.
+    OtherCallback,
     /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
     RetriedUnasked,
 }
@@ -51,6 +58,10 @@ impl Sim {
             | Plant::JournalIgnored
             | Plant::EarlyNotJoined
             | Plant::UnroutedLost
+            | Plant::EventsLost
+            | Plant::ReceiptsUntold
+            | Plant::CallUnmade
+            | Plant::OtherCallback
             | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {

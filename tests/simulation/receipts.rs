@@ -1,5 +1,6 @@
 //! What simulated carriers deliver: receipts, early, late, twice, on any link; and MO.
 
+use trunkline::config::DeliverMo;
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::frame::Frame;
 use trunkline::smpp::receipt::MessageState;
@@ -122,7 +123,11 @@ impl Sim {
     pub(crate) fn smsc_mo(&mut self, carrier: usize) {
         let Some(every) = self.smscs[carrier].habit.mo_ms else { return };
         let account = self.rng.below(self.base.accounts.len() as u64) as usize;
-        self.send_mo(carrier, account);
+        if self.base.accounts[account].deliver == DeliverMo::Http && self.rng.chance(500) {
+            self.send_some_long_mo(carrier, account);
+        } else {
+            self.send_mo(carrier, account);
+        }
         self.plan_ms(every, Event::SmscMo(carrier));
     }
 

@@ -9,6 +9,7 @@ use trunkline::engine::id_source::IdSource;
 use trunkline::engine::message::ShardId;
 use trunkline::engine::random::Random;
 use trunkline::engine::shard::{Seeds, Shard};
+use trunkline::engine::web::Posts;
 use trunkline::store::homes::Homes;
 use trunkline::store::journal::StoreEffect;
 use trunkline::store::recovered::Recovered;
@@ -39,6 +40,7 @@ impl Sim {
         self.sync_store(&recovered)?;
         self.books.adopt(&recovered);
         self.ledger.recovered(&self.books);
+        self.web.book.recovered(&recovered);
         self.prepare(&recovered)?;
         let (config, placement) = (self.config.clone(), self.placement.clone());
         let shards = placement.shards();
@@ -65,6 +67,9 @@ impl Sim {
                 node.shard.carriers().for_each(|carrier| drop(std::mem::take(&mut carrier.unrouted)));
             }
             node.shard.start(now, &mut node.out);
+            if matches!(self.plant, Plant::EventsLost | Plant::ReceiptsUntold) {
+                node.shard.accounts().for_each(|account| account.posts = Posts::default());
+            }
             self.wake(at, self.now + 1_000);
         }
         Ok(())

@@ -16,7 +16,7 @@ use crate::plants::Plant;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
 use crate::text::ODD_PROFILE;
-use crate::web_habits::with_callbacks;
+use crate::web_habits::{with_callbacks, with_mo_told};
 
 /// Longest quiet may take: a delivery refused ten times waits five minutes for its next try.
 pub(crate) const QUIET: Duration = Duration::from_secs(1_500);
@@ -46,7 +46,8 @@ pub(crate) fn run(seed: u64) {
     let is_joined = is_mixed || seed.is_multiple_of(8);
     let config = if is_joined { joined_config(&config, &mut Rng::new(seed ^ 0x7061_7274)) } else { config };
     let has_web = seed % 3 == 1;
-    let config = if has_web { with_callbacks(&config) } else { config };
+    let config =
+        if has_web { with_mo_told(&with_callbacks(&config), &mut Rng::new(seed ^ 0x6D6F_0000)) } else { config };
     // Every other one keeps call detail records; nothing else of it is drawn otherwise.
     let config = if seed % 2 == 0 { config + "cdr: {}\n" } else { config };
     let mut sim = Sim::new(seed, shards, &config);
@@ -89,6 +90,7 @@ pub(crate) fn run(seed: u64) {
         sim.check_joined();
     }
     sim.check_web();
+    sim.web.book.audit(&sim.ledger);
     sim.ledger.audit();
     if rng.chance(500) {
         // The drain under load, calm otherwise. What a full queue has no room for stays with the carrier's early receipts,

@@ -36,8 +36,17 @@ pub(crate) fn item_number(body: &[u8]) -> Option<u32> {
     number_behind(b'#', body)
 }
 
+/// Of all parts of an MO.
+pub(crate) fn item_numbers(octets: &[u8]) -> impl Iterator<Item = u32> {
+    numbers_behind(b'#', octets)
+}
+
 fn number_behind(mark: u8, body: &[u8]) -> Option<u32> {
-    body.windows(DIGITS + 1).find_map(|window| {
+    numbers_behind(mark, body).next()
+}
+
+fn numbers_behind(mark: u8, body: &[u8]) -> impl Iterator<Item = u32> {
+    body.windows(DIGITS + 1).filter_map(move |window| {
         let digits = window.strip_prefix(&[mark])?;
         digits.iter().all(u8::is_ascii_digit).then(|| digits.iter().fold(0, |n, d| n * 10 + u32::from(d - b'0')))
     })
@@ -220,6 +229,22 @@ pub(crate) fn mo_body(number: u32, destination: &str) -> Vec<u8> {
     let source = Address { ton: 1, npi: 1, digits: b"491701234567" };
     let destination = Address { ton: 3, npi: 0, digits: destination.as_bytes() };
     deliver_body(&ShortMessage::new(source, destination, text.as_bytes()))
+}
+
+/// The body of a part of one, from this sender.
+pub(crate) fn mo_part_body(number: u32, (source, destination): (&str, &str), part: Part) -> Vec<u8> {
+    let header = part.header();
+    let text = [&header[..], format!("#{number:0DIGITS$} part {}", part.number).as_bytes()].concat();
+    let (reference, total, at) = (part.reference.to_be_bytes(), [part.total], [part.number]);
+    let tlvs: [(u16, &[u8]); 3] =
+        [(tag::SAR_MSG_REF_NUM, &reference), (tag::SAR_TOTAL_SEGMENTS, &total), (tag::SAR_SEGMENT_SEQNUM, &at)];
+    let source = Address { ton: 1, npi: 1, digits: source.as_bytes() };
+    let destination = Address { ton: 3, npi: 0, digits: destination.as_bytes() };
+    deliver_body(&ShortMessage {
+        esm_class: if header.is_empty() { 0 } else { esm_class::UDHI },
+        tlvs: if header.is_empty() { &tlvs } else { &[] },
+        ..ShortMessage::new(source, destination, &text)
+    })
 }
 
 /// What a session of SMPP 3.3 sees of a deliver_sm whose text is in its own field.

@@ -11,9 +11,11 @@ use trunkline::smpp::command::CommandStatus;
 use trunkline::smpp::message_id::MessageId;
 use trunkline::smpp::view::SmView;
 
+use crate::callbacks::CallbackBook;
 use crate::ledger::{Ledger, Submit};
 use crate::net::WireId;
 use crate::node::In;
+use crate::plants::Plant;
 use crate::sim::{Event, Sim};
 use crate::text::submit_tag;
 use crate::web_habits::{Callbacks, Keyed, WebHabit};
@@ -34,6 +36,7 @@ pub(crate) struct Web {
     pub(crate) posts: Vec<(usize, Post)>,
     pub(crate) habits: Vec<WebHabit>,
     pub(crate) callbacks: Callbacks,
+    pub(crate) book: CallbackBook,
     /// What callbacks took, with the account.
     pub(crate) told: Vec<(usize, Told)>,
     pub(crate) keyed: Vec<Keyed>,
@@ -185,7 +188,10 @@ impl Sim {
     }
 
     /// The gateway calls a callback.
-    pub(crate) fn web_posted(&mut self, at: usize, post: Post) {
+    pub(crate) fn web_posted(&mut self, at: usize, mut post: Post) {
+        if self.plant == Plant::OtherCallback {
+            post.account.0 ^= 1;
+        }
         let name = &self.config.account(post.account).name;
         let account = self.base.accounts.iter().position(|known| known.name == *name).unwrap_or(usize::MAX);
         for event in &post.events {
@@ -197,17 +203,15 @@ impl Sim {
                 self.fail(&format!("A6: {:?} was told of before its request was replied to", status.id));
             }
         }
+        self.check_call(account, &post);
         let callbacks = self.web.callbacks.clone();
         let Some(within) = callbacks.within_ms else { return self.web.posts.push((at, post)) };
-        let outcome = if self.rng.chance(callbacks.refuse) {
-            Posted::Refused
-        } else if self.rng.chance(callbacks.fail) {
-            Posted::Failed
-        } else {
-            self.web.told.extend(post.events.into_iter().map(|event| (account, event)));
-            Posted::Taken
-        };
-        self.plan_ms(within, Event::Input(at, In::Posted(post.account, post.post, outcome)));
+        if self.plant == Plant::CallUnmade {
+            return self.plan_ms(within, Event::Input(at, In::Posted(post.account, post.post, Posted::Taken)));
+        }
+        if let Some(outcome) = self.customer_says(account, &callbacks, post.events) {
+            self.plan_ms(within, Event::Input(at, In::Posted(post.account, post.post, outcome)));
+        }
     }
 }
 

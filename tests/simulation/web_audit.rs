@@ -23,6 +23,11 @@ impl Sim {
             let asked = self.ask_web(AccountId(message.account as u32), Request::Status(message.id));
             self.run_for(std::time::Duration::from_millis(1));
             let Some(Reply::Status(Some(status))) = self.web_reply(asked) else {
+                let kept_for = self.base.account(AccountId(message.account as u32)).status;
+                if kept_for.is_some_and(|kept_for| kept_for < std::time::Duration::from_secs(3_600)) {
+                    // It waited for something else of its account's for longer.
+                    continue;
+                }
                 self.fail(&format!("{:?} was accepted and is not known", message.id));
             };
             self.check_status(&message, &status);

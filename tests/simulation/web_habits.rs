@@ -36,9 +36,20 @@ pub(crate) struct Callbacks {
     pub(crate) within_ms: Option<(u64, u64)>,
     pub(crate) refuse: u64,
     pub(crate) fail: u64,
+    /// It takes the events, and its answer is lost.
+    pub(crate) lose: u64,
+    /// The shell says nothing of the call, ever. Half of these have reached the customer.
+    pub(crate) forget: u64,
+    /// All of them fail until then.
+    pub(crate) down_until: u64,
 }
 
 impl WebHabit {
+    pub(crate) fn calm(account: usize) -> Self {
+        let (ask_ms, most_messages, most_segments, wants_receipt) = ((50, 200), 2, 2, 1_000);
+        Self { account, ask_ms, most_messages, most_segments, wants_receipt, keyed: 0, asks_again: 0 }
+    }
+
     pub(crate) fn draw(account: usize, rng: &mut Rng) -> Self {
         Self {
             account,
@@ -119,7 +130,10 @@ impl Sim {
     pub(crate) fn draw_web(&mut self, rng: &mut Rng) {
         self.web.habits = (0..self.base.accounts.len()).map(|account| WebHabit::draw(account, rng)).collect();
         let (refuse, fail) = (rng.pick(&[0, 200]), rng.pick(&[0, 300]));
-        self.web.callbacks = Callbacks { within_ms: Some(rng.pick(&[(0, 5), (50, 3_000)])), refuse, fail };
+        let within_ms = Some(rng.pick(&[(0, 5), (50, 3_000)]));
+        let (lose, forget) = (rng.pick(&[0, 100]), rng.pick(&[0, 0, 20]));
+        let down_until = self.now + rng.pick(&[0, 0, 10, 40]) * 1_000_000_000;
+        self.web.callbacks = Callbacks { within_ms, refuse, fail, lose, forget, down_until };
     }
 
     /// No more is sent by HTTP, and callbacks take what they are told.
@@ -128,6 +142,18 @@ impl Sim {
         let within_ms = self.web.callbacks.within_ms.map(|_| (0, 5));
         self.web.callbacks = Callbacks { within_ms, ..Callbacks::default() };
     }
+}
+
+/// Some of those with callbacks are told of MO there, and of many at once.
+pub(crate) fn with_mo_told(config: &str, rng: &mut Rng) -> String {
+    let told = |line: &str| match line.strip_suffix(" }").filter(|line| line.contains("/hook\" }") && rng.chance(600)) {
+        Some(line) => {
+            let batch = format!("/hook\", batch: {} }}", rng.pick(&[1, 1, 3, 100]));
+            format!("{}, deliver: http }}\n", line.replace("/hook\" }", &batch))
+        }
+        None => format!("{line}\n"),
+    };
+    config.lines().map(told).collect()
 }
 
 /// Of the same octets.

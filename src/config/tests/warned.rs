@@ -38,6 +38,9 @@ fn what_is_seldom_meant_is_told() {
         (&account("submit_queue: 1"), "accounts.a.submit_queue", "accept: store"),
         (&account("deliver_as: data_sm, binds: transmitter"), "accounts.a.deliver_as", "receives"),
         (&account("burst: 5"), "accounts.a.burst", "no effect without a rate"),
+        (&account(&format!("tokens: [{{ sha256: {} }}]", "a".repeat(64))), "accounts.a.tokens", "an `http` section"),
+        (&account("callback_override: true"), "accounts.a.callback_override", "an `http` section"),
+        (&account("callback: { url: \"https://h/\" }"), "accounts.a.callback", "an `http` section"),
         (&carrier("queue_wait: 16s"), "carriers.c.queue_wait", "15s"),
         ("smpp: { inactivity: 30s }", "smpp.inactivity", "enquire_link"),
         (&with_profile("links: { enquire_link: 10m }"), "carriers.c.profile", "inactivity"),
@@ -68,9 +71,16 @@ fn what_is_meant_is_not_warned_of() {
                     carriers: { c: { connect: \"h:1\", system_id: u, password: eightchr, tls: false, in_doubt: retry, \
                     profile: default, queue_wait: 15s } }\nroutes: [{ to: c }]\n";
     let habits = "links: { enquire_link: 1m, inactivity: 2m }, statuses: { ESME_RSYSERR: { then: again, after: 15s } }";
+    // MO comes without a listener for HTTP.
+    let called =
+        QUIET.replace("a: { password: p }", "a: { password: p, deliver: http, callback: { url: \"https://h/\" } }");
+    let over_http = QUIET.replace(
+        "a: { password: p }",
+        "a: { password: p, callback_override: true, tokens: [], callback: { url: \"https://h/\" } }",
+    ) + "http: {}\n";
     let profile =
         QUIET.replace("system_id: u", "system_id: u, profile: p") + &format!("profiles: {{ p: {{ {habits} }} }}\n");
-    for text in [QUIET, &base, &with_defaults, explicit, &profile] {
+    for text in [QUIET, &base, &with_defaults, explicit, &profile, &called, &over_http] {
         assert_eq!(parse_text(text).unwrap().warnings, [], "{text}");
     }
 }

@@ -21,6 +21,9 @@ pub struct Tried<'a> {
     pub is_token: bool,
 }
 
+/// Of a name that was tried, in the log: a request may hold a megabyte of one.
+const SHOWN: usize = 64;
+
 impl Shard {
     /// Shard 0 accepted an HTTP connection: counted in, or to be closed without a word.
     pub fn admit_web(&mut self, address: IpAddr, now: Instant) -> Result<(), ConnectionRefusal> {
@@ -56,7 +59,8 @@ impl Shard {
         let &Tried { address, name, is_token } = tried;
         self.counts.count_web_unauthorized(why);
         if self.refusals.may_tell(now) {
-            let name = if is_token { "a token".into() } else { String::from_utf8_lossy(name).into_owned() };
+            let shown = &name[..name.len().min(SHOWN)];
+            let name = if is_token { "a token".into() } else { String::from_utf8_lossy(shown).into_owned() };
             out.notice(Notice::RequestRefused { address, name, why });
         }
         match why {

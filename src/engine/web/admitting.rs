@@ -18,10 +18,9 @@ use crate::engine::time::Instant;
 use crate::smpp::message_id::MessageId;
 use crate::smpp::view::SmView;
 
+use super::Message;
 use super::record::Record;
 use super::submission::Place;
-use super::telling::dlr;
-use super::{Message, Tell};
 
 /// What a message's segments have in common.
 #[derive(Clone, Copy)]
@@ -48,8 +47,8 @@ impl Account {
         let first = message.segments.first().cloned().unwrap_or_default();
         let view = SmView::submit(&first).map_err(SubmitError::Malformed)?;
         let open = self.submissions.open.get(at.0).ok_or(SubmitError::Withdrawn)?;
-        let (deadline, ids) = (open.deadline, open.intended(at.1)?);
-        match self.admit_message((&message, ids), &view, deadline, cx) {
+        let (deadline, ids) = (open.deadline, open.intended(at.1));
+        match ids.and_then(|ids| self.admit_message((&message, ids), &view, deadline, cx)) {
             Ok((admitted, ids)) => self.send_message(at, (message, &view), (admitted, ids), deadline, cx),
             Err(error) => {
                 self.refused(None, error, &view, cx);
@@ -67,10 +66,7 @@ impl Account {
     ) -> Result<(Admitted, Vec<MessageId>), SubmitError> {
         let config = cx.config.account(self.id);
         policy::check(config, self.opt_out.as_deref(), view)?;
-        if let Tell::Kannel { mask, .. } = message.tell
-            && mask & (dlr::ACCEPTED | dlr::REFUSED) != 0
-            && !self.has_room_for_event(cx)
-        {
+        if message.tell.hears_of_answer() && !self.has_room_for_event(cx) {
             return Err(SubmitError::QueueFull);
         }
         let count = message.segments.len() as u32;

@@ -15,8 +15,8 @@ use crate::engine::states::States;
 use crate::engine::submit::hash_octets;
 use crate::smpp::message_id::MessageId;
 
-use super::Status;
 use super::record::Record;
+use super::{SegmentStatus, Status};
 
 #[derive(Debug, Default)]
 pub struct Messages {
@@ -32,7 +32,7 @@ impl Messages {
     /// For who does not say by `status`.
     const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
     /// A query by reference finds so many, and looks at not many more.
-    const MOST_FOUND: usize = 100;
+    pub const MOST_FOUND: usize = 100;
     const MOST_LOOKED_AT: usize = 1_000;
 
     #[must_use]
@@ -140,12 +140,19 @@ impl Account {
             for key in self.web_messages.kept.take_expired(oldest, &self.holdings) {
                 match self.holdings.get(key).and_then(|holding| Record::read(&holding.body)) {
                     // It is stored, and may be for longer.
-                    Some(record) if record.waits() => self.put_record(&record, cx),
+                    Some(record) if record.waits() || self.is_to_be_told(&record, cx) => self.put_record(&record, cx),
                     Some(_) | None => self.forget_record(key, cx),
                 }
             }
         }
         self.web_messages.kept.tidy(&self.holdings);
+    }
+
+    /// Whether a receipt of it may come that a callback is to be told of: as long as a carrier's home knows of a segment.
+    fn is_to_be_told(&self, record: &Record, cx: &Context<'_>) -> bool {
+        let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, cx.now) else { return true };
+        let may_come = |segment: &SegmentStatus| segment.finished == 0 && segment.accepted >= oldest;
+        record.status.segments.iter().any(may_come) && self.target(record, cx).is_some()
     }
 
     /// What is kept of a message, by its id.

@@ -64,9 +64,9 @@ impl Account {
     /// A drain awaits tries that are out for so long; what they tell is durable.
     const POSTS_END_WITHIN: Duration = Duration::from_secs(5);
 
-    /// Receipts and MO that are kept, however they are to go out: what `delivery_queue` bounds.
+    /// Receipts and MO that are kept or about to be, however they are to go out: what `delivery_queue` bounds.
     pub(in crate::engine) fn kept_deliveries(&self) -> usize {
-        self.deliveries.len() + self.posts.len()
+        self.deliveries.len() + self.posts.len() + self.submissions.owed
     }
 
     /// Whether one more event may be kept now. Where there is no room, whatever brought it is refused to whom it came from.
@@ -80,7 +80,12 @@ impl Account {
     /// was replied to, which `release_events` says. Room was asked for before, and whether the account has a callback, when that is
     /// its target. False when it cannot have an id, which asking for room would have told.
     pub fn keep_event(&mut self, target: Target, what: What, behind: Option<Key>, cx: &mut Context<'_>) -> bool {
-        let Some(id) = cx.ids.issue(cx.out) else {
+        let own = match &what {
+            // The ids may have run out since room was asked for. Its message's will do then: what is acknowledged is not discarded.
+            What::Receipt { status, .. } => Some(status.id),
+            What::Message { .. } => None,
+        };
+        let Some(id) = cx.ids.issue(cx.out).or(own) else {
             self.counts.events_refused += 1;
             return false;
         };

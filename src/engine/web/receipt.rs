@@ -65,11 +65,17 @@ impl Account {
                 is_changed = true;
             }
         }
-        // What is news while its request is open is told when that is settled.
-        let target = self.target(&record, cx).filter(|_| before.is_news(&record) && !record.is_open);
+        // While its request is open it is told when that is settled, with whatever others say by then: one event, whose place is
+        // taken now.
+        let (is_open, hears_of_answer) = (record.is_open, usize::from(record.tell.hears_of_answer()));
+        let is_owed = place.and_then(|place| self.submissions.taken(place)).is_some_and(|it| it.owed > hears_of_answer);
+        let is_news = |record: &Record| if is_open { is_changed && !is_owed } else { before.is_news(record) };
+        let target = self.target(&record, cx).filter(|_| is_news(&record));
         if target.is_some() && !self.has_room_for_event(cx) {
             return Joined::Refused;
         }
+        let is_owed_now = is_open && target.is_some();
+        let target = target.filter(|_| !is_open);
         if is_changed {
             self.put_record(&record, cx);
         }
@@ -83,11 +89,13 @@ impl Account {
             self.tell_news(target, record.status.clone(), view.short_message, behind, cx);
         }
         if let Some(taken) = place.and_then(|place| self.submissions.taken(place)) {
-            if record.is_open {
+            if is_open {
                 taken.text = view.short_message.into();
+                taken.owed += usize::from(is_owed_now);
             }
             taken.record = record;
             taken.whole = whole.or(taken.whole);
+            self.submissions.owed += usize::from(is_owed_now);
         }
         Joined::Done
     }

@@ -30,6 +30,8 @@ pub struct Submissions {
     of: AHashMap<MessageId, Place>,
     /// Segments that wait to be durable here, with all of their requests.
     pub(super) to_store: usize,
+    /// Events that have their place in the queue, and are kept when their requests are settled.
+    pub(super) owed: usize,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub(super) struct Taken {
     pub(super) whole: Option<Whole>,
     /// Of the last receipt that came before its request was settled.
     pub(super) text: Box<[u8]>,
+    /// Of its account's `owed`.
+    pub(super) owed: usize,
     /// Segments that are stored once all are ready.
     pub(super) ready: Vec<Ready>,
     pub(super) is_stored: bool,
@@ -269,7 +273,9 @@ impl Account {
         let count = record.ids.len();
         open.unsettled += count;
         let (outcomes, text, ready) = (vec![None; count], Box::default(), Vec::new());
-        let taken = Taken { record, outcomes, whole: None, text, ready, is_stored: false };
+        let owed = usize::from(record.tell.hears_of_answer());
+        self.submissions.owed += owed;
+        let taken = Taken { record, outcomes, whole: None, text, owed, ready, is_stored: false };
         open.messages[at] = Under::Taken(Box::new(taken));
     }
 
@@ -334,8 +340,9 @@ impl Account {
         self.store_message(place, cx);
         let Some(taken) = self.submissions.taken(place) else { return };
         taken.record.is_open = false;
-        let went_out = taken.may_have_left();
+        let (went_out, owed) = (taken.may_have_left(), std::mem::take(&mut taken.owed));
         let (record, text) = (taken.record.clone(), std::mem::take(&mut taken.text));
+        self.submissions.owed -= owed;
         if went_out {
             self.put_record(&record, cx);
         }

@@ -18,6 +18,13 @@ pub mod dlr {
     pub const REFUSED: u8 = 16;
 }
 
+impl Tell {
+    /// Whether what carriers answer is news.
+    pub(super) fn hears_of_answer(&self) -> bool {
+        matches!(self, Self::Kannel { mask, .. } if mask & (dlr::ACCEPTED | dlr::REFUSED | dlr::UNDELIVERED) != 0)
+    }
+}
+
 impl Status {
     /// Which of Kannel's types tells of a message that stands so.
     #[must_use]

@@ -1,5 +1,7 @@
 //! The lines of a request's head, and what they say about where its body ends.
 
+use ::http::Uri;
+
 use super::body::Body;
 use super::{Fault, MAX_HEADERS};
 
@@ -88,6 +90,10 @@ fn read_request_line(line: &[u8]) -> Result<Version, Fault> {
     let is_sound = !method.is_empty() && method.iter().all(|octet| is_token(*octet)) && !target.is_empty();
     if !is_sound || !target.iter().all(|octet| *octet > b' ' && *octet != 0x7F) {
         return Err(odd);
+    }
+    // hyper would refuse it without a word.
+    if Uri::try_from(target).is_err() {
+        return Err(Fault::Malformed("The target of the request line is no URL: some of it must be percent-encoded."));
     }
     // Behind it another protocol would follow.
     if method == b"CONNECT" {

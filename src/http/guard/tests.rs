@@ -35,7 +35,7 @@ fn sound_requests_are_passed_whole_one_behind_the_other() {
         b"GET / HTTP/1.1\r\nhost:x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
-        b"\r\nGET /cgi-bin/sendsms?text=gr\xFC\xDFe HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"\r\nGET /cgi-bin/sendsms?text=gr\xC3\xBC\xC3\x9Fe HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nX: \t a b\xFF \t\r\nEmpty: \r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
         b"POST / HTTP/1.1\r\nHost: x\r\nCONTENT-LENGTH:\t005 \r\n\r\nhello",

@@ -6,6 +6,7 @@ use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA};
 use ::http::{Response, StatusCode};
 use bytes::Bytes;
 
+use super::query;
 use super::reading::Receivers;
 use crate::engine::event::SubmitError;
 use crate::engine::web::{Fate, Submitted};
@@ -95,7 +96,15 @@ fn append<'a>(title: &str, receivers: impl Iterator<Item = &'a Vec<u8>>, body: &
     for (at, receiver) in receivers.enumerate() {
         body.extend_from_slice(if at == 0 { title.as_bytes() } else { b"" });
         body.push(b' ');
-        body.extend_from_slice(receiver);
+        receiver.iter().for_each(|octet| harmless(*octet, body));
+    }
+}
+
+/// The answer is called HTML, as by Kannel, and anybody may have written what stands in a link.
+fn harmless(octet: u8, body: &mut Vec<u8>) {
+    match octet {
+        b'<' | b'>' | b'&' => query::encode(&[octet], body),
+        _ => body.push(octet),
     }
 }
 
@@ -200,6 +209,8 @@ mod tests {
         assert_eq!(told(&[], &[Fate::Accepted, Fate::Stored]), (202, ACCEPTED.to_owned()));
         let named = "0: Accepted for delivery Denied receivers are: abc 1+2 Failed receivers are: 49150 49152";
         assert_eq!(told(&["abc", "1+2"], &[no_route, Fate::Accepted, busy]), (202, named.to_owned()));
+        let markup = "0: Accepted for delivery Denied receivers are: %3Cscript%3E a%26b";
+        assert_eq!(told(&["<script>", "a&b"], &[Fate::Accepted]), (202, markup.to_owned()), "no HTML");
         assert_eq!(told(&["abc"], &[no_route, busy, no_route]), (503, TRY_AGAIN.to_owned()));
         assert_eq!(told(&["abc"], &[no_route, no_route]), (403, NOT_ROUTABLE.to_owned()));
         assert_eq!(told(&["abc"], &[]), (400, DENIED.to_owned()));

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{object, reference, types};
+use crate::engine::web::Messages;
 use crate::http::fields::{
     CONCATENATIONS, ENCODINGS, Field, LEAST_DIGITS, MOST_CLASS, MOST_DAYS, MOST_DIGITS, MOST_LETTERS, MOST_MESSAGES,
     MOST_OCTETS, MOST_PRIORITY, MOST_REFERENCE, MOST_TEXT, MOST_UDH, MOST_URL,
@@ -225,7 +226,7 @@ fn status() -> Value {
 fn found() -> Value {
     json!({
         "type": "object",
-        "properties": { "messages": { "type": "array", "items": reference("Status") } },
+        "properties": { "messages": { "type": "array", "maxItems": Messages::MOST_FOUND, "items": reference("Status") } },
         "required": ["messages"],
         "additionalProperties": false,
     })

@@ -79,4 +79,5 @@ fn the_page_for_customers_names_every_field_state_and_problem() {
         let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{}`", kind.name())));
         assert!(row.is_some_and(|row| row.contains(kind.status().as_str())), "{kind:?}");
     }
+    assert!(page.contains(&format!("the {} newest of them", Messages::MOST_FOUND)));
 }

@@ -107,17 +107,18 @@ mod tests {
         let flapping = || tracing::warn!("link down");
         let untold = || {
             let untold = take_untold(NOW.load(Ordering::Relaxed)).into_iter();
-            untold.filter(|(metadata, _)| metadata.target().ends_with("repeats::tests")).map(|(_, count)| count).collect()
+            untold
+                .filter(|(metadata, _)| metadata.target().ends_with("repeats::tests"))
+                .map(|(_, count)| count)
+                .collect::<Vec<u64>>()
         };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(Count).with(repeats), || {
             assert_eq!(told(|| (0..250).for_each(|_| flapping())), 100);
             assert_eq!(told(|| tracing::warn!("another place")), 1);
             assert_eq!(told(|| (0..250).for_each(|_| tracing::info!(target: "audit", "who did what"))), 250);
-            let so_far: Vec<u64> = untold();
-            assert_eq!(so_far, []);
+            assert_eq!(untold(), Vec::<u64>::new());
             NOW.fetch_add(SPELL_NS, Ordering::Relaxed);
-            let counts: Vec<u64> = untold();
-            assert_eq!(counts, [150]);
+            assert_eq!(untold(), [150]);
             assert_eq!(told(|| (0..3).for_each(|_| flapping())), 3);
         });
     }

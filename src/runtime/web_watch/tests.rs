@@ -86,12 +86,18 @@ fn a_drain_ends_when_everybody_has_his_answer_or_had_long_enough() {
 }
 
 #[test]
-fn bodies_have_so_much_room_together_and_give_it_back() {
+fn bodies_have_so_much_room_together_and_so_much_for_each_account_and_give_it_back() {
     let web = Web::new(HttpTimers::default());
-    let (mut one, mut other) = (BodyRoom::none(&web), BodyRoom::none(&web));
-    assert!(web.room(BODIES - 1, &mut one) && web.room(1, &mut other) && !web.room(1, &mut other));
+    let of = |account: u32| BodyRoom::of(Some(AccountId(account)), &web);
+    let (mut one, mut same, mut stranger) = (of(0), of(0), BodyRoom::of(None, &web));
+    assert!(web.room(SHARE - 1, &mut one) && web.room(1, &mut same) && !web.room(1, &mut same));
+    assert!(web.room(SHARE, &mut stranger) && !web.room(1, &mut BodyRoom::of(None, &web)), "strangers are one");
+    let mut others: Vec<_> = (1..=3).map(of).collect();
+    let has_room: Vec<bool> = others.iter_mut().map(|other| web.room(SHARE, other)).collect();
+    assert_eq!(has_room, [true, true, false], "there is no more for all");
     drop(one);
-    assert!(web.room(BODIES - 1, &mut other));
-    drop(other);
+    assert!(web.room(SHARE - 1, &mut same));
+    drop((same, stranger, others));
     assert_eq!(web.bodies.get(), 0);
+    assert!(web.bodies_of.borrow().values().all(|share| *share == 0));
 }

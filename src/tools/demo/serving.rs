@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::{Carrier, DemoArgs, Gateway, callbacks};
 
 const LOOK: Duration = Duration::from_millis(100);
+/// Of the carrier.
+const LINKS: u32 = 2;
 /// SHA-256 of `demo-token`.
 const TOKEN: &str = "7c43ef5ae21d43ce2743f770c68e24def1a43ee2f416d2438410c8af7af2ff2c";
 
@@ -20,6 +22,7 @@ pub(super) fn serve(args: &DemoArgs, directory: &Path, stop: &Arc<AtomicBool>) -
     let [admin] = crate::tools::free_addresses().map_err(|error| format!("no free port: {error}"))?;
     let mut gateway = Gateway::start(directory, &configuration(args, admin, carrier.address, callbacks))?;
     gateway.wait_until_ready(admin, stop)?;
+    gateway.wait_for_links(admin, LINKS, stop)?;
     println!("{}", welcome(args, admin));
     while !stop.load(Ordering::Relaxed) {
         if !gateway.is_running() {
@@ -64,7 +67,7 @@ accounts:
     callback: {{ url: "http://{callbacks}/", secret: demo-secret, allow_http: true, allow_private: true }}
     callback_override: true
 carriers:
-  north: {{ connect: "{carrier}", system_id: us, password: secret, links: 2 }}
+  north: {{ connect: "{carrier}", system_id: us, password: secret, links: {LINKS} }}
 routes:
   - to: [north]
 mo:

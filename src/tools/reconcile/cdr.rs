@@ -61,7 +61,12 @@ impl CdrBook {
         Ok(book)
     }
 
-    fn file(&mut self, name: &str, octets: &[u8], last: &mut BTreeMap<(u64, u64), u64>) -> Result<(), String> {
+    pub(super) fn file(
+        &mut self,
+        name: &str,
+        octets: &[u8],
+        last: &mut BTreeMap<(u64, u64), u64>,
+    ) -> Result<(), String> {
         let text = std::str::from_utf8(octets).map_err(|error| format!("{name}: {error}"))?;
         for (at, line) in text.lines().enumerate() {
             let said = || format!("{name}:{}", at + 1);
@@ -115,8 +120,7 @@ impl CdrBook {
             };
             (!is_right).then(|| format!("has {finals} final lines"))
         });
-        let mut unwritten = Offenders::default();
-        unwritten.count = refused.saturating_sub(self.refused);
+        let unwritten = Offenders { count: refused.saturating_sub(self.refused), first: Vec::new() };
         vec![
             Row::new("I8", "one accepted line each", acknowledged, accepted),
             Row::new("I8", "one final line for each that came to its end", acknowledged, finals),

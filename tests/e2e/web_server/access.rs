@@ -233,3 +233,31 @@ fn when_descriptors_run_out_connections_go_on_and_it_recovers() {
     }
     stage.is_well();
 }
+
+#[test]
+fn nobodys_body_is_waited_for() {
+    let mut stage = Stage::new();
+    for (authorization, expects) in
+        [("", ""), ("Authorization: Basic YWNtZTp3cm9uZw==\r\n", "Expect: 100-continue\r\n")]
+    {
+        let mut stranger = stage.connect();
+        let head = format!("POST /v1/messages HTTP/1.1\r\nHost: x\r\n{authorization}{expects}");
+        stranger.send(format!("{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n").as_bytes());
+        assert_eq!(stranger.expect_refusal(401).kind(), "unauthorized");
+    }
+    stage.is_well();
+}
+
+#[test]
+fn a_name_as_long_as_a_body_fills_no_log() {
+    let mut stage = Stage::new();
+    let form = format!("username={}&password=x", "%1B".repeat(300_000));
+    let (head, length) = ("Host: x\r\nContent-Type: application/x-www-form-urlencoded\r\n", form.len());
+    let mut stranger = stage.connect();
+    stranger.send(format!("POST /cgi-bin/sendsms HTTP/1.1\r\n{head}Content-Length: {length}\r\n\r\n{form}").as_bytes());
+    assert_eq!(stranger.answer().status, 403);
+    let log = stage.world.gateway.log();
+    let line = log.lines().find(|line| line.contains("request refused")).expect("it is told");
+    assert!(line.len() < 1000, "{} octets", line.len());
+    stage.is_well();
+}

@@ -163,3 +163,27 @@ fn connections_have_a_cap_for_all_and_one_for_each_address_that_is_no_proxys() {
     stage.world.gateway.wait_for_metric("trunkline_http_connections{shard=\"0\"}", |open| open == 0.0);
     stage.is_well();
 }
+
+#[test]
+fn bodies_of_strangers_do_not_take_the_room_of_customers() {
+    let mut stage = Stage::new();
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1048576";
+    let unfinished =
+        format!("POST /cgi-bin/sendsms HTTP/1.1\r\nHost: x\r\n{form}\r\n\r\n{}", "x".repeat((1 << 20) - 1));
+    let strangers: Vec<_> = (0..140)
+        .map(|_| {
+            let mut stranger = stage.connect();
+            stranger.send(unfinished.as_bytes());
+            stranger
+        })
+        .collect();
+    for shard in [0, 1] {
+        let busy = format!("trunkline_http_refused_total{{shard=\"{shard}\",status=\"busy\"}}");
+        stage.world.gateway.wait_for_metric(&busy, |refused| refused >= 6.0);
+        let mut customer = stage.connect();
+        customer.send(&submit(&"x".repeat(160)));
+        assert_eq!(customer.answer().status, 200);
+    }
+    drop(strangers);
+    stage.is_well();
+}

@@ -2,6 +2,7 @@
 //! is sent twice. That no submit is, the ledger checks throughout.
 
 use trunkline::config::AccountId;
+use trunkline::engine::audit::Audited;
 use trunkline::engine::event::SubmitError;
 use trunkline::engine::web::{
     Fate, IdempotencyKey, Message, Reply, Request, State, Status, Submission, Submitted, Tell,
@@ -248,4 +249,12 @@ fn a_batch_of_which_something_was_sent_is_answered_as_it_was() {
     assert_eq!(sim.submitted_keyed("k", &[1, 2, 3]), first);
     sim.end();
     assert_eq!(sim.seen_by(0), [1, 2]);
+}
+
+#[test]
+fn operators_are_told_of_what_may_not_be_sent_with_a_key_as_without_one() {
+    let mut sim = gateway(", destinations: [\"44*\"]", "", ONE);
+    assert_eq!(sim.submitted_keyed("k", &[1])[0].fate, Fate::Failed(SubmitError::DestinationNotAllowed));
+    assert_eq!(sim.audited(), [(Audited::Destination, 1)]);
+    assert!(sim.seen_by(0).is_empty());
 }

@@ -2,12 +2,14 @@
 
 mod access;
 mod bounds;
+mod callbacks;
 mod cdr;
 mod crashes;
 mod joined;
 mod keys;
 mod lies;
 mod limits;
+mod long_mo;
 mod mo;
 mod multi;
 mod operations;

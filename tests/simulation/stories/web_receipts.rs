@@ -1,10 +1,12 @@
 //! Receipts of messages that came by HTTP: how a message stands, whenever and wherever they come; and what callbacks are told of it.
 
+use trunkline::engine::event::SubmitError;
 use trunkline::engine::web::{Event, Fate, State, Tell, What, dlr};
 use trunkline::smpp::receipt::MessageState;
 
 use super::web::A0;
 use super::*;
+use crate::restart::IDS;
 use crate::text::submit_tag;
 use crate::web_habits::Callbacks;
 
@@ -67,6 +69,86 @@ fn early_receipts_on_any_link_and_twice_lose_nothing_and_wait_for_the_reply() {
         }
         sim.end();
         assert_eq!(sim.web.told.len(), 50);
+    }
+}
+
+#[test]
+fn what_a_receipt_said_before_the_reply_is_told_even_if_the_ids_have_run_out_since() {
+    let mut sim = called(", window: 1", "", "");
+    sim.habit.ids_ms = (60_000, 60_000);
+    (sim.smscs[0].habit.latency_ms, sim.smscs[0].habit.receipt_ms) = ((20, 20), (1, 1));
+    for _ in 0..IDS - 5 {
+        let message = sim.web_message("4917000000001", 1, false, Tell::Nobody);
+        sim.send_web(vec![message]);
+        sim.run_for(Duration::from_millis(50));
+    }
+    let asked = sim.send_segments(&[1; 8]);
+    sim.run_for(Duration::from_secs(1));
+    let none_left = Fate::Failed(SubmitError::NoIds);
+    assert_eq!(sim.fates(asked).unwrap(), [[Fate::Accepted; 5].as_slice(), &[none_left; 3]].concat());
+    let own =
+        |(_, event): &&(usize, Event)| matches!(&event.what, What::Receipt { status, .. } if status.id == event.id);
+    assert_eq!((sim.web.told.len(), sim.web.told.iter().filter(own).count()), (3, 3));
+    // The last receipts came when there was none.
+    assert_eq!(sim.smscs[0].undelivered.len(), 2);
+    sim.run_for(Duration::from_secs(60));
+    sim.end();
+    assert_eq!(sim.web.told.len(), 5);
+}
+
+#[test]
+fn what_is_told_with_a_reply_has_its_place_in_the_queue_from_its_receipt_on() {
+    for segments in [1, 3] {
+        let mut sim = called(&format!(", delivery_queue: 3, window: {segments}"), "", "");
+        (sim.smscs[0].habit.latency_ms, sim.smscs[0].habit.receipt_ms) = ((50, 50), (1, 1));
+        let asked = sim.send_segments(&[segments; 12]);
+        sim.run_for(Duration::from_millis(550));
+        assert!(sim.fates(asked).is_none(), "replied to once all are accepted");
+        assert!(sim.smscs[0].undelivered.len() >= 6 * usize::from(segments), "{:?}", sim.smscs[0].undelivered);
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!(sim.fates(asked).unwrap(), [Fate::Accepted; 12]);
+        sim.end();
+        assert_eq!(sim.web.told.len(), 12);
+    }
+}
+
+#[test]
+fn no_more_is_stored_than_its_callback_may_be_told_of() {
+    let mut sim = called(", accept: store, validity: 2s, submit_queue: 3, delivery_queue: 3", "", "");
+    sim.web.callbacks.fail = 1_000;
+    sim.carrier_goes(0);
+    let mut fates = Vec::new();
+    for _ in 0..9 {
+        let asked = sim.send_segments(&[1]);
+        sim.run_for(Duration::from_secs(5));
+        fates.extend(sim.fates(asked).unwrap());
+    }
+    assert_eq!(fates, [[Fate::Stored; 6].as_slice(), &[Fate::Failed(SubmitError::QueueFull); 3]].concat());
+    sim.web.callbacks.fail = 0;
+    sim.smscs[0].is_up = true;
+    sim.run_until_quiet(Duration::from_secs(600));
+    sim.end();
+    assert_eq!(sim.states_told(), [(State::Expired, dlr::UNDELIVERED); 6]);
+}
+
+#[test]
+fn a_message_is_known_for_as_long_as_its_callback_may_be_told_of_it() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    // Receipts are awaited for `retention`, 72 hours, however long it was stored before.
+    for (account, stored) in [(", status: 1m", 0), (", status: 1m, accept: store, validity: 72h", 50)] {
+        let mut sim = called(account, "", "");
+        sim.smscs[0].habit.receipt_ms = (60 * 3_600_000, 60 * 3_600_000);
+        if stored > 0 {
+            sim.carrier_goes(0);
+        }
+        sim.send_segments(&[2]);
+        sim.run_for(HOUR * stored);
+        sim.smscs[0].is_up = true;
+        sim.run_for(HOUR * 59);
+        assert_eq!(sim.web.told.len(), 0);
+        sim.run_for(HOUR * 2);
+        assert_eq!(sim.states_told(), [(State::Delivered, dlr::DELIVERED)]);
+        sim.end();
     }
 }
 

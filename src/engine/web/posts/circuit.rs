@@ -1,5 +1,5 @@
 //! When a target is told nothing for a while, because it failed again and again: then it is asked once, and all goes on when it
-//! takes that.
+//! takes that. Each time it is asked with another event: some it may never take, whatever else it would.
 
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use crate::engine::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     state: State,
-    /// Failures in a row. One event that is refused again and again counts once: it has waits of its own.
-    failures: u32,
-    failed_last: Option<u64>,
+    /// Events that failed since one was taken. Those that are refused again and again count once: they have waits of their own.
+    failed: Vec<u64>,
     /// Openings since it last was well.
     opened: u32,
+    /// The last event it was asked with while it was not closed.
+    asked_with: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -28,7 +29,7 @@ enum State {
 }
 
 impl Circuit {
-    const AFTER: u32 = 5;
+    const AFTER: usize = 5;
     const FIRST: Duration = Duration::from_secs(10);
     const LONGEST: Duration = Duration::from_secs(300);
 
@@ -42,27 +43,33 @@ impl Circuit {
 
     /// Nothing is known against the target.
     pub(super) fn is_well(&self) -> bool {
-        self.state == State::Closed && self.failures == 0
+        self.state == State::Closed && self.failed.is_empty()
     }
 
-    /// A try was begun that it let through.
-    pub(super) fn tried(&mut self) {
+    /// The event it was asked with last, 0 when with none; `None` while it is closed.
+    pub(super) fn asked_with(&self) -> Option<u64> {
+        (self.state != State::Closed).then_some(self.asked_with)
+    }
+
+    /// A try was begun that it let through, with this event first.
+    pub(super) fn tried(&mut self, event: u64) {
         if self.state != State::Closed {
-            self.state = State::Probing;
+            (self.state, self.asked_with) = (State::Probing, event);
         }
     }
 
     pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+        *self = Self { asked_with: self.asked_with, ..Self::default() };
     }
 
     /// A try failed whose first event this is. Says until when it is open, when it opens.
     pub(super) fn failed(&mut self, event: u64, now: Instant) -> Option<Instant> {
         let opens = match self.state {
             State::Closed => {
-                self.failures += u32::from(self.failed_last != Some(event));
-                self.failed_last = Some(event);
-                self.failures >= Self::AFTER
+                if !self.failed.contains(&event) {
+                    self.failed.push(event);
+                }
+                self.failed.len() >= Self::AFTER
             }
             State::Probing => true,
             // It was begun before that.
@@ -96,10 +103,12 @@ mod tests {
         assert!(!circuit.lets_through(at(9)) && circuit.lets_through(at(10)));
         // One that had been out when it opened.
         assert_eq!(circuit.failed(5, at(1)), None);
-        circuit.tried();
+        assert_eq!(circuit.asked_with(), Some(0));
+        circuit.tried(7);
+        assert_eq!(circuit.asked_with(), Some(7));
         assert!(!circuit.lets_through(at(11)), "only one is asked");
         circuit.succeeded();
-        assert!(circuit.lets_through(at(11)) && circuit.is_well());
+        assert!(circuit.lets_through(at(11)) && circuit.is_well() && circuit.asked_with().is_none());
     }
 
     #[test]
@@ -110,7 +119,7 @@ mod tests {
         for _ in 0..6 {
             now = now + *waits.last().unwrap();
             assert!(circuit.lets_through(now));
-            circuit.tried();
+            circuit.tried(9);
             waits.extend(circuit.failed(9, now).map(|until| until.since(now)));
         }
         let waits: Vec<_> = waits.iter().map(Duration::as_secs).collect();
@@ -118,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn one_event_that_is_refused_for_ever_does_not_open_it() {
+    fn a_few_events_that_are_refused_for_ever_do_not_open_it() {
         let mut circuit = Circuit::default();
-        assert_eq!((0..50).find_map(|_| circuit.failed(7, at(0))), None);
-        assert_eq!((8..11).find_map(|event| circuit.failed(event, at(0))), None);
+        assert_eq!((0..50).find_map(|time| circuit.failed(7 + time % 3, at(0))), None);
+        assert_eq!(circuit.failed(10, at(0)), None);
         assert_eq!(circuit.failed(11, at(0)), Some(at(10)));
     }
 }

@@ -139,7 +139,8 @@ impl Account {
                 continue;
             };
             let age = Duration::from_secs(cx.unix_seconds().saturating_sub(holding.born).into());
-            let until = cx.now + Parts::WAIT.saturating_sub(age);
+            // However old: the others could not come while there was nobody to bring them to.
+            let until = cx.now + Parts::WAIT.saturating_sub(age).max(Parts::LEAST_WAIT);
             self.posts.parts.insert(name, number, Part { key, digest }, until);
         }
     }
@@ -149,4 +150,51 @@ impl Account {
 fn segment_of(view: &SmView<'_>) -> Option<(Name, u8, u64)> {
     let part = segment_ref(view).filter(|part| part.total > 1)?;
     Some((Name::of(view, &part), part.number, digest(view)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{self, AccountId, Surroundings};
+    use crate::engine::effects::Effects;
+    use crate::engine::event::{Input, Record};
+    use crate::engine::message::ShardId;
+    use crate::engine::placement::Placement;
+    use crate::engine::restore::Restored;
+    use crate::engine::shard::{Seeds, Shard};
+    use crate::engine::time::Instant;
+
+    /// A shard that starts at this time, where a part of a message waits that came at an earlier one.
+    fn with_part(born: u32, unix_seconds: u64) -> (Shard, Effects) {
+        let text = "accounts: { acme: { password: p, deliver: http, callback: { url: 'https://a.example' } } }";
+        let file = |_: &Path| Err("no files".to_owned());
+        let surroundings = Surroundings { base: PathBuf::new(), env: &|_| None, file: &file };
+        let config = Arc::new(config::parse(text, &surroundings).unwrap().config);
+        let (placement, id) = (Placement::new(&config, 1), ShardId(0));
+        let seeds = Seeds { random: 1, id_key: [7; 16], ids: (0, 100), first_key: 2, unix_seconds };
+        let (mut shard, mut out) = (Shard::new(id, config, placement, &seeds), Effects::new(id, 1));
+        let part = b"\0\0\x00491700\0\0\x0012345\0\x40\0\0\0\0\0\0\0\0\x07\x05\0\x03\x2A\x02\x01x";
+        let (account, id, kind, body) =
+            (AccountId(0), MessageId::new(0), HoldingKind::MoPart, &record::write_part(part)[..]);
+        shard.restore(&Restored::Holding { account, id, key: 1, kind, born, body }, None, Instant::ZERO, &mut out);
+        shard.start(Instant::ZERO, &mut out);
+        out.records.clear();
+        (shard, out)
+    }
+
+    #[test]
+    fn parts_that_waited_while_no_process_was_there_are_given_time_for_the_others_to_come() {
+        for (age, wait) in [(0, 600), (200, 400), (599, 60), (601, 60), (100_000, 60)] {
+            let (mut shard, mut out) = with_part(1_000_000, 1_000_000 + age);
+            let is_told = |record: &Record| matches!(record, Record::Holding { kind: HoldingKind::Event, .. });
+            for (seconds, expected) in [(1, 0), (wait - 1, 0), (wait, 1), (1_200, 1)] {
+                shard.handle(Input::Timeout, Instant::ZERO + Duration::from_secs(seconds), &mut out);
+                let told = out.records.iter().filter(|record| is_told(record)).count();
+                assert_eq!(told, expected, "{age} seconds old, {seconds} after the start");
+            }
+        }
+    }
 }

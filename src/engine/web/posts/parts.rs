@@ -18,7 +18,7 @@ pub(super) struct Parts {
     ends: BTreeMap<(Instant, u64), Name>,
     kept: usize,
     /// What was told of lately, so that a part of it that comes again is known.
-    told: AHashMap<Name, Vec<(u8, u64)>>,
+    told: AHashMap<Name, (Instant, Vec<(u8, u64)>)>,
     told_in_order: VecDeque<(Instant, Name)>,
 }
 
@@ -61,6 +61,8 @@ pub(super) enum Came {
 impl Parts {
     /// How long the others are waited for.
     pub(super) const WAIT: Duration = Duration::from_secs(600);
+    /// And after a start, for those that carriers bring once they are bound again.
+    pub(super) const LEAST_WAIT: Duration = Duration::from_secs(60);
     /// A repetition that begins as late waits as long.
     const TOLD_FOR: Duration = Duration::from_secs(2 * 600);
     const TOLD: usize = 4_096;
@@ -117,18 +119,21 @@ impl Parts {
     pub(super) fn remember(&mut self, name: Name, parts: Vec<(u8, u64)>, now: Instant) {
         while let Some((since, _)) = self.told_in_order.front()
             && (self.told_in_order.len() >= Self::TOLD || now.since(*since) >= Self::TOLD_FOR)
-            && let Some((_, name)) = self.told_in_order.pop_front()
+            && let Some((since, name)) = self.told_in_order.pop_front()
         {
-            self.told.remove(&name);
+            // Another message of that name may have been told of since.
+            if self.told.get(&name).is_some_and(|(last, _)| *last == since) {
+                self.told.remove(&name);
+            }
         }
         self.told_in_order.push_back((now, name.clone()));
-        self.told.insert(name, parts);
+        self.told.insert(name, (now, parts));
     }
 
     /// Whether all of these were told of before: the carrier repeated some parts of what it had brought whole.
     pub(super) fn is_told(&self, name: &Name, parts: &BTreeMap<u8, Part>) -> bool {
         let told = self.told.get(name);
-        told.is_some_and(|told| parts.iter().all(|(number, part)| told.contains(&(*number, part.digest))))
+        told.is_some_and(|(_, told)| parts.iter().all(|(number, part)| told.contains(&(*number, part.digest))))
     }
 }
 
@@ -201,5 +206,18 @@ mod tests {
         }
         assert_eq!((parts.told.len(), parts.told_in_order.len()), (Parts::TOLD, Parts::TOLD));
         assert!(!parts.is_told(&name(b"493", 2), &come(1, 10)));
+    }
+
+    #[test]
+    fn a_message_with_the_reference_of_an_earlier_one_is_known_for_as_long() {
+        let mut parts = Parts::default();
+        let come = |number, digest| BTreeMap::from([(number, Part { key: 9, digest })]);
+        let one = name(b"491", 2);
+        parts.remember(one.clone(), vec![(1, 10), (2, 20)], at(0));
+        parts.remember(one.clone(), vec![(1, 11), (2, 21)], at(1_000));
+        parts.remember(name(b"492", 2), vec![(1, 10)], at(1_200));
+        assert!(parts.is_told(&one, &come(1, 11)), "the earlier one's time is over, and not this one's");
+        parts.remember(name(b"493", 2), vec![(1, 10)], at(2_200));
+        assert!(!parts.is_told(&one, &come(1, 11)));
     }
 }

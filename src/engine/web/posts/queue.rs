@@ -222,9 +222,12 @@ impl Queue {
         };
         self.was_own = lane == Lane::Own;
         self.elsewhere += usize::from(lane != Lane::Own);
-        let events = self.take_ready(lane, most);
-        if let Some(traffic) = self.lanes.get_mut(&lane) {
-            traffic.circuit.tried();
+        let events = match self.probe_of(lane) {
+            Some(probe) => self.take(lane, probe),
+            None => self.take_ready(lane, most),
+        };
+        if let (Some(traffic), Some(first)) = (self.lanes.get_mut(&lane), events.first()) {
+            traffic.circuit.tried(*first);
         }
         self.give_turn(lane);
         let until = now + Self::ANSWER_WITHIN;
@@ -241,6 +244,23 @@ impl Queue {
             }
         }
         None
+    }
+
+    /// What a target is asked with that failed: the newest when that was not tried yet, else each in its turn.
+    fn probe_of(&self, lane: Lane) -> Option<u64> {
+        let traffic = self.lanes.get(&lane)?;
+        let before = traffic.circuit.asked_with()?;
+        let is_untried = |key: &&u64| self.events.get(key).is_some_and(|event| event.failures == 0);
+        let newest = traffic.ready.last().filter(is_untried);
+        newest.or_else(|| traffic.ready.range(before + 1..).next()).or_else(|| traffic.ready.first()).copied()
+    }
+
+    fn take(&mut self, lane: Lane, key: u64) -> Vec<u64> {
+        if let (Some(traffic), Some(event)) = (self.lanes.get_mut(&lane), self.events.get_mut(&key)) {
+            traffic.ready.remove(&key);
+            event.stage = Stage::Out;
+        }
+        vec![key]
     }
 
     /// The oldest that are ready. One that was refused goes with half as many others the next time, in case it was its fault.

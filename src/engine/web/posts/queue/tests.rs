@@ -123,9 +123,9 @@ fn after_five_failures_a_target_is_left_alone_then_asked_once_and_others_go_on()
     assert_eq!(queue.next(OWN, at(29)), None);
     queue.take_due(at(30));
     let probe = begin(&mut queue, OWN, at(30));
-    assert_eq!(keys(&probe), [1]);
+    assert_eq!(keys(&probe), [2], "another one");
     take(&mut queue, probe[0].0, at(30));
-    assert_eq!(keys(&begin(&mut queue, OWN, at(30))), [2, 3, 4, 5, 6, 7], "beside the two elsewhere");
+    assert_eq!(keys(&begin(&mut queue, OWN, at(30))), [1, 3, 4, 5, 6, 7], "beside the two elsewhere");
 }
 
 #[test]
@@ -245,4 +245,46 @@ fn nothing_is_left_of_hosts_that_are_gone_but_what_is_known_against_some() {
         queue.remove(events[0]);
     }
     assert_eq!((queue.lanes.len(), queue.last_of.len(), queue.held.len()), (Queue::LANES, 0, 0));
+}
+
+/// Goes on until then, with a target that takes what `takes` says: what it took, and when.
+fn run(queue: &mut Queue, now: &mut Instant, until: Instant, takes: impl Fn(u64) -> bool) -> Vec<(u64, Instant)> {
+    let mut told = Vec::new();
+    while *now < until {
+        queue.take_due(*now);
+        while let Some((post, events)) = queue.next(OWN, *now) {
+            if events.iter().all(|event| takes(*event)) {
+                take(queue, post, *now);
+                told.extend(events.into_iter().map(|event| (event, *now)));
+            } else {
+                fail(queue, post, Posted::Refused, *now);
+            }
+        }
+        *now = until.min(queue.next_due().max(*now + Duration::from_millis(1)));
+    }
+    told
+}
+
+#[test]
+fn what_a_target_never_takes_keeps_nothing_else_from_it() {
+    let hour = Duration::from_secs(3_600);
+    // Of many it is taken to be down, and is asked with another each time.
+    for (refused, within) in [(2, 0), (3, 0), (9, 300)] {
+        for lane in [Lane::Own, host("http://h/")] {
+            let (mut queue, mut now) = (Queue::default(), at(0));
+            with(&mut queue, lane, 1..1 + refused);
+            assert_eq!(run(&mut queue, &mut now, at(3_600), |_| false), []);
+            // One that failed with all of them, and one that comes now.
+            with(&mut queue, lane, 50..51);
+            let still = now + Duration::from_secs(600);
+            assert_eq!(run(&mut queue, &mut now, still, |_| false), []);
+            let from = now;
+            with(&mut queue, lane, 100..101);
+            let told = run(&mut queue, &mut now, from + hour, |event| event >= 50);
+            let waited: Vec<_> = told.iter().map(|(event, at)| (*event, at.since(from).as_secs())).collect();
+            assert_eq!(waited.len(), 2, "beside {refused}: {waited:?}");
+            assert!(waited.iter().all(|(event, waited)| *event == 50 || *waited <= within), "{refused}: {waited:?}");
+            assert!(waited.iter().all(|(_, waited)| *waited <= 375 + refused * within), "{refused}: {waited:?}");
+        }
+    }
 }
