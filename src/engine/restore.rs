@@ -2,9 +2,6 @@
 //!
 //! An entry whose record lies in its home's journal is told its place. One that lies elsewhere is told none, and is recorded anew.
 
-use std::collections::BTreeMap;
-
-use super::cdr;
 use super::context::Context;
 use super::correlation::{Correlation, Found};
 use super::deliveries::Kept;
@@ -76,11 +73,6 @@ impl Shard {
         if let Some(account) = account.and_then(|account| self.accounts[account.index()].as_mut()) {
             account.restore(entry, place, context!(self, now, out));
         }
-    }
-
-    /// Takes back the lines of its own journal, before `start`. Returns where those lie that live on.
-    pub fn restore_cdr(&mut self, found: &BTreeMap<u64, cdr::Recovered>, out: &mut Effects) -> Vec<Place> {
-        self.cdr.as_mut().map(|cdr| cdr.restore(found, out)).unwrap_or_default()
     }
 
     /// A correlation of this carrier is kept elsewhere, for its account is missing: an early receipt may be its.

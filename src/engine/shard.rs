@@ -384,16 +384,6 @@ impl Shard {
         self.has_room && cdr::has_room(&self.cdr)
     }
 
-    /// Keeps call detail records from now on, of which files have those up to this; before anything is restored.
-    pub fn keep_cdr(&mut self, written: u64) {
-        self.cdr = Some(Box::new(Cdr::new(written)));
-    }
-
-    #[must_use]
-    pub fn cdr(&self) -> Option<&Cdr> {
-        self.cdr.as_deref()
-    }
-
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         self.timers.next_timeout()

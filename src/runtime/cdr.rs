@@ -13,6 +13,7 @@ use glommio::timer::sleep;
 use crate::engine::event::Input;
 use crate::runtime::cdr_files::CdrFiles;
 use crate::runtime::clock;
+use crate::runtime::engine::Engine;
 use crate::runtime::shard_loop::ShardLoop;
 
 /// Lines written and synced together.
@@ -25,6 +26,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl ShardLoop {
     pub fn start_cdr(self: &Rc<Self>, files: CdrFiles) {
         glommio::spawn_local(Rc::clone(self).write_cdr(files)).detach();
+    }
+
+    /// Lines may have become durable.
+    pub(super) fn wake_cdr(&self, engine: &Engine) {
+        if engine.shard.cdr().is_some_and(|cdr| cdr.has_lines(&engine.out)) {
+            self.disk.cdr_wakeup.wake();
+        }
     }
 
     async fn write_cdr(self: Rc<Self>, mut files: CdrFiles) {
@@ -62,7 +70,7 @@ impl ShardLoop {
                     continue;
                 }
             }
-            future::or(self.cdr.wait(), sleep(LOOK_EVERY)).await;
+            future::or(self.disk.cdr_wakeup.wait(), sleep(LOOK_EVERY)).await;
         }
     }
 }

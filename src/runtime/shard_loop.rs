@@ -49,7 +49,6 @@ pub struct ShardLoop {
     pub(super) resolver: Resolver,
     pub(super) posting: Posting,
     pub(super) turn: Wakeup,
-    pub(super) cdr: Wakeup,
     timer: Wakeup,
     /// When the timer task will look at the engine's deadlines.
     timer_at: Cell<Instant>,
@@ -83,7 +82,6 @@ impl ShardLoop {
             resolver: Resolver::default(),
             posting: Posting::default(),
             turn: Wakeup::default(),
-            cdr: Wakeup::default(),
             timer: Wakeup::default(),
             timer_at: Cell::new(Instant::NEVER),
             callers: Callers::default(),
@@ -212,9 +210,6 @@ impl ShardLoop {
         let mut actions = self.actions.take();
         std::mem::swap(&mut actions, &mut engine.out.actions);
         let next_timeout = engine.shard.next_timeout().unwrap_or(Instant::NEVER);
-        if engine.shard.cdr().is_some_and(|cdr| cdr.has_lines(&engine.out)) {
-            self.cdr.wake();
-        }
         drop(engine);
         if let Some(error) = failure {
             self.fail_store(&error);

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::effects::Effects;
 use super::event::{Place, Record};
+use super::shard::Shard;
 
 pub use line::{Event, Line, PartOf};
 pub(super) use writing::Told;
@@ -201,6 +202,23 @@ impl Cdr {
         for line in self.lines.iter_mut().filter(|line| line.place.segment == segment) {
             line.append_again(self.written, out);
         }
+    }
+}
+
+impl Shard {
+    /// Keeps call detail records from now on, of which files have those up to this; before anything is restored.
+    pub fn keep_cdr(&mut self, written: u64) {
+        self.cdr = Some(Box::new(Cdr::new(written)));
+    }
+
+    #[must_use]
+    pub fn cdr(&self) -> Option<&Cdr> {
+        self.cdr.as_deref()
+    }
+
+    /// Takes back the lines of its own journal, before `start`. Returns where those lie that live on.
+    pub fn restore_cdr(&mut self, found: &BTreeMap<u64, Recovered>, out: &mut Effects) -> Vec<Place> {
+        self.cdr.as_mut().map(|cdr| cdr.restore(found, out)).unwrap_or_default()
     }
 }
 
