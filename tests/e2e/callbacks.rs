@@ -81,8 +81,10 @@ fn events_that_wait_go_together_where_the_account_takes_them_so() {
     stage.says_mo(1, b"first", 0, 0);
     let refused = receiver.next().json();
     assert_eq!((&refused["type"], refused["data"].as_array().unwrap().len()), (&json!("batch"), 1));
+    // Only now is the answer given that it was told of.
+    stage.gateway.wait_for_metric("trunkline_events_retried_total{account=\"acme\"}", |retried| retried >= 1.0);
     receiver.answers("200 OK");
-    // One that was refused may be told again before the next answer stands.
+    // It may be told again before the next answer stands.
     let mut texts = BTreeSet::new();
     for sequence in 2..=5 {
         stage.says_mo(sequence, format!("text {sequence}").as_bytes(), 0, 0);
