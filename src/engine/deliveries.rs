@@ -225,9 +225,9 @@ impl Deliveries {
         Some((delivery.kind, delivery.kept))
     }
 
-    /// Forgets what was born before `oldest` and nobody has taken, of the next few; says where it was kept. Called every
-    /// `SWEEP_EVERY`, it sees everything within the hour. What was sent and may yet be acknowledged is left for another time.
-    pub fn sweep(&mut self, oldest: u32) -> Vec<Kept> {
+    /// What was born before `oldest` and nobody has taken, of the next few: to be told `done`. Called every `SWEEP_EVERY`, it
+    /// sees everything within the hour. What was sent and may yet be acknowledged is left for another time.
+    pub fn over(&mut self, oldest: u32) -> Vec<Key> {
         let slots = self.entries.slots();
         let mut over = Vec::new();
         for _ in 0..slots.div_ceil(Self::SWEEPS) {
@@ -239,7 +239,7 @@ impl Deliveries {
                 over.push(key);
             }
         }
-        over.into_iter().filter_map(|key| self.done(key)).map(|(_, kept)| kept).collect()
+        over
     }
 
     /// What was queued last is not sent before `release`. False when it already waits for that.

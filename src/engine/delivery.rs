@@ -186,6 +186,9 @@ impl Account {
             }
             // Any other error is the customer's last word: repeating it would poison the queue.
             status => {
+                if !status.is_ok() {
+                    self.line_of_undelivered(delivery, Some(status), cx);
+                }
                 // One that was acknowledged late may be answered again.
                 if let Some((kind, kept)) = self.deliveries.done(delivery) {
                     self.forget(kept, cx);
@@ -233,9 +236,12 @@ impl Account {
         if self.next_sweep <= cx.now {
             self.next_sweep = cx.now + Deliveries::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, cx.now) {
-                for kept in self.deliveries.sweep(oldest) {
-                    self.counts.deliveries_expired += 1;
-                    self.forget(kept, cx);
+                for key in self.deliveries.over(oldest) {
+                    self.line_of_undelivered(key, None, cx);
+                    if let Some((_, kept)) = self.deliveries.done(key) {
+                        self.counts.deliveries_expired += 1;
+                        self.forget(kept, cx);
+                    }
                 }
                 self.expire_events(oldest, cx);
             }

@@ -1,7 +1,7 @@
 //! Files of call detail records as the shell keeps them, without their text: they outlive the process, with whatever part of the
 //! lines under way had come there when it ended. At the end they must say of each message what its peers saw, and say it once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trunkline::engine::cdr::{Cdr, Event as Happened, Line, Lines};
 use trunkline::engine::shard::Shard;
@@ -114,22 +114,21 @@ impl Sim {
             return;
         }
         let lines = self.cdr.lines();
-        let mut by_id: BTreeMap<(&[u8], &[u8]), [u32; 3]> = BTreeMap::new();
-        let mut accepted: BTreeMap<(&[u8], &[u8], &[u8]), u32> = BTreeMap::new();
-        let mut finals: BTreeMap<(&[u8], &[u8]), u32> = BTreeMap::new();
+        let mut by_id: BTreeMap<(&[u8], &[u8]), [u32; 4]> = BTreeMap::new();
+        let (mut accepted, mut finals) = (BTreeSet::new(), BTreeSet::new());
         for line in &lines {
             let known = if line.message.is_empty() { line.id } else { line.message };
             if !line.id.is_empty() {
                 by_id.entry((line.account, line.id)).or_default()[line.event as usize] += 1;
             }
             match line.event {
-                Happened::Accepted => *accepted.entry((line.account, known, line.to)).or_default() += 1,
-                Happened::Final => *finals.entry((line.account, known)).or_default() += 1,
-                Happened::Refused => {}
+                Happened::Accepted => drop(accepted.insert((line.account, known, line.to))),
+                Happened::Final => drop(finals.insert((line.account, known))),
+                Happened::Refused | Happened::Undelivered => {}
             }
         }
-        for ((account, id), [accepted, finals, refused]) in by_id {
-            let is_sound = accepted + refused == 1 && finals <= 1 && (finals == 0 || accepted == 1);
+        for ((account, id), [accepted, finals, refused, undelivered]) in by_id {
+            let is_sound = accepted + refused == 1 && finals <= 1 && (finals + undelivered == 0 || accepted == 1);
             if !is_sound {
                 let id = String::from_utf8_lossy(id);
                 let account = String::from_utf8_lossy(account);
@@ -146,14 +145,14 @@ impl Sim {
             let account = self.base.accounts[submit.account].name.as_bytes();
             let to =
                 trunkline::smpp::view::SmView::submit(&submit.body).map_or(&b""[..], |view| view.destination.digits);
-            if !accepted.contains_key(&(account, id, to)) {
+            if !accepted.contains(&(account, &id[..], to)) {
                 self.fail(&format!("T{tag} was accepted, and no line says so"));
             }
             let has_ended = self.ledger.items.values().any(|item| {
                 let is_its = item.receipt.as_ref().is_some_and(|(of, shape)| of == tag && shape.state.is_final());
                 is_its && item.reached > 0
             });
-            if has_ended && !finals.contains_key(&(account, id)) {
+            if has_ended && !finals.contains(&(account, &id[..])) {
                 self.fail(&format!("T{tag} has come to its end, and no line says so"));
             }
         }

@@ -11,10 +11,12 @@ pub enum Event {
     Final,
     /// A submit was refused, or what became of it was never learnt.
     Refused,
+    /// A receipt or MO that its customer would not have, or did not fetch within the retention.
+    Undelivered,
 }
 
 impl Event {
-    const ALL: [Self; 3] = [Self::Accepted, Self::Final, Self::Refused];
+    const ALL: [Self; 4] = [Self::Accepted, Self::Final, Self::Refused, Self::Undelivered];
 
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Event {
             Self::Accepted => "accepted",
             Self::Final => "final",
             Self::Refused => "refused",
+            Self::Undelivered => "undelivered",
         }
     }
 }

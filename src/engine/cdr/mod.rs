@@ -8,6 +8,7 @@
 
 mod line;
 mod refusing;
+mod undelivered;
 mod writing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -111,8 +112,8 @@ impl Cdr {
 
     /// How many wait for a file.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.lines.iter().rev().take_while(|line| line.sequence > self.written).count()
+    pub fn waiting(&self) -> u64 {
+        (self.next - 1).saturating_sub(self.written)
     }
 
     /// What they are reckoned for in the journal.

@@ -19,9 +19,9 @@ fn given(cdr: &Cdr, most: usize, out: &Effects) -> Vec<u64> {
 
 /// What the records appended since then say: sequence, and how far files had come.
 fn records(out: &mut Effects) -> Vec<(u64, u64)> {
-    let records = out.records.drain(..).map(|record| match record {
-        Record::Cdr { sequence, written, .. } => (sequence, written),
-        other => panic!("{other:?}"),
+    let records = out.records.drain(..).map(|record| {
+        let Record::Cdr { sequence, written, .. } = record else { panic!("{record:?}") };
+        (sequence, written)
     });
     records.collect()
 }

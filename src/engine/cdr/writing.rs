@@ -77,6 +77,7 @@ impl Context<'_> {
         let (id, shown) = (id.map(|id| id.text(config.message_id)), shown.map(|id| id.text(config.message_id)));
         let id = id.as_ref().map(|id| id.as_bytes()).unwrap_or_default();
         let message = shown.as_ref().map(|id| id.as_bytes()).unwrap_or_default();
+        self.counts.cdr_lines += 1;
         cdr.append(&Line { time, account: config.name.as_bytes(), id, message, ..line }, self.out);
     }
 

@@ -172,6 +172,11 @@ impl Account {
     pub(in crate::engine) fn expire_events(&mut self, oldest: u32, cx: &mut Context<'_>) {
         for key in self.posts.queue.over(oldest) {
             self.counts.events_expired += 1;
+            if cx.keeps_cdr()
+                && let Some((_, event)) = self.read_event(key)
+            {
+                self.line_of_untold(&event.what, cx);
+            }
             self.posts.queue.remove(key);
             self.holdings.forget(key, cx);
         }

@@ -42,9 +42,19 @@ impl Directory {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             line["sequence"].as_u64().unwrap()
         };
-        let text = |name: String| fs::read_to_string(self.0.join(name)).unwrap();
+        let text = |name: String| text_of(&self.0.join(name));
         files.map(text).flat_map(|text| text.lines().map(sequence).collect::<Vec<_>>()).collect()
     }
+}
+
+fn octets_of(path: &Path) -> Vec<u8> {
+    let mut octets = Vec::new();
+    File::open(path).unwrap().read_to_end(&mut octets).unwrap();
+    octets
+}
+
+fn text_of(path: &Path) -> String {
+    String::from_utf8(octets_of(path)).unwrap()
 }
 
 fn lines(first: u64, last: u64) -> Lines {
@@ -81,10 +91,10 @@ fn a_line_of_zeros_or_out_of_order_ends_what_counts() {
     let mut files = directory.open();
     files.append(&lines(1, 3), 10).unwrap();
     let path = directory.0.join(directory.names().pop().unwrap());
-    let mut octets = fs::read(&path).unwrap();
+    let mut octets = octets_of(&path);
     let second = octets.iter().position(|octet| *octet == b'\n').unwrap() + 1;
     octets[second + 60] = 0;
-    fs::write(&path, &octets).unwrap();
+    File::create(&path).unwrap().write_all(&octets).unwrap();
     assert_eq!(directory.open().last(), 1);
     assert_eq!(directory.sequences(), [1]);
 }
@@ -99,9 +109,8 @@ fn a_file_closes_by_age_and_size_with_its_count_and_checksum() {
     let name = |span: &str, more: &str| format!("cdr-0000-001-{span}.jsonl{more}");
     let (one, two) = ("00000000000000000001-00000000000000000001", "00000000000000000002-00000000000000000009");
     assert_eq!(directory.names(), [name(one, ""), name(one, ".sum"), name(two, ""), name(two, ".sum")]);
-    let octets = fs::read(directory.0.join(name(two, ""))).unwrap();
-    let sum: serde_json::Value =
-        serde_json::from_slice(&fs::read(directory.0.join(name(two, ".sum"))).unwrap()).unwrap();
+    let octets = octets_of(&directory.0.join(name(two, "")));
+    let sum: serde_json::Value = serde_json::from_slice(&octets_of(&directory.0.join(name(two, ".sum")))).unwrap();
     let sha256: String =
         digest::digest(&digest::SHA256, &octets).as_ref().iter().map(|it| format!("{it:02x}")).collect();
     let expected =
@@ -126,7 +135,7 @@ fn another_format_begins_another_file() {
     let names = directory.names();
     assert_eq!(names.len(), 3, "{names:?}");
     assert!(names[0].ends_with("2.jsonl") && names[2].ends_with("3.csv.open"));
-    let csv = fs::read_to_string(directory.0.join(&names[2])).unwrap();
+    let csv = text_of(&directory.0.join(&names[2]));
     assert!(csv.starts_with(CSV_HEADER) && csv.lines().count() == 3);
 }
 

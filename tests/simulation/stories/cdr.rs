@@ -38,7 +38,8 @@ impl Sim {
     fn expect_written(&mut self, expected: &[[&str; 5]]) {
         let mut expected: Vec<_> = expected.iter().map(|line| line.map(str::to_owned)).collect();
         let mut written = self.written();
-        (expected.sort(), written.sort());
+        expected.sort();
+        written.sort();
         assert_eq!(written, expected);
         self.audit_cdr();
     }
@@ -265,4 +266,26 @@ fn lines_of_a_shard_that_is_no_more_come_to_its_file() {
     sim.run_for(Duration::from_secs(2));
     sim.audit_cdr();
     assert!(sim.cdr.lines().len() > 100);
+}
+
+#[test]
+fn a_receipt_that_its_customer_will_not_have_or_does_not_fetch_is_not_given_up_without_a_word() {
+    let mut sim = gateway_of("", "", "", ONE, "store: { retention: 1h }\ncdr: {}\n");
+    let refusing = sim.bound("a0", BindMode::Transceiver);
+    sim.esmes[refusing].habit.refuses = 1_000;
+    let absent = sim.bound("a1", BindMode::Transmitter);
+    sim.submit(refusing, "491700000001", true);
+    sim.submit(absent, "491700000002", true);
+    sim.run_for(Duration::from_secs(30));
+    sim.crash_and_restart(true);
+    sim.run_for(Duration::from_secs(3_600 * 3));
+    let accepted = |to: &'static str| ["accepted", to, "c0", "", ""];
+    sim.expect_written(&[
+        accepted("491700000001"),
+        ["final", "", "c0", ENDED, ""],
+        ["undelivered", "ACME", "", "", "refused"],
+        accepted("491700000002"),
+        ["final", "", "c0", ENDED, ""],
+        ["undelivered", "ACME", "", "", "retention"],
+    ]);
 }
