@@ -505,6 +505,7 @@ family! {
         http_accepted = "trunkline_http_connections_accepted_total", "HTTP connections accepted.";
         panics = "trunkline_panics_total", "Panics caught; each ended one connection.";
         records = "trunkline_store_records_total", "Records appended to the journal.";
+        cdr_lines = "trunkline_cdr_lines_total", "Lines of call detail records.";
         commits = "trunkline_store_commits_total", "Commits made durable.";
         clock_jumps = "trunkline_clock_jumps_total", "Jumps of the wall clock by more than a minute.";
     }
@@ -528,6 +529,7 @@ family! {
         store_octets = "trunkline_store_bytes", "Octets written to the journal's segments.";
         store_live = "trunkline_store_live_bytes", "Octets of them that are still needed, about.";
         store_segments = "trunkline_store_segments", "Segments of the journal.";
+        cdr_lines_waiting = "trunkline_cdr_lines_waiting", "Lines of call detail records that no file has yet.";
         store_has_room = "trunkline_store_has_room", "1 while the journal has room beyond its reserve.";
         connections = "trunkline_connections", "Connections open.";
         http_connections = "trunkline_http_connections", "HTTP connections open.";

@@ -25,7 +25,6 @@ mod secret;
 mod summary;
 #[cfg(test)]
 mod tests;
-mod unbuilt;
 mod validate;
 
 pub use accounts::{
@@ -227,6 +226,8 @@ pub struct Admin {
 pub struct Log {
     pub format: LogFormat,
     pub level: LogLevel,
+    /// Of targets that have one of their own.
+    pub targets: Vec<(String, LogLevel)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -247,7 +248,16 @@ pub enum LogLevel {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cdr {
     pub path: PathBuf,
+    pub format: CdrFormat,
+    /// A file is closed when it is so old, or has so many octets.
     pub rotate: Duration,
+    pub size: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CdrFormat {
+    Jsonl,
+    Csv,
 }
 
 /// Which home a pinned account or carrier has.

@@ -210,7 +210,7 @@ fn the_other_sections_are_read() {
          system_id: tl, session_init: 1s, enquire_link: 2s, inactivity: 3s, response: 4s, max_pdu: 1KiB }\n\
          limits: { connections: 1, unbound: 2, unbound_per_address: 3, ban_exempt: [] }\n\
          http: { tls: { listen: \"[::1]:8443\", certificate: c, key: k } }\nadmin: { listen: \"0.0.0.0:1\", token: t }\n\
-         log: { format: json, level: trace }\ncdr: { path: out, format: jsonl, rotate: 5m }\nunrouted_mo: refuse\n",
+         log: { format: json, level: trace }\ncdr: { path: out, format: csv, rotate: 5m, size: 1MiB }\nunrouted_mo: refuse\n",
     );
     assert_eq!((config.node, config.shards.unwrap().get(), config.drain), (1023, 2, Duration::ZERO));
     assert_eq!(config.store.path, PathBuf::from("/etc/trunkline/data"));
@@ -231,6 +231,7 @@ fn the_other_sections_are_read() {
     assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Trace));
     let cdr = config.cdr.unwrap();
     assert_eq!((cdr.path, cdr.rotate), ("/etc/trunkline/out".into(), Duration::from_secs(300)));
+    assert_eq!((cdr.format, cdr.size), (CdrFormat::Csv, 1 << 20));
     assert_eq!(config.unrouted_mo, UnroutedMo::Refuse);
 }
 

@@ -9,8 +9,8 @@ use super::raw::{self, Node};
 use super::reader::{Fields, Problem, Reading, Surroundings, Value};
 use super::scalars::{choice, duration, duration_or_zero, size, whole};
 use super::{
-    AccountId, CarrierId, Cdr, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo, accounts,
-    carriers, contradictions, listeners, numbers, opt_out, profile, routes, unbuilt,
+    AccountId, CarrierId, Cdr, CdrFormat, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo,
+    accounts, carriers, contradictions, listeners, numbers, opt_out, profile, routes,
 };
 
 /// A configuration that may be run, and what its operator should know.
@@ -28,7 +28,6 @@ pub fn parse(text: &str, surroundings: &Surroundings<'_>) -> Result<Parsed, Vec<
     let tree = raw::read(text).map_err(|problem| vec![problem])?;
     let reading = Reading::new(surroundings);
     let config = read(&tree, &reading);
-    unbuilt::warn(&tree, &reading);
     let (problems, warnings) = reading.finish();
     match config {
         Some(config) if problems.is_empty() => Ok(Parsed { config, warnings }),
@@ -170,18 +169,29 @@ fn read_log(log: &mut Fields<'_>) -> Log {
         ("debug", LogLevel::Debug),
         ("trace", LogLevel::Trace),
     ];
-    Log {
-        format: log.parse_or("format", LogFormat::Text, choice(&formats)),
-        level: log.parse_or("level", LogLevel::Info, choice(&levels)),
+    let format = log.parse_or("format", LogFormat::Text, choice(&formats));
+    let level = log.parse_or("level", LogLevel::Info, choice(&levels));
+    let mut targets = Vec::new();
+    for (target, value) in log.take("targets").and_then(|value| value.entries()).unwrap_or_default() {
+        // It becomes part of a directive, in which other characters have a meaning.
+        let is_target = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+        if target.is_empty() || !target.chars().all(is_target) {
+            value.problem("names no target: these are `audit`, and modules such as `trunkline::runtime::tls`");
+        } else if let Some(level) = value.parse(choice(&levels)) {
+            targets.push((target.to_owned(), level));
+        }
     }
+    Log { format, level, targets }
 }
 
 fn read_cdr(cdr: &mut Fields<'_>) -> Cdr {
     let path = cdr.take("path").and_then(|value| value.path());
-    cdr.parse_or("format", (), choice(&[("jsonl", ())]));
+    let formats = [("jsonl", CdrFormat::Jsonl), ("csv", CdrFormat::Csv)];
     Cdr {
+        format: cdr.parse_or("format", CdrFormat::Jsonl, choice(&formats)),
         path: path.unwrap_or_else(|| cdr.reading.surroundings.base.join("cdr")),
         rotate: cdr.parse_or("rotate", Duration::from_secs(3600), duration),
+        size: cdr.parse_or("size", 256 << 20, size(64 << 10..=1 << 40)),
     }
 }
 

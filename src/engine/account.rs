@@ -74,6 +74,8 @@ pub struct Account {
     pub backlog: Backlog,
     /// Submits that are answered when they are durable here.
     pub(super) storing: usize,
+    /// Submits refused as they came, whose answer waits for a line of the call detail records.
+    pub refusing: usize,
     /// Receipts of ours that wait for their record.
     pub(super) failing: usize,
     /// Sessions the kernel takes nothing more for; a fresh receipt must not overtake an answer that waits there.
@@ -115,6 +117,7 @@ impl Account {
             next_scan: Instant::ZERO,
             backlog: Backlog::default(),
             storing: 0,
+            refusing: 0,
             failing: 0,
             blocked: Vec::new(),
             next_receiver: 0,
@@ -211,7 +214,7 @@ impl Account {
     /// Submits that were read and not answered yet.
     pub(super) fn unanswered(&self) -> usize {
         let held = self.limits.as_ref().map_or(0, |limits| limits.held.len());
-        self.submits.len() + held - self.backlog.under_way()
+        self.submits.len() + held + self.refusing - self.backlog.under_way()
     }
 
     /// Ends a session by our decision: what is written leaves first.

@@ -2,6 +2,7 @@
 //! until the next order or the end of the process; the file is not changed, and a reload changes nothing of it.
 
 use super::account::Account;
+use super::cdr::GivenUp;
 use super::context::Context;
 use super::effects::Effects;
 use super::session::SessionState;
@@ -94,11 +95,14 @@ impl Account {
 
     /// What was sent and may yet be acknowledged stays.
     fn purge(&mut self, from: usize, until: u32, cx: &mut Context<'_>) -> Purged {
-        let (over, next) = self.deliveries.purge(from, until);
+        let (over, next) = self.deliveries.waiting_since(from, until);
         let slots = self.deliveries.slots();
         let of_deliveries = over.len() as u64;
-        for kept in over {
-            self.forget(kept, cx);
+        for key in over {
+            self.line_of_undelivered(key, GivenUp::Purged, cx);
+            if let Some((_, kept)) = self.deliveries.done(key) {
+                self.forget(kept, cx);
+            }
         }
         // Callbacks' events are few at a time.
         let events = self.purge_events(until, cx);

@@ -215,18 +215,22 @@ impl Carrier {
     /// The same, of a submit that the carrier gave this id.
     pub(super) fn settle_as(&mut self, pending: Pending, outcome: Outcome, carrier_id: &[u8], cx: &mut Context<'_>) {
         let (account, submit) = (pending.info.account, pending.info.submit);
-        self.shown.take_coming(pending.info.id);
+        let shown = self.shown.take_coming(pending.info.id);
         let outcome = outcome.given(pending.course.is_doubtful);
         self.counts.in_doubt += u64::from(outcome == Outcome::InDoubt);
         let home = cx.placement.home_of_account(account);
-        let keeps_state = outcome == Outcome::Accepted && cx.config.account(account).status.is_some();
-        // Only an acceptance has promised anything, and only when a receipt is to follow.
-        let batch = if outcome == Outcome::Accepted && pending.info.wants_receipt {
+        let is_accepted = outcome == Outcome::Accepted;
+        if is_accepted {
+            self.line_of_acceptance(&pending, carrier_id, shown, cx);
+        }
+        let is_asked_of = if is_accepted { cx.config.account(account).status.is_some() } else { cx.keeps_cdr() };
+        // Only an acceptance has promised anything, and only when a receipt is to follow or a line says so.
+        let batch = if is_accepted && (pending.info.wants_receipt || cx.keeps_cdr()) {
             cx.out.after_records(home)
         } else {
             &mut cx.out.prompt[home.index()]
         };
-        let sent = if keeps_state { pending.sent_as(carrier_id, batch) } else { Octets::NONE };
+        let sent = if is_asked_of { pending.sent_as(carrier_id, batch) } else { Octets::NONE };
         batch.messages.push(ShardMessage::SubmitDone { account, submit, outcome, at: cx.now, sent });
         self.recycle(pending.body);
         self.recycle(pending.outgoing.body);
@@ -270,15 +274,7 @@ impl Carrier {
         if self.next_sweep <= now {
             self.next_sweep = now + Correlations::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, now) {
-                let (left, readdressed) = (&mut cx.out.left, &mut self.readdressed);
-                let (parts, shown) = (&mut self.parts_by_id, &mut self.shown);
-                let swept = self.correlations.sweep(oldest, |entry| {
-                    left.push(entry.place());
-                    readdressed.remove(entry.id);
-                    parts.remove(entry.id);
-                    shown.remove(entry.id);
-                });
-                self.counts.correlations_expired += swept as u64;
+                self.expire_correlations(oldest, cx);
                 for early in self.strangers.extract_if(.., |early| early.born < oldest).collect::<Vec<_>>() {
                     self.drop_early(early, cx);
                 }

@@ -1,6 +1,7 @@
 //! What an account or a carrier may touch besides itself while it handles something.
 
 use super::bans::Bans;
+use super::cdr::Cdr;
 use super::effects::Effects;
 use super::id_source::IdSource;
 use super::loads::Loads;
@@ -38,6 +39,8 @@ pub struct Context<'a> {
     /// Of binds that were refused.
     pub refusals: &'a mut Telling,
     pub connections: &'a mut Slab<Connection>,
+    /// When call detail records are kept.
+    pub(super) cdr: &'a mut Option<Box<Cdr>>,
     pub out: &'a mut Effects,
 }
 

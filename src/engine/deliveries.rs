@@ -242,9 +242,9 @@ impl Deliveries {
         Some((delivery.kind, delivery.kept))
     }
 
-    /// Forgets what was born before `oldest` and nobody has taken, of the next few; says where it was kept. Called every
-    /// `SWEEP_EVERY`, it sees everything within the hour. What was sent and may yet be acknowledged is left for another time.
-    pub fn sweep(&mut self, oldest: u32) -> Vec<Kept> {
+    /// What was born before `oldest` and nobody has taken, of the next few: to be told `done`. Called every `SWEEP_EVERY`, it
+    /// sees everything within the hour. What was sent and may yet be acknowledged is left for another time.
+    pub fn over(&mut self, oldest: u32) -> Vec<Key> {
         let slots = self.entries.slots();
         let mut over = Vec::new();
         for _ in 0..slots.div_ceil(Self::SWEEPS) {
@@ -256,11 +256,11 @@ impl Deliveries {
                 over.push(key);
             }
         }
-        over.into_iter().filter_map(|key| self.done(key)).map(|(_, kept)| kept).collect()
+        over
     }
 
-    /// Forgets what waits and was born until then, of the next few slots; says where it was kept, and which slot is next.
-    pub fn purge(&mut self, from: usize, until: u32) -> (Vec<Kept>, Option<usize>) {
+    /// What waits and was born until then, of the next few slots; and which slot is next.
+    pub fn waiting_since(&self, from: usize, until: u32) -> (Vec<Key>, Option<usize>) {
         let end = self.entries.slots().min(from.saturating_add(Self::PURGED));
         let mut over = Vec::new();
         for slot in from..end {
@@ -271,8 +271,7 @@ impl Deliveries {
                 over.push(key);
             }
         }
-        let kept = over.into_iter().filter_map(|key| self.done(key)).map(|(_, kept)| kept).collect();
-        (kept, (end < self.entries.slots()).then_some(end))
+        (over, (end < self.entries.slots()).then_some(end))
     }
 
     /// What was queued last is not sent before `release`. False when it already waits for that.

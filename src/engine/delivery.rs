@@ -4,6 +4,7 @@
 //! fresh one is sent a turn later than it came, and never past a session that still has an unwritten answer.
 
 use super::account::Account;
+use super::cdr::GivenUp;
 use super::context::Context;
 use super::deliveries::{Deliveries, Delivery, Kept};
 use super::event::{EndReason, HoldingKind, Record};
@@ -193,6 +194,9 @@ impl Account {
                 if let Some(sent) = self.deliveries.sent_at(delivery) {
                     self.counts.acknowledged.observe(cx.now.since(sent));
                 }
+                if !status.is_ok() {
+                    self.line_of_undelivered(delivery, GivenUp::Refused(status), cx);
+                }
                 // One that was acknowledged late may be answered again.
                 if let Some((kind, kept)) = self.deliveries.done(delivery) {
                     self.forget(kept, cx);
@@ -243,9 +247,12 @@ impl Account {
         if self.next_sweep <= cx.now {
             self.next_sweep = cx.now + Deliveries::SWEEP_EVERY;
             if let Some(oldest) = cx.wall.oldest_kept(cx.config.store.retention, cx.now) {
-                for kept in self.deliveries.sweep(oldest) {
-                    self.counts.deliveries_expired += 1;
-                    self.forget(kept, cx);
+                for key in self.deliveries.over(oldest) {
+                    self.line_of_undelivered(key, GivenUp::Retention, cx);
+                    if let Some((_, kept)) = self.deliveries.done(key) {
+                        self.counts.deliveries_expired += 1;
+                        self.forget(kept, cx);
+                    }
                 }
                 self.expire_events(oldest, cx);
             }

@@ -233,9 +233,24 @@ impl Shard {
                     account.part_failed(id, context!(self, now, out));
                 }
             }
-            ShardMessage::Settled { carrier, id } => {
+            ShardMessage::Refused { account, session, command, sequence, error } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.refusal_kept(session, (command, sequence), error, context!(self, now, out));
+                }
+            }
+            ShardMessage::SubmitRefused { account, submit, outcome } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.answer_submit(submit, outcome, context!(self, now, out));
+                }
+            }
+            ShardMessage::MultiKept { account, multi } => {
+                if let Some(account) = &mut self.accounts[account.index()] {
+                    account.multi_kept(multi, context!(self, now, out));
+                }
+            }
+            ShardMessage::Settled { carrier, id, state } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
-                    carrier.settled(id, context!(self, now, out));
+                    carrier.settled((id, state), context!(self, now, out));
                 }
             }
             ShardMessage::Alert { account, body } => {
@@ -358,7 +373,8 @@ impl Shard {
                 }
                 self.drain = Drain::Sessions { goodbyes };
                 // A removal that is not durable would have its receipt sent again after the next start.
-                if is_done && out.is_all_durable() {
+                let is_written = self.cdr.as_ref().is_none_or(|cdr| cdr.waiting() == 0);
+                if is_done && out.is_all_durable() && is_written {
                     self.drain = Drain::Done;
                     out.act(Action::SessionsDrained);
                 }

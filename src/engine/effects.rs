@@ -246,6 +246,18 @@ impl Effects {
         place
     }
 
+    /// The number of the record appended last.
+    #[must_use]
+    pub fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// Whether this record is durable.
+    #[must_use]
+    pub fn is_durable(&self, record: u64) -> bool {
+        record <= self.durable
+    }
+
     /// What waits from now on waits for what is gone by now, too.
     pub fn await_removals(&mut self) {
         self.last_kept = self.appended;

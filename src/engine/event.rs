@@ -55,6 +55,8 @@ pub enum Input<'a> {
     OptOut { account: AccountId, numbers: Arc<NumberSet> },
     /// What came of `Action::Post`.
     Posted { account: AccountId, post: Key, outcome: Posted },
+    /// A file has the lines of the call detail records up to this one, and is synced.
+    CdrWritten { through: u64 },
     /// A deadline may have come.
     Timeout,
     /// End in order: no new binds or submits; links say goodbye once their windows are empty.
@@ -285,6 +287,13 @@ pub enum Record {
         key: u64,
         place: Place,
     },
+    /// A line of the call detail records, until a file has it. Nothing says that it is gone but the sequence of those that follow.
+    Cdr {
+        sequence: u64,
+        /// Files have every line up to this.
+        written: u64,
+        body: Octets,
+    },
 }
 
 /// What an account holds under a key of its own.
@@ -321,9 +330,10 @@ impl Record {
                 let shown = if shown.is_some() { size_of::<MessageId>() } else { 0 };
                 Place::reckon_correlation((carrier_id.len + addresses.len) as usize + shown)
             }
-            Self::Early { body, .. } | Self::Holding { body, .. } | Self::Unrouted { body, .. } => {
-                Place::reckon(body.len as usize)
-            }
+            Self::Early { body, .. }
+            | Self::Holding { body, .. }
+            | Self::Unrouted { body, .. }
+            | Self::Cdr { body, .. } => Place::reckon(body.len as usize),
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::HoldingGone { .. } => 0,
             Self::UnroutedGone { .. } => 0,
         }

@@ -58,6 +58,9 @@ impl Account {
             Failure::Cancelled => self.counts.stored_cancelled += 1,
             Failure::InDoubt => self.counts.stored_in_doubt += 1,
         }
+        if let Some(stored) = StoredSubmit::read(&holding.body) {
+            self.line_of_failure((holding.id, holding.born, &stored), why, cx);
+        }
         if self.web_failed(holding.id, why, cx) {
             return;
         }

@@ -89,7 +89,7 @@ impl Account {
             }
             let Some(first) = limits.held.pop() else { return };
             match refusal {
-                Some(error) => self.tell_origin(&first.submit, Outcome::Failed(error), cx),
+                Some(error) => self.tell_refused(first.submit, &first.body, Outcome::Failed(error), cx),
                 None => self.let_go(&first, cx),
             }
         }
@@ -100,7 +100,7 @@ impl Account {
         let mut submit = held.submit;
         self.begin_with_others(&mut submit, cx);
         if let Err(error) = self.hand_on(submit, &held.body, cx) {
-            self.tell_origin(&held.submit, Outcome::Failed(error), cx);
+            self.tell_refused(held.submit, &held.body, Outcome::Failed(error), cx);
         } else if let Some(session) = self.sessions.get_mut(held.submit.info.session) {
             // It is counted as what it has become.
             session.outstanding -= 1;

@@ -254,7 +254,7 @@ impl Account {
             let id = receipt.id;
             if receipt.is_copy {
                 let home = cx.placement.home_of_carrier(carrier);
-                cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id });
+                cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id, state });
             }
             match self.joining.part(id).map(|part| part.state) {
                 _ if each => {

@@ -27,5 +27,6 @@ impl Shard {
         self.counts.connections = u64::from(self.gate.connections());
         self.counts.http_connections = u64::from(self.gate.web());
         self.counts.unbound = u64::from(self.gate.unbound());
+        self.counts.cdr_lines_waiting = self.cdr.as_ref().map_or(0, |cdr| cdr.waiting());
     }
 }

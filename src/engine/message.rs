@@ -12,6 +12,7 @@ use super::slab::Key;
 use crate::config::{AccountId, CarrierId};
 use crate::smpp::command::{CommandId, CommandStatus, SequenceNumber};
 use crate::smpp::message_id::MessageId;
+use crate::smpp::receipt::MessageState;
 
 use super::event::SubmitError;
 use super::parts::Claim;
@@ -295,6 +296,27 @@ pub enum ShardMessage {
     Settled {
         carrier: CarrierId,
         id: MessageId,
+        /// What the other said.
+        state: MessageState,
+    },
+    /// Account's home to itself, behind a record: the line of a submit that was refused as it came is durable. Bounded by the window.
+    Refused {
+        account: AccountId,
+        session: Key,
+        command: CommandId,
+        sequence: SequenceNumber,
+        error: SubmitError,
+    },
+    /// The same of one that had been let in.
+    SubmitRefused {
+        account: AccountId,
+        submit: Key,
+        outcome: Outcome,
+    },
+    /// The same of a submit_multi of which every destination is settled.
+    MultiKept {
+        account: AccountId,
+        multi: Key,
     },
     /// Carrier's home to account's: pass this alert_notification, or drop it. Nothing answers it.
     Alert {
@@ -402,6 +424,9 @@ impl Batch {
                 | ShardMessage::DeliverDone { .. }
                 | ShardMessage::PartFailed { .. }
                 | ShardMessage::Settled { .. }
+                | ShardMessage::Refused { .. }
+                | ShardMessage::SubmitRefused { .. }
+                | ShardMessage::MultiKept { .. }
                 | ShardMessage::Acknowledge { .. }
                 | ShardMessage::Bound { .. }
                 | ShardMessage::Called { .. }

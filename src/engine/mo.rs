@@ -58,7 +58,7 @@ impl Carrier {
     }
 
     pub(super) fn hand_over_mo(&mut self, from: From, account: AccountId, body: &[u8], cx: &mut Context<'_>) {
-        let in_hand = self.in_hand.insert(InHand { from, entry: None, is_final: true });
+        let in_hand = self.in_hand.insert(InHand { from, entry: None, is_final: true, told: None });
         let batch = &mut cx.out.prompt[cx.placement.home_of_account(account).index()];
         let body = batch.add(body);
         let (carrier, kind, id) = (self.id, DeliveryKind::Mo, MessageId::new(0));

@@ -15,6 +15,7 @@ pub mod backoff;
 pub mod bans;
 pub mod caps;
 pub mod carrier;
+pub mod cdr;
 mod congestion;
 pub mod context;
 pub mod correlation;

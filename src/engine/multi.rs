@@ -9,6 +9,7 @@ use ahash::AHashMap;
 
 use super::account::Account;
 use super::audit::Audited;
+use super::cdr::Line;
 use super::context::Context;
 use super::event::SubmitError;
 use super::message::{Outcome, ShardMessage, SubmitInfo};
@@ -59,6 +60,9 @@ impl Account {
         }
         let Err(error) = taken else { return };
         self.counts.submits += 1;
+        if self.refuse_behind_line(at, frame, error, cx) {
+            return;
+        }
         self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);
@@ -104,6 +108,10 @@ impl Account {
                     self.take_one(at, origin, &body, cx)
                 }
             };
+            if let Err(error) = taken {
+                let line = if let Destination::Sme(_) = destination { Line::of_submit(&body) } else { Line::default() };
+                self.line_of_error(line, error, cx);
+            }
             let Some(multi) = self.multis.open.get_mut(key) else { continue };
             match taken {
                 Ok(()) => multi.open += 1,
@@ -167,9 +175,31 @@ impl Account {
 
     /// Answers it when all of its submits are settled.
     fn answer_multi(&mut self, key: Key, cx: &mut Context<'_>) {
-        if self.multis.open.get(key).is_none_or(|multi| multi.open > 0) {
-            return;
+        let Some(multi) = self.multis.open.get(key).filter(|multi| multi.open == 0) else { return };
+        if !cx.keeps_cdr() {
+            return self.write_multi(key, cx);
         }
+        // Some of its destinations were refused at once, perhaps: their lines come before the answer.
+        if let Some(session) = self.sessions.get_mut(multi.session) {
+            session.asked += 1;
+        }
+        let (account, own) = (self.id, cx.out.own());
+        cx.out.after_records(own).messages.push(ShardMessage::MultiKept { account, multi: key });
+    }
+
+    /// What its answer tells is durable.
+    pub fn multi_kept(&mut self, key: Key, cx: &mut Context<'_>) {
+        let Some(at) = self.multis.open.get(key).map(|multi| multi.session) else { return };
+        self.write_multi(key, cx);
+        if let Some(session) = self.sessions.get_mut(at) {
+            session.asked -= 1;
+            if session.outstanding == 0 && session.state != SessionState::Open {
+                self.finish_unbind(at, cx);
+            }
+        }
+    }
+
+    fn write_multi(&mut self, key: Key, cx: &mut Context<'_>) {
         let Some(multi) = self.multis.open.remove(key) else { return };
         if !self.multis.of.is_empty() {
             self.multis.of.retain(|_, of| *of != key);
@@ -205,7 +235,7 @@ impl Account {
 impl Submit {
     /// It is about to go to a carrier, where its receipts will have to show the id its customer knows.
     pub(super) fn announce_shown(&self, carrier: CarrierId, cx: &mut Context<'_>) {
-        let Some(shown) = self.shown.filter(|_| self.info.wants_receipt) else { return };
+        let Some(shown) = self.shown.filter(|_| self.info.wants_receipt || cx.keeps_cdr()) else { return };
         let home = cx.placement.home_of_carrier(carrier);
         cx.out.tell(home, ShardMessage::Shown { carrier, id: self.info.id, shown });
     }

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use super::carrier::Carrier;
+use super::cdr::Told;
 use super::context::Context;
 use super::correlation::{Correlation, Found};
 use super::early::Early;
@@ -29,6 +30,8 @@ pub struct InHand {
     /// The entry it matched; put back when the account has no room. `None` for MO.
     pub(super) entry: Option<Correlation>,
     pub(super) is_final: bool,
+    /// What a final one says, when a line is to repeat it.
+    pub(super) told: Option<Box<Told>>,
 }
 
 impl InHand {
@@ -120,6 +123,7 @@ impl Carrier {
             self.final_done(entry.fingerprint);
             if is_kept {
                 self.counts.receipt_delay.observe(cx.unix_seconds().saturating_sub(entry.born));
+                self.line_of_receipt(&entry, hand.told.as_deref(), cx);
                 self.forget_correlation(&entry, cx);
             } else {
                 self.correlations.insert(entry);
@@ -130,6 +134,10 @@ impl Carrier {
             From::Link(request) => {
                 if !is_kept {
                     self.counts.count_receipt(ReceiptOutcome::Deferred);
+                }
+                if hand.told.is_some() && is_kept {
+                    // Acknowledged before its line is durable, it would not come again, and the line never be written.
+                    return self.acknowledge_durable(request, cx);
                 }
                 self.answer(request, status, cx);
             }
@@ -294,10 +302,15 @@ impl Carrier {
         let place = cx.out.append(Record::Early { carrier, key, born, before, body: octets });
         let (body, addresses) = (body.to_vec(), Box::default());
         self.early.park(Early { key, born, place, fingerprints, before, body, addresses, shown: None });
+        self.acknowledge_durable(request, cx);
+        None
+    }
+
+    /// Acknowledges what a carrier sent once everything appended by now is durable.
+    fn acknowledge_durable(&self, request: Request, cx: &mut Context<'_>) {
         let acknowledge = ShardMessage::Acknowledge { carrier: self.id, request };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(acknowledge);
-        None
     }
 
     fn hand_over_parked(&mut self, early: Box<Early>, entry: Correlation, cx: &mut Context<'_>) {
@@ -324,6 +337,22 @@ impl Carrier {
         self.recycle(early.body);
     }
 
+    /// Forgets what is beyond retention.
+    pub(super) fn expire_correlations(&mut self, oldest: u32, cx: &mut Context<'_>) {
+        let mut swept = Vec::new();
+        self.counts.correlations_expired += self.correlations.sweep(oldest, |entry| swept.push(*entry)) as u64;
+        for entry in swept {
+            if cx.keeps_cdr() && !entry.is_muted {
+                self.line_of_expiry(&entry, cx);
+            } else {
+                cx.out.left.push(entry.place());
+            }
+            self.readdressed.remove(entry.id);
+            self.parts_by_id.remove(entry.id);
+            self.shown.remove(entry.id);
+        }
+    }
+
     pub(super) fn forget_correlation(&mut self, entry: &Correlation, cx: &mut Context<'_>) {
         self.readdressed.remove(entry.id);
         self.parts_by_id.remove(entry.id);
@@ -346,7 +375,9 @@ impl Carrier {
         // One that was parked may outlive its correlation, and what was kept beside that.
         let parked = if let From::Parked(early) = &from { early.shown } else { None };
         let shown = parked.or_else(|| self.shown.get(entry.id)).unwrap_or(entry.id);
-        let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final });
+        let (_, view, receipt) = told;
+        let line = (is_final && cx.keeps_cdr()).then(|| Told::read(view, receipt));
+        let in_hand = self.in_hand.insert(InHand { from, entry: Some(entry), is_final, told: line });
         let (account, carrier, id, is_behind) = (entry.account, self.id, entry.id, false);
         let kind = if is_final { DeliveryKind::FinalReceipt } else { DeliveryKind::IntermediateReceipt };
         // Behind whatever record its correlation still waits for, so that it cannot overtake its answer.

@@ -69,12 +69,17 @@ impl Account {
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         // One id of a submit_multi stands for several messages, whose states would differ; and of what came by HTTP all is known.
         let is_web = info.is_web() || info.is_stored() && self.is_web_segment(info.id);
-        let sent = if entry.shown.is_some() || is_web { &[] } else { sent };
+        let said = sent;
+        let sent = if entry.shown.is_some() || is_web || outcome != Outcome::Accepted { &[] } else { sent };
         if !is_joined {
             let is_accepted_part = entry.part.is_some() && outcome == Outcome::Accepted;
             cx.loads.settled(carrier, outcome);
+            self.settled.count(carrier.0, outcome.into());
             if outcome == Outcome::Accepted && info.wants_receipt {
                 self.counts.committed.observe(cx.now.since(answered_at));
+            }
+            if self.refuse_at_carrier(submit, outcome, said, cx) {
+                return;
             }
             let has_session = self.sessions.get(info.session).is_some();
             let keeps_state = !sent.is_empty();
@@ -107,7 +112,6 @@ impl Account {
             let known = if is_lost && outcome == Outcome::Accepted { Outcome::InDoubt } else { outcome };
             self.messages.settled(part, known, cx.now);
         }
-        self.settled.count(submit.carrier.0, outcome.into());
         match submit.origin {
             Origin::Stored(key) => self.stored_settled((key, submit.carrier), outcome, submit.course, cx),
             Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } | Origin::Web(_) => {
@@ -248,7 +252,7 @@ impl Account {
             ReturnReason::QueueFull => Outcome::Failed(SubmitError::QueueFull),
             ReturnReason::Refused(status) => Outcome::Refused(status),
         };
-        self.answer_submit(submit, outcome.given(course.is_doubtful), cx);
+        self.refuse_returned(submit, outcome.given(course.is_doubtful), body, cx);
     }
 
     /// The routes are others since it was sent: it goes on by them, but not where it comes from.

@@ -56,6 +56,9 @@ impl Shard {
             for carrier in self.carriers.iter_mut().flatten() {
                 carrier.rewrite_early(segment, context!(self, now, out));
             }
+            if let Some(cdr) = &mut self.cdr {
+                cdr.rewrite(segment, out);
+            }
         }
         while let Some(carrier) = self.carriers.get_mut(cursor.carrier) {
             if let Some(carrier) = carrier {

@@ -11,6 +11,7 @@ use ahash::AHashSet;
 use super::account::Account;
 use super::bans::Bans;
 use super::carrier::Carrier;
+use super::cdr::{self, Cdr};
 use super::drain::Drain;
 use super::effects::Effects;
 use super::event::{AdmittedBind, Input, Notice};
@@ -92,6 +93,7 @@ pub struct Shard {
     pub(super) wall: Wall,
     pub(super) has_room: bool,
     pub(super) next_key: u64,
+    pub(super) cdr: Option<Box<Cdr>>,
     pub(super) drain: Drain,
     /// Accounts that are traced.
     pub(super) traced: usize,
@@ -113,7 +115,7 @@ macro_rules! context {
             wall: &$shard.wall,
             turn: $shard.turn,
             is_draining: $shard.drain.is_begun(),
-            has_room: $shard.has_room,
+            has_room: $shard.has_room && $crate::engine::cdr::has_room(&$shard.cdr),
             next_key: &mut $shard.next_key,
             random: &mut $shard.random,
             ids: &mut $shard.ids,
@@ -122,6 +124,7 @@ macro_rules! context {
             bans: &$shard.bans,
             refusals: &mut $shard.refusals,
             connections: &mut $shard.connections,
+            cdr: &mut $shard.cdr,
             out: $out,
         }
     };
@@ -166,6 +169,7 @@ impl Shard {
             wall: Wall::new(seeds.unix_seconds, Instant::ZERO),
             has_room: true,
             next_key: seeds.first_key,
+            cdr: None,
             drain: Drain::No,
             traced: 0,
             loopback: Batch::default(),
@@ -300,6 +304,11 @@ impl Shard {
                 }
             }
             Input::Ids { first, end } => self.ids.add_block(first, end),
+            Input::CdrWritten { through } => {
+                if let Some(cdr) = &mut self.cdr {
+                    cdr.written(through, out);
+                }
+            }
             Input::Order { carrier, link, order } => {
                 if let Some(carrier) = &mut self.carriers[carrier.index()] {
                     carrier.order(link, order, context!(self, now, out));
@@ -361,10 +370,10 @@ impl Shard {
         self.wall.oldest_kept(self.config.store.retention, now)
     }
 
-    /// Whether the journal has room beyond its reserve.
+    /// Whether the journal has room beyond its reserve, and memory the lines that no file has.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.has_room
+        self.has_room && cdr::has_room(&self.cdr)
     }
 
     #[must_use]

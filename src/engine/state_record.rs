@@ -51,7 +51,7 @@ impl<'a> SentAs<'a> {
         }
     }
 
-    fn read(octets: &mut &'a [u8]) -> Option<Self> {
+    pub(super) fn read(octets: &mut &'a [u8]) -> Option<Self> {
         let carrier_id = read_octets(octets)?;
         let mut address = || {
             let ([ton, npi], rest) = octets.split_first_chunk::<2>()?;

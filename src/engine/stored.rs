@@ -108,6 +108,7 @@ impl Account {
             return Err(SubmitError::QueueFull);
         }
         let stored = self.keep_stored((submit.info.id, submit.shown), body, cx).ok_or(SubmitError::QueueFull)?;
+        self.line_of_storing(&submit, body, cx);
         self.join_stored(&submit, cx);
         self.storing += 1;
         if let Origin::Multi { multi, .. } = submit.origin {
@@ -309,6 +310,9 @@ impl Account {
             Outcome::Accepted => {
                 self.counts.stored_accepted += 1;
                 if let Some(holding) = self.forget_stored(key, cx) {
+                    if let Some(stored) = StoredSubmit::read(&holding.body) {
+                        self.line_of_sending((holding.id, holding.born, &stored), carrier, cx);
+                    }
                     self.web_accepted(holding.id, Some(carrier), cx);
                 }
             }

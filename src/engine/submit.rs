@@ -96,6 +96,9 @@ impl Account {
             self.session_had_its_turn(cx);
         }
         let Err(error) = taken else { return };
+        if self.refuse_behind_line(at, frame, error, cx) {
+            return;
+        }
         self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);

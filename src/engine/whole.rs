@@ -7,7 +7,7 @@ use super::carrier::Carrier;
 use super::context::Context;
 use crate::config;
 use crate::smpp::message_id::MessageId;
-use crate::smpp::receipt::Per;
+use crate::smpp::receipt::{MessageState, Per};
 
 /// The fingerprints of correlated parts by our ids. Nothing is kept here of carriers that send a receipt for each.
 #[derive(Debug, Default)]
@@ -37,10 +37,11 @@ impl PartsById {
 
 impl Carrier {
     /// Another part's receipt told of this one: none of its own will come.
-    pub(super) fn settled(&mut self, id: MessageId, cx: &mut Context<'_>) {
+    pub(super) fn settled(&mut self, (id, state): (MessageId, MessageState), cx: &mut Context<'_>) {
         let Some(fingerprint) = self.parts_by_id.remove(id) else { return };
         let entry = self.correlations.find_only(fingerprint, |entry| entry.id == id);
         if let Some(entry) = entry.and_then(|entry| self.correlations.remove(&entry)) {
+            self.line_of_settling(&entry, state, cx);
             self.forget_correlation(&entry, cx);
         }
     }

@@ -22,7 +22,7 @@ mod refusal;
 mod route;
 mod status;
 mod submit;
-mod times;
+pub mod times;
 pub mod webhook;
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub struct Disk {
     is_waiting: Cell<bool>,
     commit_wakeup: Wakeup,
     upkeep_wakeup: Wakeup,
+    /// Lines of the call detail records are durable that no file has.
+    pub(super) cdr_wakeup: Wakeup,
     spare: Cell<Vec<u8>>,
 }
 
@@ -68,6 +70,7 @@ impl Disk {
             is_waiting: Cell::new(false),
             commit_wakeup: Wakeup::default(),
             upkeep_wakeup: Wakeup::default(),
+            cdr_wakeup: Wakeup::default(),
             spare: Cell::default(),
         }
     }
@@ -295,12 +298,16 @@ impl ShardLoop {
     /// Commits what the turn appended, unless a commit is under way. What is durable at once goes on in this turn.
     pub(super) fn commit(&self, now: Instant, engine: &mut Engine) -> Option<io::Error> {
         loop {
+            self.wake_cdr(engine);
             engine.store.recycle(self.disk.take_spare());
             let Engine { shard, out, store, disk_effects } = &mut *engine;
             store.commit(shard, now, out, disk_effects);
             match self.disk.begin(disk_effects) {
                 Ok(Begun::Waits) => return None,
-                Ok(Begun::Done(commit)) => engine.synced(commit, now),
+                Ok(Begun::Done(commit)) => {
+                    engine.synced(commit, now);
+                    self.wake_cdr(engine);
+                }
                 Err(error) => return Some(error),
             }
             engine.shard.settle(now, &mut engine.out);

@@ -1,11 +1,17 @@
 //! Logs: one event a line on stderr, as text or JSON. What a peer wrote can never forge a line or steer a terminal.
 
+mod repeats;
+
 use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::{Log, LogFormat, LogLevel};
+use crate::runtime::clock;
+use repeats::Repeats;
+pub use repeats::tell_untold;
 
 /// Directives in this variable replace the configured level, for an hour of looking closely. RUST_LOG is not read: it is
 /// set on many machines for something else.
@@ -25,13 +31,20 @@ where
     let filter = match directives.filter(|text| !text.trim().is_empty()) {
         Some(text) => EnvFilter::builder().parse(text).map_err(|error| format!("{VARIABLE}: {error}"))?,
         // Who changed what is told however little else is.
-        None => EnvFilter::new(format!("{},audit=info", level(log.level))),
+        None => EnvFilter::builder().parse(directives_of(log)).map_err(|error| format!("log.targets: {error}"))?,
     };
+    let repeats = Repeats { now_ns: clock::monotonic_ns };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     Ok(match log.format {
-        LogFormat::Text => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Text => Box::new(builder.finish().with(repeats)),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish().with(repeats)),
     })
+}
+
+/// The level of everything, then those of targets that have one of their own; the longest that fits an event counts.
+fn directives_of(log: &Log) -> String {
+    let targets = log.targets.iter().map(|(target, of_target)| format!(",{target}={}", level(*of_target)));
+    format!("{},audit=info{}", level(log.level), targets.collect::<String>())
 }
 
 type Dispatched = dyn tracing::Subscriber + Send + Sync;
@@ -102,8 +115,8 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    const TEXT: Log = Log { format: LogFormat::Text, level: LogLevel::Info };
-    const JSON: Log = Log { format: LogFormat::Json, level: LogLevel::Info };
+    const TEXT: Log = Log { format: LogFormat::Text, level: LogLevel::Info, targets: Vec::new() };
+    const JSON: Log = Log { format: LogFormat::Json, level: LogLevel::Info, targets: Vec::new() };
 
     #[test]
     fn a_peer_cannot_forge_a_line_or_steer_the_terminal() {
@@ -134,6 +147,18 @@ mod tests {
         let text = logged(TEXT, Some("debug"), work);
         assert!(text.contains("seen") && text.contains("hidden"), "{text}");
         assert!(subscriber(&TEXT, Some("trunkline=loud"), io::stderr).is_err());
+    }
+
+    #[test]
+    fn a_target_may_have_a_level_of_its_own() {
+        let targets = [("trunkline::runtime::tls", LogLevel::Debug), ("audit", LogLevel::Error)];
+        let log = Log { targets: targets.map(|(target, level)| (target.to_owned(), level)).into(), ..TEXT };
+        let text = logged(log, None, || {
+            tracing::debug!("hidden");
+            tracing::debug!(target: "trunkline::runtime::tls", "a handshake");
+            tracing::info!(target: "audit", "also hidden");
+        });
+        assert!(text.contains("a handshake") && !text.contains("hidden"), "{text}");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! It turns bytes and timers into the engine's inputs and the engine's effects into writes; it decides nothing itself.
 
 pub mod admin;
+pub mod cdr;
+pub mod cdr_files;
+pub mod cdr_text;
 pub mod clock;
 pub mod config_file;
 pub mod connection;

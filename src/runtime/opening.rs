@@ -16,6 +16,7 @@ use crate::engine::placement::Placement;
 use crate::engine::random::Random;
 use crate::engine::shard::{Seeds, Shard};
 use crate::engine::time::Instant;
+use crate::runtime::cdr_files::{self, CdrFiles};
 use crate::runtime::clock;
 use crate::runtime::engine::Engine;
 use crate::runtime::segments::{self, SegmentFiles};
@@ -31,6 +32,8 @@ use crate::store::shard_store::ShardStore;
 pub struct Opened {
     pub engine: Engine,
     pub files: SegmentFiles,
+    /// When call detail records are kept.
+    pub cdr: Option<CdrFiles>,
 }
 
 /// Accounts and carriers of which the store keeps something and which the configuration does not have, by name.
@@ -57,10 +60,12 @@ pub fn open(
         None => segments::automatic_length(directory, placement.shards()).map_err(failed)?,
     };
     let homes = Homes::new(config, placement, recovered);
+    let cdr = cdr_files::open_all(config, placement.shards(), &homes.recovered.cdr)?;
     let shards = thread::scope(|scope| {
         let homes = &homes;
-        let open = |(at, seeds)| scope.spawn(move || open_shard(homes, config, placement, at, seeds, octets));
-        let threads: Vec<_> = seeds.into_iter().enumerate().map(open).collect();
+        let open =
+            |((at, seeds), cdr)| scope.spawn(move || open_shard(homes, (config, placement), (at, seeds), octets, cdr));
+        let threads: Vec<_> = seeds.into_iter().enumerate().zip(cdr).map(open).collect();
         let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
         joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<io::Result<Vec<_>>>()
     });
@@ -106,29 +111,31 @@ fn cut_unused(directory: &Path, recovered: &Recovered) -> io::Result<()> {
 /// One shard with everything whose home it is.
 fn open_shard(
     homes: &Homes<'_>,
-    config: &Arc<Config>,
-    placement: &Placement,
-    at: usize,
-    seeds: Seeds,
+    (config, placement): (&Arc<Config>, &Placement),
+    (at, seeds): (usize, Seeds),
     octets: u64,
+    cdr: Option<CdrFiles>,
 ) -> io::Result<Opening> {
     let id = ShardId(at as u16);
     let ids = Random::new(seeds.random.rotate_left(17));
     let mut store = ShardStore::new(id.0, Arc::clone(config), octets, homes.recovered.journal(id.0), ids);
     let seeds = Seeds { first_key: homes.recovered.next_key, ..seeds };
     let mut shard = Shard::new(id, Arc::clone(config), placement.clone(), &seeds);
+    if let Some(files) = &cdr {
+        shard.keep_cdr(files.last());
+    }
     let mut out = Effects::new(id, placement.shards());
     out.segment = store.next_segment();
     let files = SegmentFiles::open(&config.store.path, id.0, octets)?;
     let mut anew = Anew { files, filling: None, deletes: Vec::new() };
     homes.restore((&mut shard, &mut store, &mut out), now(), |shard, store, out| anew.commit(shard, store, out))?;
     let Anew { files, deletes, .. } = anew;
-    Ok(Opening { engine: Engine { shard, out, store, disk_effects: Vec::new() }, files, deletes })
+    Ok(Opening { engine: Engine { shard, out, store, disk_effects: Vec::new() }, files, deletes, cdr })
 }
 
 /// Removes what is needed no more, now that everything is durable where it belongs.
 fn release(homes: &Homes<'_>, directory: &Path, shards: &mut [Opening]) -> io::Result<()> {
-    for Opening { engine, files, deletes } in &mut *shards {
+    for Opening { engine, files, deletes, .. } in &mut *shards {
         engine.store.release_unused(&mut engine.disk_effects);
         take_deletes(&mut engine.disk_effects, deletes);
         for name in deletes.drain(..) {
@@ -146,6 +153,7 @@ struct Opening {
     engine: Engine,
     files: SegmentFiles,
     deletes: Vec<SegmentName>,
+    cdr: Option<CdrFiles>,
 }
 
 impl Opening {
@@ -158,7 +166,7 @@ impl Opening {
             }
             Err(error) => return Err(error),
         }
-        Ok(Opened { engine: self.engine, files: self.files })
+        Ok(Opened { engine: self.engine, files: self.files, cdr: self.cdr })
     }
 }
 

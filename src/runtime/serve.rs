@@ -33,7 +33,7 @@ use crate::runtime::reload::{Reloads, Running};
 use crate::runtime::shard_loop::ShardLoop;
 use crate::runtime::signals::{self, Signal};
 use crate::runtime::systemd::Systemd;
-use crate::runtime::{admin, clock, reload, socket, sys};
+use crate::runtime::{admin, clock, logging, reload, socket, sys};
 
 /// Exit codes (DESIGN section 5).
 pub const EXIT_UNFINISHED: i32 = 1;
@@ -235,6 +235,9 @@ fn start_executor(
     start: Arc<Mutex<Option<Start>>>,
     begun: mpsc::Sender<()>,
 ) -> Result<(), Failure> {
+    // One for what the commits wait for, one for what need not hurry, and one for the files of call detail records.
+    let has_cdr = lock(&start).as_ref().is_some_and(|start| start.live.config.cdr.is_some());
+    let threads = if has_cdr { 3 } else { 2 };
     let run = move || async move {
         let Some(start) = lock(&start).take() else { return };
         let _ = begun.send(());
@@ -244,8 +247,7 @@ fn start_executor(
         .name("shard")
         .io_memory(IO_MEMORY)
         .preempt_timer(PREEMPT)
-        // One for what the commits wait for, one for what need not hurry.
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(2))
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(threads))
         .spawn(run)
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("cannot start shard {index}: {error}")))?;
     end_with(thread, index)
@@ -291,7 +293,8 @@ struct Start {
 }
 
 async fn run_shard(start: Start) {
-    let Start { opened: Opened { mut engine, files }, shards, ends, listeners, shared, live, started, pulse } = start;
+    let Start { opened, shards, ends, listeners, shared, live, started, pulse } = start;
+    let Opened { mut engine, files, cdr } = opened;
     let publisher = Publisher::new(&mut engine.shard, shared.exporter.clone());
     let connecting = ends.connect();
     let beats = async {
@@ -303,6 +306,9 @@ async fn run_shard(start: Start) {
     let disk = Disk::new(files, live.config.store.durability);
     let shard = ShardLoop::new(engine, disk, mesh, shared, live);
     shard.start(receivers);
+    if let Some(files) = cdr {
+        shard.start_cdr(files);
+    }
     let dealer = Dealer::new(shards);
     for listener in listeners {
         glommio::spawn_local(Rc::clone(&dealer).accept(Rc::clone(&shard), listener)).detach();
@@ -338,6 +344,9 @@ async fn look_after(shard: &Rc<ShardLoop>, mut publisher: Publisher, pulse: &Pul
             shard.web.sweep();
             shard.take_opt_outs();
             shard.posting.close_idle();
+            if shard.id.0 == 0 {
+                logging::tell_untold(clock::monotonic_ns());
+            }
             shard.handle(Input::Clock { unix_seconds: clock::since_unix_epoch().as_secs() });
             shard.publish(&mut publisher);
         }

@@ -35,7 +35,7 @@ impl Foreign {
             Entry::Correlation { born, .. } | Entry::Early { born, .. } | Entry::Holding { born, .. } => born,
             Entry::Unrouted { born, .. } => born,
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => return,
-            Entry::UnroutedGone { .. } => return,
+            Entry::UnroutedGone { .. } | Entry::Cdr { .. } => return,
         };
         self.has_displaced |= place.is_none();
         self.entries.push(ForeignEntry { octets: octets.into(), born, place });

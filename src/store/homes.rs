@@ -4,14 +4,18 @@
 //! anew in the journals of the present homes, and the old segments go once all of that is durable, on every shard. A process
 //! that ends amid it is followed by one that does it again.
 
+use std::collections::BTreeMap;
+
 use ahash::AHashSet;
 
+use super::cdr_lines::CdrLine;
 use super::names::NameId;
 use super::record::{Entry, NameKind};
 use super::recovered::{Live, NameCounts, Recovered};
 use super::segment::SegmentState;
 use super::shard_store::ShardStore;
 use crate::config::{AccountId, CarrierId, Config};
+use crate::engine::cdr;
 use crate::engine::effects::Effects;
 use crate::engine::event::{HoldingKind, Place};
 use crate::engine::message::ShardId;
@@ -121,6 +125,9 @@ impl<'a> Homes<'a> {
                 shard.reserve_correlations(carrier, counts.correlations as usize);
             }
         }
+        for place in shard.restore_cdr(&self.cdr_lines(id), out) {
+            store.restored(place);
+        }
         for live in self.all() {
             if !self.marked.is_empty()
                 && let Some(marked) = self.accepted_at(&live, id)
@@ -158,6 +165,17 @@ impl<'a> Homes<'a> {
             store.close_segment(out);
         }
         Ok(())
+    }
+
+    /// The lines of a shard's own journal: they belong to no account or carrier that could have another home.
+    fn cdr_lines(&self, id: ShardId) -> BTreeMap<u64, cdr::Recovered> {
+        let recovered = |line: &CdrLine| {
+            let place = Place { segment: line.segment.sequence as u16, octets: line.weight };
+            let place = (!self.is_moved).then_some(place);
+            cdr::Recovered { written: line.written, octets: line.octets.clone(), place }
+        };
+        let lines = self.recovered.cdr.of_journal(id.0).into_iter().flatten();
+        lines.map(|(sequence, line)| (*sequence, recovered(line))).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = Live<'_>> {
@@ -206,7 +224,7 @@ impl<'a> Homes<'a> {
                 (home, Restored::Unrouted { carrier, key, born, body })
             }),
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => None,
-            Entry::UnroutedGone { .. } => None,
+            Entry::UnroutedGone { .. } | Entry::Cdr { .. } => None,
         };
         restored.map_or(Owner::Foreign, |(home, restored)| Owner::Shard(home, restored))
     }

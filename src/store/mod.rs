@@ -32,6 +32,8 @@
 //! | stored submit, sent mark, usage, state, parts of a message | 17..21 | as 9: account n, key n, our id 8, born n, body as octets |
 //! | message that came by HTTP, Idempotency-Key, event for a callback, part of a long MO | 23..26 | as 9 |
 //! | correlation, readdressed | 16 | as 4, then both addresses as the customer sent them, as octets |
+//! | messages and keys of HTTP, events, parts of MO | 23..26 | as 9 |
+//! | line of the call detail records | 27 | sequence n, the last sequence in a file n, body as octets |
 //! | correlation of one destination of several | 22 | as 16, then the id that its receipts show 8 |
 //!
 //! # The rules
@@ -61,6 +63,7 @@
 //! [saved](salvage) by `store repair`.
 
 pub mod batch;
+pub mod cdr_lines;
 pub mod foreign;
 pub mod homes;
 pub mod journal;

@@ -3,6 +3,7 @@
 //! Numbers are LEB128 unless a fixed width is shorter for what they hold (ids and hashes are evenly spread). The type comes
 //! first; what follows a type never changes, a new meaning takes a new type.
 
+mod cdr;
 mod entry;
 mod holding;
 mod octets;

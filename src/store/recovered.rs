@@ -1,6 +1,7 @@
 //! What recovery found to live, as it is held: fixed-size entries, their octets in few arenas. 10 million correlations make no
 //! 10 million strings.
 
+use super::cdr_lines::CdrJournals;
 use super::names::{NameId, Names};
 use super::record::Entry;
 use super::segment::{SegmentName, SegmentState};
@@ -43,6 +44,7 @@ pub struct Recovered {
     pub records: u64,
     /// One more than the largest key of anything but a correlation, one that is gone too: no key is used twice.
     pub next_key: u64,
+    pub cdr: CdrJournals,
     /// Whether two journals know of one key. They release their segments apart, so one may forget the removal of what the
     /// other still holds: rewrite everything into the present homes before serving.
     pub is_spread: bool,

@@ -10,6 +10,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Place;
 
+use super::cdr_lines::CdrJournals;
 use super::names::{NameId, Names};
 use super::record::Entry;
 use super::recovered::{Correlation, Early, Holding, KeptPart, Recovered, Source, Unrouted};
@@ -47,6 +48,7 @@ pub struct Recovery {
     segments: Vec<SegmentState>,
     records: u64,
     next_key: u64,
+    cdr: CdrJournals,
 }
 
 impl Default for Recovery {
@@ -75,6 +77,7 @@ impl Recovery {
             segments: Vec::new(),
             records: 0,
             next_key: 0,
+            cdr: CdrJournals::default(),
         }
     }
 
@@ -95,6 +98,9 @@ impl Recovery {
             self.segments.push(sorted.state);
             self.records += sorted.records;
             self.next_key = self.next_key.max(sorted.next_key);
+            for (sequence, line) in sorted.cdr_lines() {
+                self.cdr.add(sequence, line);
+            }
         }
         (&mut self.parts, &self.sources)
     }
@@ -113,11 +119,13 @@ impl Recovery {
                 segment.live += live;
             }
         }
+        self.cdr.finish();
         self.segments.sort_by_key(|segment| (segment.name.journal, segment.name.sequence));
         Recovered {
             names: self.names,
             records: self.records,
             next_key: self.next_key,
+            cdr: self.cdr,
             is_spread: self.parts.iter().any(|part| part.is_spread),
             segments: self.segments,
             sources: self.sources,
@@ -245,7 +253,7 @@ impl KeptPart {
                 Some(self.unrouted.push(Unrouted { carrier, key, born, body, source }))
             }
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => None,
-            Entry::UnroutedGone { .. } => None,
+            Entry::UnroutedGone { .. } | Entry::Cdr { .. } => None,
         }
     }
 

@@ -261,6 +261,7 @@ fn append(journal: &mut Journal, config: &Config, record: &Record, octets: &Batc
             journal.removed(place);
             Entry::UnroutedGone { carrier: &config.carrier(carrier).name, key }
         }
+        Record::Cdr { sequence, written, body } => Entry::Cdr { sequence, written, body: octets.octets(body) },
     };
     let place = journal.append(&entry);
     debug_assert_eq!(place.octets, record.weight(), "the engine reckons as the journal does");

@@ -3,6 +3,7 @@
 
 use ahash::RandomState;
 
+use super::cdr_lines::CdrLine;
 use super::names::{NameId, Names};
 use super::record::{Entry, NameIndex, NameKind, StoreRecord};
 use super::segment::{Damage, DamageKind, ReadRecord, Segment, SegmentState};
@@ -56,6 +57,8 @@ pub struct Sorted<'a> {
     pub(super) records: u64,
     /// One more than the largest key of anything but a correlation, one that is gone too.
     pub(super) next_key: u64,
+    /// Where lines of the call detail records lie.
+    cdr: Vec<u32>,
 }
 
 impl<'a> Sorted<'a> {
@@ -73,6 +76,7 @@ impl<'a> Sorted<'a> {
             parts: (0..PARTS).map(|_| Vec::with_capacity(expected)).collect(),
             records: 0,
             next_key: 0,
+            cdr: Vec::new(),
         };
         // What an account holds lies in one part, where it can be put in order.
         let mut part_of_name = Vec::new();
@@ -117,6 +121,16 @@ impl<'a> Sorted<'a> {
         Some(entry.map_names(|_, index| self.names[index.0 as usize]))
     }
 
+    pub(super) fn cdr_lines(&self) -> impl Iterator<Item = (u64, CdrLine)> {
+        self.cdr.iter().filter_map(|at| {
+            let mut octets = self.octets.get(*at as usize..)?;
+            let Ok(StoreRecord::Entry(entry)) = StoreRecord::decode(&mut octets) else { return None };
+            let Entry::Cdr { sequence, written, body } = entry else { return None };
+            let (segment, weight) = (self.state.name, entry.weight());
+            Some((sequence, CdrLine { written, octets: body.into(), segment, weight }))
+        })
+    }
+
     #[inline]
     fn knows_names(&self, entry: &Entry<'a, NameIndex>) -> bool {
         let is_known = |kind: NameKind, index: NameIndex| {
@@ -138,6 +152,7 @@ impl<'a> Sorted<'a> {
             Entry::HoldingGone { account, key } => (Class::Holding, account, key, true),
             Entry::Unrouted { carrier, key, .. } => (Class::Unrouted, carrier, key, false),
             Entry::UnroutedGone { carrier, key } => (Class::Unrouted, carrier, key, true),
+            Entry::Cdr { .. } => return self.cdr.push(offset as u32),
         };
         let part = match class {
             Class::Correlation => (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PARTS,

@@ -154,7 +154,7 @@ routes:
         let smsc = ["north", "south"].map(|name| self.directory.0.join(name).display().to_string());
         let args: ReconcileArgs =
             from_flags(&format!("--load {} --smsc {}", self.loads.join(" "), smsc.join(" "))).unwrap();
-        let verdict = reconcile(&args.load, &args.smsc, &args.bounds).unwrap();
+        let verdict = reconcile(&args).unwrap();
         assert!(verdict.is_clean(), "{}\nnorth: {north:#}\n{}", verdict.table(), self.gateway.log());
         (north, south)
     }

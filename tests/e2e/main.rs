@@ -16,6 +16,7 @@ mod binds;
 mod callbacks;
 mod carrier;
 mod carriers_faults;
+mod cdr;
 mod content;
 #[path = "../malformed/corpus.rs"]
 mod corpus;

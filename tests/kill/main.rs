@@ -22,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn plan(crashes: u64) -> Plan {
     let rate = setting("KILL_RATE", 1_000) as f64;
-    Plan { seed: seed(), crashes, rate, south: "", durability: "fsync", expects_loss: false }
+    Plan { seed: seed(), crashes, rate, south: "", durability: "fsync", has_cdr: false, expects_loss: false }
 }
 
 #[test]
@@ -38,6 +38,16 @@ fn of_a_carrier_that_hangs_up_again_and_again_nothing_is_lost_and_nothing_sent_t
     let flapping = Plan { south: "--close-after 60", ..plan(0) };
     let verdict = Stage::new(flapping, &store.0).reconcile(SECOND * 3);
     assert!(verdict.is_clean() && verdict.refused > 0 && verdict.receipts_offered_again > 0);
+}
+
+#[test]
+fn call_detail_records_have_each_message_once_after_every_kill() {
+    let store = Directory::new("records");
+    let mut stage = Stage::new(Plan { has_cdr: true, ..plan(setting("KILL_CYCLES", 3)) }, &store.0);
+    stage.crash_with(process::Process::kill).unwrap();
+    let verdict = stage.reconcile(SECOND);
+    let closed = verdict.rows.iter().find(|row| row.promise.contains("closed files")).map_or(0, |row| row.checked);
+    assert!(verdict.is_clean() && closed > 2, "{closed} closed files");
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Plan {
     pub south: &'static str,
     /// `fsync` or `process`.
     pub durability: &'static str,
+    /// Whether it keeps call detail records, which the ledgers are held against as well.
+    pub has_cdr: bool,
     /// Whether a broken promise is what the test is about; otherwise its ledgers and logs are kept.
     pub expects_loss: bool,
 }
@@ -79,7 +81,10 @@ impl Stage {
             addresses.push(address);
         }
         let [smpp, admin] = free_addresses().unwrap();
-        let yaml = configuration(smpp, admin, store, plan.durability, &addresses);
+        let mut yaml = configuration(smpp, admin, store, plan.durability, &addresses);
+        if plan.has_cdr {
+            yaml.push_str("cdr: { path: cdr, rotate: 3s, size: 256KiB }\n");
+        }
         let file = directory.0.join("trunkline.yaml");
         fs::write(&file, yaml).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -161,8 +166,14 @@ impl Stage {
             ledger("north"),
             ledger("south")
         );
+        let cdr = if self.plan.has_cdr {
+            format!(" --cdr {}", self.directory.0.join("cdr").display())
+        } else {
+            String::new()
+        };
+        let flags = flags + &cdr;
         let args: ReconcileArgs = from_flags(&flags).unwrap();
-        let verdict = reconcile(&args.load, &args.smsc, &args.bounds).unwrap();
+        let verdict = reconcile(&args).unwrap();
         let words: Vec<&str> = ["reconcile"].into_iter().chain(flags.split_whitespace()).collect();
         let exit_code = Process::start(&self.directory.0, "reconcile", &words).wait(PATIENCE);
         assert_eq!(exit_code, i32::from(!verdict.is_clean()));

@@ -27,7 +27,8 @@ fn stage() -> Option<(Stage, Disk)> {
         }
     };
     let rate = setting("KILL_RATE", 1_500) as f64;
-    let plan = Plan { seed: seed(), crashes: 0, rate, south: "", durability: "fsync", expects_loss: false };
+    let plan =
+        Plan { seed: seed(), crashes: 0, rate, south: "", durability: "fsync", has_cdr: false, expects_loss: false };
     // Dropped in this order: the gateway holds files on the disk.
     Some((Stage::new(plan, &disk.root.join("store")), disk))
 }

@@ -40,7 +40,7 @@ fn lose_power(crashes: u64, durability: &'static str) -> Option<Result<Verdict, 
     };
     let rate = setting("KILL_RATE", 1_000) as f64;
     let expects_loss = durability == "process";
-    let plan = Plan { seed: seed(), crashes, rate, south: "", durability, expects_loss };
+    let plan = Plan { seed: seed(), crashes, rate, south: "", durability, has_cdr: false, expects_loss };
     let mut stage = Stage::new(plan, &disk.root.join("store"));
     let outcome = stage.crash_with(|gateway| {
         disk.lose_power(gateway.id());

@@ -57,6 +57,10 @@ impl Books {
     /// The journal takes these records; `left` is what leaves it without one.
     pub(crate) fn appended(&mut self, shard: usize, records: &[Record], octets: &Batch, config: &Config) {
         for record in records {
+            if let Record::Cdr { .. } = record {
+                *self.live.entry(shard).or_default() += i64::from(record.weight());
+                continue;
+            }
             let (mut key, weight, body) = describe(record, config);
             if weight.is_none() && key.0 == Kind::Delivery && !self.entries.contains_key(&key) {
                 // Its removal does not say what it was.
@@ -180,7 +184,7 @@ fn live(recovered: &Recovered) -> impl Iterator<Item = (Key, u32, Option<u32>, b
             Entry::Holding { account, key, kind, body, .. } => ((holding(kind), name(account), key), item_number(body)),
             Entry::Unrouted { carrier, key, body, .. } => ((Kind::Unrouted, name(carrier), key), item_number(body)),
             Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => return None,
-            Entry::UnroutedGone { .. } => return None,
+            Entry::UnroutedGone { .. } | Entry::Cdr { .. } => return None,
         };
         let is_part = matches!(live.entry, Entry::Holding { kind: HoldingKind::Parts, .. });
         Some((key, live.entry.weight(), item, is_part))
@@ -211,5 +215,6 @@ fn describe(record: &Record, config: &Config) -> (Key, Option<u32>, Option<Body>
         Record::HoldingGone { account: at, key, .. } => ((Kind::Delivery, account(at), key), None, None),
         Record::Unrouted { carrier: at, key, body, .. } => ((Kind::Unrouted, carrier(at), key), weight, Some(body)),
         Record::UnroutedGone { carrier: at, key, .. } => ((Kind::Unrouted, carrier(at), key), None, None),
+        Record::Cdr { .. } => unreachable!("lines have books of their own"),
     }
 }

@@ -64,7 +64,8 @@ impl Sim {
                 // What was held back and went with its session was never taken; what was under way then is forgiven with it.
                 let delays = config.account(account.id).over_rate == OverRate::Delay;
                 let withdrawn = if delays { account.counts.withdrawn } else { 0 };
-                let taken = account.counts.submits - refused - account.counts.held_back - withdrawn;
+                let refusing = account.refusing as u64;
+                let taken = account.counts.submits - refused - refusing - account.counts.held_back - withdrawn;
                 passed.push((Rated::Account(account.id.index()), taken, rate));
             }
             if let Some(rate) = replay_rate(config.account(account.id)) {

@@ -100,6 +100,7 @@ impl Sim {
             self.books.appended(at, &node.out.records, &node.out.record_bytes, &self.config);
         }
         self.nodes.clear();
+        self.crash_cdr();
         self.mesh.clear();
         self.forget_process();
         for wire in 0..self.wires.len() {

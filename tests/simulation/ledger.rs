@@ -208,7 +208,7 @@ impl Ledger {
                     items.extend(item_numbers(octets.octets(*body)));
                 }
                 Record::CorrelationGone { .. } | Record::EarlyGone { .. } | Record::HoldingGone { .. } => {}
-                Record::UnroutedGone { .. } => {}
+                Record::UnroutedGone { .. } | Record::Cdr { .. } => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 mod audit;
 mod books;
 mod callbacks;
+mod cdr;
 mod checks;
 mod crash;
 mod dialling;

@@ -63,6 +63,8 @@ pub(crate) enum In {
     Synced(u64),
     SegmentRead(SegmentName, Vec<u8>),
     StoreRoom(bool),
+    /// A file has the lines up to this one.
+    CdrWritten(u64),
     Ids(u64, u64),
     Connected(Key),
     Called(Key, IpAddr),
@@ -119,6 +121,7 @@ impl Sim {
             self.take(at, input);
         }
         self.finish(at);
+        self.write_cdr(at);
         self.check(at);
         if let Some(due) = self.nodes[at].shard.next_timeout() {
             self.wake(at, due.as_nanos().max(self.now + 1));
@@ -150,6 +153,10 @@ impl Sim {
             }
             In::SegmentRead(segment, octets) => self.nodes[at].store.read(segment, octets),
             In::StoreRoom(has_room) => self.handle(at, Input::StoreRoom { has_room }),
+            In::CdrWritten(through) => {
+                self.cdr_written(at);
+                self.handle(at, Input::CdrWritten { through });
+            }
             In::Ids(first, end) => self.handle(at, Input::Ids { first, end }),
             In::Connected(key) => self.handle(at, Input::Connected { connection: key }),
             In::Called(key, address) => {

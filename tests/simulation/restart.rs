@@ -45,6 +45,7 @@ impl Sim {
         let (config, placement) = (self.config.clone(), self.placement.clone());
         let shards = placement.shards();
         let homes = Homes::new(&config, &placement, recovered);
+        self.open_cdr(&homes.recovered.cdr);
         let mut nodes = Vec::new();
         for at in 0..shards {
             nodes.push(self.open_shard(&homes, at)?);
@@ -149,6 +150,7 @@ impl Sim {
         let (id_key, ids, unix_seconds) = ([7; 16], self.reserve_ids(), 1_800_000_000);
         let seeds = Seeds { random: self.rng.draw(), id_key, ids, first_key, unix_seconds };
         let mut shard = Shard::new(id, self.config.clone(), self.placement.clone(), &seeds);
+        self.keep_cdr(&mut shard);
         let mut out = Effects::new(id, shards);
         out.segment = store.next_segment();
         let mut deletes = Vec::new();
@@ -230,7 +232,7 @@ impl Sim {
             total += node.shard.counts.store_live;
             self.books.live.insert(at, node.shard.counts.store_live as i64);
         }
-        let found = self.books.weight();
+        let found = self.books.weight() + self.cdr_weight();
         if total != found && !self.ledger.outcomes_only {
             self.fail(&format!("recovery: the journals reckon with {total} octets, {found} live"));
         }

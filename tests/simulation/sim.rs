@@ -14,6 +14,7 @@ use trunkline::smpp::command::{CommandStatus, SequenceNumber};
 use trunkline::smpp::pdu::BindMode;
 
 use crate::books::Books;
+use crate::cdr::CdrFiles;
 use crate::crash::CrashHabit;
 use crate::disk::Disk;
 use crate::esme::Esme;
@@ -64,6 +65,7 @@ pub(crate) struct Sim {
     pub(crate) dealt: usize,
     pub(crate) web: Web,
     pub(crate) reloads: Reloads,
+    pub(crate) cdr: CdrFiles,
     queue: BTreeMap<(u64, u64), Event>,
     order: u64,
 }
@@ -182,6 +184,7 @@ impl Sim {
             dealt: 0,
             web: Web::default(),
             reloads: Reloads::default(),
+            cdr: CdrFiles::new(seed),
             queue: BTreeMap::new(),
             order: 0,
         };

@@ -48,6 +48,8 @@ pub(crate) fn run(seed: u64) {
     let has_web = seed % 3 == 1;
     let config =
         if has_web { with_mo_told(&with_callbacks(&config), &mut Rng::new(seed ^ 0x6D6F_0000)) } else { config };
+    // Every other one keeps call detail records; nothing else of it is drawn otherwise.
+    let config = if seed.is_multiple_of(2) { config + "cdr: {}\n" } else { config };
     let mut sim = Sim::new(seed, shards, &config);
     sim.habit = NetworkHabit::draw(&mut rng);
     for (at, hex) in hex.into_iter().enumerate() {
@@ -210,6 +212,7 @@ pub(crate) fn drain(sim: &mut Sim) {
     }
     sim.ledger.joined.held = sim.books.held_parts();
     sim.ledger.audit();
+    sim.audit_cdr();
     sim.audit_holdings();
     let gate = &mut sim.nodes[0].shard;
     gate.measure();

@@ -98,7 +98,7 @@ fn key_of<N>(entry: &Entry<'_, N>) -> Option<EntryKey> {
         Entry::Holding { key, .. } => Some((2, key)),
         Entry::Unrouted { key, .. } => Some((3, key)),
         Entry::CorrelationGone { .. } | Entry::EarlyGone { .. } | Entry::HoldingGone { .. } => None,
-        Entry::UnroutedGone { .. } => None,
+        Entry::UnroutedGone { .. } | Entry::Cdr { .. } => None,
     }
 }
 

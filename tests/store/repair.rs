@@ -57,6 +57,7 @@ fn any_key<N>(entry: &Entry<'_, N>) -> EntryKey {
         Entry::Early { key, .. } | Entry::EarlyGone { key, .. } => (1, key),
         Entry::Holding { key, .. } | Entry::HoldingGone { key, .. } => (2, key),
         Entry::Unrouted { key, .. } | Entry::UnroutedGone { key, .. } => (3, key),
+        Entry::Cdr { sequence, .. } => (4, sequence),
     }
 }
 

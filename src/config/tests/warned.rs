@@ -84,8 +84,3 @@ fn what_is_meant_is_not_warned_of() {
         assert_eq!(parse_text(text).unwrap().warnings, [], "{text}");
     }
 }
-
-#[test]
-fn what_is_not_built_yet_is_told() {
-    warned("cdr: {}", "cdr", "not built yet");
-}

@@ -161,7 +161,7 @@ impl Account {
             }
             self.begin_with_others(&mut submit, cx);
             if let Err(error) = self.hand_on(submit, body, cx) {
-                self.tell_origin(&submit, Outcome::Failed(error), cx);
+                self.tell_refused(submit, body, Outcome::Failed(error), cx);
             }
         }
         self.arm_limits(cx);

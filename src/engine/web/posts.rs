@@ -12,6 +12,7 @@ mod record;
 use std::time::Duration;
 
 use crate::engine::account::Account;
+use crate::engine::cdr::GivenUp;
 use crate::engine::context::Context;
 use crate::engine::event::{Action, HoldingKind};
 use crate::engine::message::ShardMessage;
@@ -172,8 +173,7 @@ impl Account {
     pub(in crate::engine) fn expire_events(&mut self, oldest: u32, cx: &mut Context<'_>) {
         for key in self.posts.queue.over(oldest) {
             self.counts.events_expired += 1;
-            self.posts.queue.remove(key);
-            self.holdings.forget(key, cx);
+            self.give_event_up(key, GivenUp::Retention, cx);
         }
     }
 
@@ -181,10 +181,19 @@ impl Account {
     pub(in crate::engine) fn purge_events(&mut self, until: u32, cx: &mut Context<'_>) -> u64 {
         let over = self.posts.queue.over(until.saturating_add(1));
         for key in &over {
-            self.posts.queue.remove(*key);
-            self.holdings.forget(*key, cx);
+            self.give_event_up(*key, GivenUp::Purged, cx);
         }
         over.len() as u64
+    }
+
+    fn give_event_up(&mut self, key: u64, why: GivenUp, cx: &mut Context<'_>) {
+        if cx.keeps_cdr()
+            && let Some((_, event)) = self.read_event(key)
+        {
+            self.line_of_untold(&event.what, why, cx);
+        }
+        self.posts.queue.remove(key);
+        self.holdings.forget(key, cx);
     }
 
     /// Takes back what an earlier process kept: every event with its id, in order.

@@ -44,9 +44,10 @@ impl Account {
         let config = cx.config.carrier(carrier);
         let read = SmView::deliver(body).ok().and_then(|view| {
             let receipt = receipt::read_as(&view, &config.profile.receipts)?;
-            Some((State::from(receipt.state), view))
+            Some((receipt.state, view))
         });
-        let Some((state, view)) = read else { return Joined::PassedOn };
+        let Some((told, view)) = read else { return Joined::PassedOn };
+        let state = State::from(told);
         let details = receipt::details(&view);
         let network = details.network_error.map(|(_, error)| u32::from(error));
         let error = network.or(details.error_number()).unwrap_or(0);
@@ -81,7 +82,7 @@ impl Account {
         let home = cx.placement.home_of_carrier(carrier);
         for other in others {
             let id = record.ids[other];
-            cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id });
+            cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id, state: told });
         }
         if let Some(target) = target {
             let behind: Option<Key> = place.map(|place| place.submission);

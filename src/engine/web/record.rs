@@ -147,6 +147,21 @@ impl From<MessageState> for State {
     }
 }
 
+impl From<State> for MessageState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Queued | State::Enroute => Self::Enroute,
+            State::Accepted => Self::Accepted,
+            State::Delivered => Self::Delivered,
+            State::Expired => Self::Expired,
+            State::Deleted => Self::Deleted,
+            State::Undeliverable => Self::Undeliverable,
+            State::Unknown => Self::Unknown,
+            State::Rejected => Self::Rejected,
+        }
+    }
+}
+
 /// A message is as well off as its worst segment.
 fn overall(segments: &[SegmentStatus]) -> State {
     const WORST_FIRST: [State; 9] = [

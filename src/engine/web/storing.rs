@@ -4,6 +4,7 @@
 
 use crate::config::CarrierId;
 use crate::engine::account::Account;
+use crate::engine::cdr::Line;
 use crate::engine::context::Context;
 use crate::engine::event::SubmitError;
 use crate::engine::failures::Failure;
@@ -56,6 +57,7 @@ impl Account {
             return self.give_up(place, (&ready, error), cx);
         }
         for segment in &mut ready {
+            self.line_of_storing(&segment.submit, &segment.body, cx);
             let kept = self.keep_stored((segment.submit.info.id, None), &segment.body, cx);
             segment.key = kept.unwrap_or_default();
             segment.body = Box::default();
@@ -69,7 +71,8 @@ impl Account {
     /// Of one that is not stored, no segment is.
     fn give_up(&mut self, place: Place, (ready, error): (&[Ready], SubmitError), cx: &mut Context<'_>) {
         let (outcome, now) = (Outcome::Failed(error), cx.unix_seconds());
-        for Ready { submit, .. } in ready {
+        for Ready { submit, body, .. } in ready {
+            self.line_of_error(Line::of_submit(body).by_http(), error, cx);
             if let Some(limits) = &mut self.limits {
                 limits.settle(outcome, submit.cap, submit.info.segments, cx);
             }
@@ -117,7 +120,11 @@ impl Account {
             if let Some(standing) = standing {
                 record.set(segment, standing, now);
                 let home = cx.placement.home_of_carrier(carrier);
-                cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id });
+                cx.out.after_records(home).messages.push(ShardMessage::Settled {
+                    carrier,
+                    id,
+                    state: standing.state.into(),
+                });
             }
         }
         self.put_changed(&record, cx);

@@ -234,7 +234,9 @@ impl Account {
         let Some((at, message)) = self.next_message(submission) else { return };
         let count = message.segments.len();
         self.counts.submits += count as u64;
+        let first = message.segments.first().filter(|_| cx.keeps_cdr()).cloned().unwrap_or_default();
         if let Err(error) = self.take_message((submission, at), message, cx) {
+            self.line_of_message(&first, count, error, cx);
             (0..count).for_each(|_| self.counts.count_refused(error.into()));
             if let Some(open) = self.submissions.open.get_mut(submission) {
                 open.messages[at] = Under::Refused(error);
@@ -247,6 +249,7 @@ impl Account {
     pub(super) fn refuse_rest(&mut self, submission: Key, error: SubmitError, cx: &mut Context<'_>) {
         while let Some((_, message)) = self.next_message(submission) {
             let count = message.segments.len();
+            self.line_of_message(message.segments.first().map_or(b"", |body| &body[..]), count, error, cx);
             self.counts.submits += count as u64;
             (0..count).for_each(|_| self.counts.count_refused(error.into()));
             if let Some(open) = self.submissions.open.get_mut(submission) {
@@ -302,16 +305,16 @@ impl Account {
                 standing.into_iter().for_each(|standing| taken.record.set(segment, standing, now));
             }
         }
-        let is_told_of = taken.record.status.segments[segment].finished > 0;
+        let told = Some(taken.record.status.segments[segment]).filter(|standing| standing.finished > 0);
         if is_accepted {
             self.submissions.of.insert(id, place);
         }
         self.count_outcome(outcome);
         self.one_settled(place.submission, cx);
-        if is_accepted && is_told_of {
+        if let Some(told) = told.filter(|_| is_accepted) {
             // No receipt of its own will come.
             let home = cx.placement.home_of_carrier(carrier);
-            cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id });
+            cx.out.after_records(home).messages.push(ShardMessage::Settled { carrier, id, state: told.state.into() });
         }
     }
 

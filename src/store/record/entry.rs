@@ -1,5 +1,6 @@
 //! The entries of a journal: what is kept, and what is gone.
 
+use super::cdr::{self, CDR};
 use super::octets::{put_key, put_number, put_octets, take_array, take_id, take_name, take_number, take_octets};
 use super::unrouted::{self, UNROUTED, UNROUTED_GONE};
 use super::{
@@ -69,6 +70,13 @@ pub enum Entry<'a, N> {
         carrier: N,
         key: u64,
     },
+    /// A line of the call detail records, numbered by its journal's shard; files had every line up to `written` by then. Lines with
+    /// smaller numbers than what the newest says is written are gone.
+    Cdr {
+        sequence: u64,
+        written: u64,
+        body: &'a [u8],
+    },
 }
 
 impl<'a, N: Copy> Entry<'a, N> {
@@ -77,6 +85,7 @@ impl<'a, N: Copy> Entry<'a, N> {
     pub fn is_kept(&self) -> bool {
         match self {
             Self::Correlation { .. } | Self::Early { .. } | Self::Holding { .. } | Self::Unrouted { .. } => true,
+            Self::Cdr { .. } => true,
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::HoldingGone { .. } => false,
             Self::UnroutedGone { .. } => false,
         }
@@ -90,9 +99,10 @@ impl<'a, N: Copy> Entry<'a, N> {
                 let shown = if shown.is_some() { size_of::<MessageId>() } else { 0 };
                 Place::reckon_correlation(carrier_id.len() + addresses.len() + shown)
             }
-            Self::Early { body, .. } | Self::Holding { body, .. } | Self::Unrouted { body, .. } => {
-                Place::reckon(body.len())
-            }
+            Self::Early { body, .. }
+            | Self::Holding { body, .. }
+            | Self::Unrouted { body, .. }
+            | Self::Cdr { body, .. } => Place::reckon(body.len()),
             Self::CorrelationGone { .. } | Self::EarlyGone { .. } | Self::HoldingGone { .. } => 0,
             Self::UnroutedGone { .. } => 0,
         }
@@ -122,6 +132,7 @@ impl<'a, N: Copy> Entry<'a, N> {
             Self::UnroutedGone { carrier, key } => {
                 Entry::UnroutedGone { carrier: name(NameKind::Carrier, carrier), key }
             }
+            Self::Cdr { sequence, written, body } => Entry::Cdr { sequence, written, body },
         }
     }
 }
@@ -171,10 +182,14 @@ impl<'a> Entry<'a, NameIndex> {
             Self::HoldingGone { account, key } => put_key(into, HOLDING_GONE, account, key),
             Self::Unrouted { carrier, key, born, body } => unrouted::encode(carrier, key, born, body, into),
             Self::UnroutedGone { carrier, key } => put_key(into, UNROUTED_GONE, carrier, key),
+            Self::Cdr { sequence, written, body } => cdr::encode(sequence, written, body, into),
         }
     }
 
     pub(super) fn decode(kind: u8, octets: &mut &'a [u8]) -> Result<Self, RecordError> {
+        if kind == CDR {
+            return cdr::decode(octets);
+        }
         let holding = holding::kind_of(kind);
         let is_other = matches!(kind, CORRELATION..=EARLY_GONE | HOLDING_GONE | UNROUTED | UNROUTED_GONE)
             || matches!(kind, READDRESSED_CORRELATION | SHARED_CORRELATION);

@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::cdr::CDR;
 use super::unrouted::{UNROUTED, UNROUTED_GONE};
 use super::*;
 use crate::engine::event::HoldingKind;
 use crate::smpp::message_id::MessageId;
 
 /// The last type there is.
-const LAST: u8 = 26;
+const LAST: u8 = 27;
 
 fn encoded(record: &StoreRecord<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
@@ -58,7 +59,7 @@ fn a_number_of_more_than_64_bits_is_refused() {
 
 #[test]
 fn the_last_type_is_the_last() {
-    assert_eq!((holding::kind_of(LAST), holding::kind_of(LAST + 1)), (Some(HoldingKind::MoPart), None));
+    assert_eq!((holding::kind_of(LAST - 1), holding::kind_of(LAST)), (Some(HoldingKind::MoPart), None));
 }
 
 /// Any record, with its octets borrowed from `text`.
@@ -100,6 +101,7 @@ fn any_record(kind: u8, name: u32, numbers: [u64; 3], text: &str) -> StoreRecord
         UNROUTED_GONE => StoreRecord::Entry(Entry::UnroutedGone { carrier: index, key }),
         STANDS_FOR => StoreRecord::StandsFor(StandsFor { id: other, batches: key }),
         HOLDING_GONE => StoreRecord::Entry(Entry::HoldingGone { account: index, key }),
+        CDR => StoreRecord::Entry(Entry::Cdr { sequence: key, written: born, body: text.as_bytes() }),
         kind => holding(holding::kind_of(kind).unwrap()),
     }
 }

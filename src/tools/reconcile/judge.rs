@@ -2,12 +2,13 @@
 
 use super::Bounds;
 use super::books::Books;
+use super::cdr::CdrBook;
 use super::message::{Message, Outcome, State};
 use super::verdict::{Offenders, Row, Verdict};
 use crate::tools::ledger::Tag;
 
 impl Books {
-    pub(super) fn verdict(self, bounds: &Bounds) -> Verdict {
+    pub(super) fn verdict(self, bounds: &Bounds, cdr: Option<&CdrBook>) -> Verdict {
         let mut verdict = Verdict {
             receipts: self.receipts,
             receipts_offered_again: self.sent_again,
@@ -35,6 +36,7 @@ impl Books {
             Row::new("I7", "each submit is acknowledged, refused or in doubt", submitted, self.unaccounted()),
             Row::new("I9", "no receipt before its answer on a connection", self.receipts, self.before_answer.clone()),
         ]);
+        verdict.rows.extend(cdr.into_iter().flat_map(|cdr| cdr.rows(&self, acknowledged, verdict.refused)));
         verdict
     }
 
@@ -140,7 +142,7 @@ impl Books {
         found
     }
 
-    fn each(&self, offence: impl Fn(&Message) -> Option<String>) -> Offenders {
+    pub(super) fn each(&self, offence: impl Fn(&Message) -> Option<String>) -> Offenders {
         let mut found = Offenders::default();
         for (tag, message) in &self.messages {
             if let Some(what) = offence(message) {

@@ -1,6 +1,7 @@
 //! `trunkline reconcile`: holds the ledgers of customers and carriers against each other, and says what was not kept.
 
 mod books;
+mod cdr;
 mod judge;
 mod message;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use super::ledger::END;
 use super::values::status;
 use crate::smpp::command::CommandStatus;
 use books::Books;
+use cdr::CdrBook;
 pub use verdict::{Row, Verdict};
 
 /// Check the ledgers of a load and of its carriers against what is promised
@@ -26,6 +28,9 @@ pub struct ReconcileArgs {
     /// Ledgers of `trunkline smsc`
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub smsc: Vec<PathBuf>,
+    /// Directory of the gateway's call detail records, as JSON lines
+    #[arg(long, value_name = "DIRECTORY")]
+    pub cdr: Option<PathBuf>,
     #[command(flatten)]
     pub bounds: Bounds,
     /// Report as JSON
@@ -61,12 +66,13 @@ pub struct Bounds {
 
 /// Prints what the ledgers come to; an error when a promise was broken.
 pub fn run(args: &ReconcileArgs) -> Result<(), String> {
-    let verdict = reconcile(&args.load, &args.smsc, &args.bounds)?;
+    let verdict = reconcile(args)?;
     super::report::print(&verdict, &verdict.table(), args.json, args.report.as_deref())?;
     if verdict.is_clean() { Ok(()) } else { Err("not every promise was kept".to_owned()) }
 }
 
-pub fn reconcile(load: &[PathBuf], smsc: &[PathBuf], bounds: &Bounds) -> Result<Verdict, String> {
+pub fn reconcile(args: &ReconcileArgs) -> Result<Verdict, String> {
+    let ReconcileArgs { load, smsc, bounds, .. } = args;
     let mut books = Books::default();
     for path in smsc {
         each_line(path, |line| books.smsc_line(line))?;
@@ -80,7 +86,8 @@ pub fn reconcile(load: &[PathBuf], smsc: &[PathBuf], bounds: &Bounds) -> Result<
         books.begin_load();
         each_line(path, |line| books.receipt_line(line))?;
     }
-    Ok(books.verdict(bounds))
+    let cdr = args.cdr.as_deref().map(CdrBook::read).transpose()?;
+    Ok(books.verdict(bounds, cdr.as_ref()))
 }
 
 /// Every line of a whole ledger.

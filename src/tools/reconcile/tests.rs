@@ -69,7 +69,7 @@ fn judge_within(loads: &[&str], smscs: &[&str], bounds: &str) -> Verdict {
         books.begin_load();
         tagged(ledger).lines().for_each(|line| books.receipt_line(line).unwrap());
     }
-    books.verdict(&from_flags::<Flags>(bounds).unwrap().bounds)
+    books.verdict(&from_flags::<Flags>(bounds).unwrap().bounds, None)
 }
 
 fn judge(load: &str, smsc: &str) -> Verdict {
@@ -278,4 +278,49 @@ fn a_line_that_is_none_is_an_error() {
     let mut books = Books::default();
     assert!(books.load_line("what is this").is_err() && books.smsc_line("A 1").is_err());
     assert!(books.load_line("S 4 0000beef-0000000001").is_err(), "connection 4 was never bound");
+}
+
+const CDR: &str = "\
+{\"node\":0,\"shard\":0,\"sequence\":1,\"event\":\"accepted\",\"id\":\"a1\"}
+{\"node\":0,\"shard\":0,\"sequence\":2,\"event\":\"accepted\",\"id\":\"x\",\"message\":\"a2\"}
+{\"node\":0,\"shard\":0,\"sequence\":3,\"event\":\"accepted\",\"id\":\"a3\"}
+{\"node\":0,\"shard\":0,\"sequence\":4,\"event\":\"refused\",\"status\":88}
+{\"node\":0,\"shard\":0,\"sequence\":5,\"event\":\"final\",\"id\":\"a1\",\"state\":\"DELIVRD\"}
+{\"node\":0,\"shard\":0,\"sequence\":6,\"event\":\"final\",\"id\":\"x\",\"message\":\"a2\",\"state\":\"UNDELIV\"}
+{\"node\":0,\"shard\":0,\"sequence\":7,\"event\":\"final\",\"id\":\"a3\",\"state\":\"DELIVRD\"}
+{\"node\":0,\"shard\":0,\"sequence\":8,\"event\":\"accepted\",\"id\":\"a5\"}
+";
+
+/// The promises about the call detail records that these lines break.
+fn broken_by(cdr: &str) -> Vec<String> {
+    let mut books = Books::default();
+    let tagged = |text: &str| text.replace('#', "0000beef-000000000");
+    tagged(SMSC).lines().for_each(|line| books.smsc_line(line).unwrap());
+    tagged(LOAD).lines().for_each(|line| books.load_line(line).unwrap());
+    let mut book = CdrBook::default();
+    book.file("cdr", cdr.as_bytes(), &mut Default::default()).unwrap();
+    let rows = book.rows(&books, 3, 1);
+    rows.into_iter().filter(|row| !row.is_kept()).map(|row| row.promise).collect()
+}
+
+#[test]
+fn call_detail_records_that_lack_or_repeat_a_line_are_caught() {
+    assert_eq!(broken_by(CDR), [""; 0]);
+    let without = |part: &str| -> String {
+        let lines: Vec<_> = CDR.lines().filter(|line| !line.contains(part)).map(|line| format!("{line}\n")).collect();
+        lines.concat()
+    };
+    let (accepted, ended) = ("one accepted line each", "one final line for each that came to its end");
+    let gaps = "lines without gaps";
+    assert_eq!(broken_by(&without("\"sequence\":3")), [accepted, gaps]);
+    assert_eq!(broken_by(&without("\"sequence\":6")), [ended, gaps]);
+    assert_eq!(broken_by(&without("refused")), ["a line for each refusal", gaps]);
+    let last = CDR.lines().last().unwrap();
+    for (more, broken) in
+        [("accepted\",\"id\":\"a1\"", accepted), ("final\",\"id\":\"a3\",\"state\":\"DELIVRD\"", ended)]
+    {
+        let line = last.replace("\"sequence\":8", "\"sequence\":9").replace("accepted\",\"id\":\"a5\"", more);
+        assert_eq!(broken_by(&format!("{CDR}{line}\n")), [broken]);
+    }
+    assert_eq!(broken_by(&CDR.replace("UNDELIV", "DELIVRD")), [ended]);
 }

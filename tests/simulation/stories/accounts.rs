@@ -25,7 +25,7 @@ impl Sim {
     }
 
     /// How many receipts and MO were forgotten.
-    fn purge(&mut self, account: AccountId) -> u64 {
+    pub(super) fn purge(&mut self, account: AccountId) -> u64 {
         let (home, now) = (self.placement.home_of_account(account).index(), self.instant());
         let (mut next, mut gone) = (Some(0), 0);
         while let Some(from) = next {

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod bounds;
 mod callbacks;
+mod cdr;
 mod crashes;
 mod drains;
 mod joined;

@@ -104,7 +104,8 @@ fn stored_submits_that_had_no_route_for_long_go_as_soon_as_they_have_one() {
     sim.reload_to(&whole.replace("to: [c0]", "to: [c1]"));
     sim.run_for(Duration::from_secs(1));
     let mut seen = sim.seen_by(1);
-    (tags.sort_unstable(), seen.sort_unstable());
+    tags.sort_unstable();
+    seen.sort_unstable();
     assert_eq!((sim.stored(), seen), (0, tags));
     sim.end_stored();
 }

@@ -33,7 +33,7 @@ fn verdict(directory: &Path, flags: &str) -> Verdict {
     let (load, smsc) = (directory.join("load"), directory.join("smsc"));
     let args: ReconcileArgs =
         from_flags(&format!("--load {} --smsc {} {flags}", load.display(), smsc.display())).unwrap();
-    reconcile(&args.load, &args.smsc, &args.bounds).unwrap()
+    reconcile(&args).unwrap()
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_ledger_without_its_end_is_refused() {
         write("load", text);
         let (load, smsc) = (directory.0.join("load"), directory.0.join("smsc"));
         let args: ReconcileArgs = from_flags(&format!("--load {} --smsc {}", load.display(), smsc.display())).unwrap();
-        let refused = reconcile(&args.load, &args.smsc, &args.bounds).unwrap_err();
+        let refused = reconcile(&args).unwrap_err();
         assert!(refused.contains(error), "{refused}");
     }
 }
