@@ -7,9 +7,9 @@ use trunkline::smpp::pdu::BindMode;
 
 use crate::crash::CrashHabit;
 use crate::habits::EsmeHabit;
-use crate::plants::Plant;
+use crate::plants::{Plant, planted_config};
 use crate::sim::{Event, Sim};
-use crate::soak::{QUIET, calm, planted_config};
+use crate::soak::{QUIET, calm};
 use crate::web_habits::{Callbacks, WebHabit};
 
 pub(crate) fn run(seed: u64, plant: Plant) {

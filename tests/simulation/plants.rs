@@ -5,6 +5,8 @@ use trunkline::engine::event::Input;
 use trunkline::engine::message::{Batch, ShardMessage};
 
 use crate::sim::{Event, Sim};
+use crate::soak::mo_routes;
+use crate::text::ODD_PROFILE;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Plant {
@@ -107,4 +109,17 @@ impl Sim {
     pub(crate) fn share_a_home(&self) -> bool {
         self.placement.home_of_account(AccountId(0)) == self.placement.home_of_account(AccountId(1))
     }
+}
+
+pub(crate) fn planted_config(plant: Plant) -> String {
+    let in_doubt = if plant == Plant::RetriedUnasked { "retry" } else { "fail" };
+    let profile = if plant == Plant::AddressesForgotten { "odd" } else { "default" };
+    let mut text = format!(
+        "shards: 2\naccounts:\n  a0: {{ password: secret, shard: 0 }}\n  a1: {{ password: secret, shard: 0 }}\n\
+         carriers:\n  c0: {{ connect: \"c0:1\", system_id: us, password: secret, shard: 1, in_doubt: {in_doubt}, profile: {profile} }}\n\
+         routes:\n  - to: [c0]\n"
+    );
+    text.push_str(ODD_PROFILE);
+    text.push_str(&mo_routes(2));
+    text
 }

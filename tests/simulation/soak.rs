@@ -12,7 +12,7 @@ use crate::joined::joined_config;
 use crate::lies::Lies;
 use crate::node::In;
 use crate::operations::{AskedHabit, with_states};
-use crate::plants::Plant;
+use crate::plants::{Plant, planted_config};
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
 use crate::text::ODD_PROFILE;
@@ -385,18 +385,5 @@ pub(crate) fn mo_routes(accounts: u64) -> String {
     for at in 0..accounts {
         let _ = writeln!(text, "  - when: {{ destination: \"1000{at}\" }}\n    to: a{at}");
     }
-    text
-}
-
-pub(crate) fn planted_config(plant: Plant) -> String {
-    let in_doubt = if plant == Plant::RetriedUnasked { "retry" } else { "fail" };
-    let profile = if plant == Plant::AddressesForgotten { "odd" } else { "default" };
-    let mut text = format!(
-        "shards: 2\naccounts:\n  a0: {{ password: secret, shard: 0 }}\n  a1: {{ password: secret, shard: 0 }}\n\
-         carriers:\n  c0: {{ connect: \"c0:1\", system_id: us, password: secret, shard: 1, in_doubt: {in_doubt}, profile: {profile} }}\n\
-         routes:\n  - to: [c0]\n"
-    );
-    text.push_str(ODD_PROFILE);
-    text.push_str(&mo_routes(2));
     text
 }

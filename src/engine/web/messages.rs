@@ -169,7 +169,7 @@ impl Account {
     }
 
     pub(super) fn message_status(&self, id: MessageId) -> Option<Status> {
-        self.kept_record(id).map(|record| record.status)
+        self.kept_record(id).map(|record| record.status).or_else(|| self.smpp_status(id))
     }
 
     /// Those with this reference, the newest first.

@@ -178,9 +178,7 @@ impl Account {
         let reply = match request {
             Request::Submit(submission) => return self.submit(caller, (submission, None), cx),
             Request::SubmitBy(carrier, submission) => return self.submit(caller, (submission, Some(carrier)), cx),
-            Request::Status(id) => {
-                Reply::Status(self.message_status(id).or_else(|| self.smpp_status(id)).map(Box::new))
-            }
+            Request::Status(id) => Reply::Status(self.message_status(id).map(Box::new)),
             Request::Find(reference) => Reply::Found(self.find_messages(&reference)),
         };
         cx.out.act(Action::Reply { caller, reply });
