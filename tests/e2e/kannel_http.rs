@@ -32,7 +32,11 @@ routes: [{{ when: {{ destination: "49*" }}, to: north }}]
 #[test]
 fn the_example_in_the_docs_is_a_configuration() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kannel.md")).unwrap();
-    let yaml = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let yaml = page
+        .split("```")
+        .filter_map(|block| block.strip_prefix("yaml\n"))
+        .find(|block| block.contains("13013"))
+        .unwrap();
     let directory = Directory::new();
     let file = directory.write("trunkline.yaml", yaml);
     let (code, out, err) = run(&["check", "--config", file.to_str().unwrap()]);
