@@ -1,10 +1,13 @@
-//! `/metrics` of the built program: all that is described is there, and the stages of each submit are counted.
+//! `/metrics` of the built program: all that is described is there, the stages of each submit are counted, and a reload's accounts and
+//! carriers have series.
 
 use trunkline::metrics::described;
+use trunkline::smpp::pdu::BindMode;
 
-use crate::gateway::http;
+use crate::gateway::{Gateway, http, http_with};
 use crate::peer::{ROK, plain, with_receipt};
 use crate::receipts::id_of_receipt;
+use crate::reload::done;
 use crate::world::World;
 
 #[test]
@@ -55,3 +58,40 @@ fn plain_to(prefix: &str) -> Vec<u8> {
     body.splice(at..at + prefix.len(), prefix.bytes());
     body
 }
+
+#[test]
+fn what_a_reload_brings_has_series_which_go_on_when_it_went_and_comes_back() {
+    let mut world = World::new();
+    let new = [
+        ("accounts:", "accounts:\n  late: { password: comer }".to_owned()),
+        (
+            "carriers:",
+            format!("carriers:\n  south: {{ connect: \"{}\", system_id: us, password: p }}", world.carrier.address),
+        ),
+        ("routes:", "routes:\n  - { when: { account: late }, to: south }".to_owned()),
+    ];
+    let reload = |gateway: &Gateway, back: bool| {
+        new.iter().for_each(|(old, new)| if back { gateway.rewrite(new, old) } else { gateway.rewrite(old, new) });
+        done(&http_with(gateway.admin, "POST", "/reload", "").unwrap());
+    };
+    let submits = |world: &World, so_far: f64| {
+        let mut late = world.connect();
+        assert_eq!(late.bind(BindMode::Transceiver, "late", "comer").status, ROK);
+        late.submit_when_up(&plain("new"));
+        for series in ["trunkline_submits_accepted_total{account=\"late\"}", SENT_SOUTH] {
+            world.gateway.wait_for_metric(series, |count| count > so_far);
+        }
+    };
+    reload(&world.gateway, false);
+    submits(&world, 0.0);
+    let before = world.gateway.wait_for_metric(SENT_SOUTH, |_| true);
+    reload(&world.gateway, true);
+    world.gateway.wait_for_metric("trunkline_links_bound{carrier=\"south\"}", |links| links == 0.0);
+    world.gateway.wait_for_metric("trunkline_links_configured{carrier=\"south\"}", |links| links == 0.0);
+    world.gateway.wait_for_metric("trunkline_sessions_bound{account=\"late\"}", |sessions| sessions == 0.0);
+    reload(&world.gateway, false);
+    submits(&world, before);
+    world.is_well();
+}
+
+const SENT_SOUTH: &str = "trunkline_carrier_submits_total{carrier=\"south\"}";

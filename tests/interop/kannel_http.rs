@@ -119,6 +119,11 @@ const ALIKE: &[(&str, usize)] = &[
 
 type Answer<'a> = (u16, &'a str);
 
+const NO_URL: Answer<'_> = (
+    400,
+    r#"{"detail":"The target of the request line is no URL: some of it must be percent-encoded.","status":400,"title":"The request is malformed","type":"urn:trunkline:malformed"}"#,
+);
+
 /// Answered otherwise than by Kannel, as docs/kannel.md says: its answer, and ours.
 const OTHERWISE: &[(&str, Answer<'_>, Answer<'_>)] = &[
     ("from=ACME&to=4915100000001+abc&text=x", ACCEPTED, (202, "0: Accepted for delivery Denied receivers are: abc")),
@@ -129,8 +134,8 @@ const OTHERWISE: &[(&str, Answer<'_>, Answer<'_>)] = &[
     ),
     ("from=ACME&to=4915100000001&text=%FF%FE&charset=UTF-8", ACCEPTED, (400, "Charset or body misformed, rejected")),
     // Neither a URL nor anything else that HTTP knows.
-    ("from=ACME&to=4915100000001&text=<x>", ACCEPTED, (400, "")),
-    ("from=ACME&to=4915100000001&text=\"x\"", ACCEPTED, (400, "")),
+    ("from=ACME&to=4915100000001&text=<x>", ACCEPTED, NO_URL),
+    ("from=ACME&to=4915100000001&text=\"x\"", ACCEPTED, NO_URL),
     ("from=ACME&to=4915100000001&text=x&binfo=sixlet", ACCEPTED, (400, "BInfo field misformed, rejected")),
     ("from=TWELVELETTER&to=4915100000001&text=x", ACCEPTED, (400, "From field misformed, rejected")),
     (

@@ -51,7 +51,7 @@ async function go() {
 
   // Whoever comes later has the plots from before.
   const later = await open(browser, { viewport: { width: 1400, height: 900 }, colorScheme: 'light' });
-  await later.waitForFunction(() => document.querySelector('#plots path:not(.area)')?.getAttribute('d').split('L').length > 2, null, PATIENCE);
+  await later.waitForFunction(() => document.querySelector('#plots path:not(.area)')?.getAttribute('d')?.split('L').length > 2, null, PATIENCE);
   await picture(later, 'light');
   await later.close();
 
