@@ -37,7 +37,7 @@ Drain: nothing new is taken, what is outstanding is answered and delivered, ever
 `drain` of the configuration. A second one ends it at once.
 .TP
 SIGHUP
-Read the configuration again.
+Read the configuration again. A file with a problem changes nothing; the log says what changed, or every problem.
 .SH EXIT STATUS
 .TP
 0
@@ -71,11 +71,18 @@ pub(super) fn manual(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     page.render_name_section(out)?;
     writeln!(out, ".SH SYNOPSIS\n\\fBtrunkline\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n.SH COMMANDS")?;
     for known in command.get_subcommands().filter(|known| !known.is_hide_set()) {
-        let about = known.get_about().map(ToString::to_string).unwrap_or_default();
-        writeln!(out, ".TP\n\\fB{}\\fR\n{about}.", known.get_name())?;
+        entry(known.get_name(), known, out)?;
+        for below in known.get_subcommands() {
+            entry(&format!("{} {}", known.get_name(), below.get_name()), below, out)?;
+        }
     }
     writeln!(out, ".PP\n`trunkline COMMAND \\-\\-help` tells the rest.")?;
     out.write_all(REST.as_bytes())
+}
+
+fn entry(name: &str, command: &Command, out: &mut dyn Write) -> io::Result<()> {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    writeln!(out, ".TP\n\\fB{name}\\fR\n{about}.")
 }
 
 #[cfg(test)]
@@ -95,6 +102,7 @@ mod tests {
             "systemd/trunkline.1 is another: `just man` writes it anew"
         );
         assert!(written.contains("\\fBserve\\fR\nRun the gateway.\n") && !written.contains("completions"), "{written}");
+        assert!(written.contains("\\fBctl reload\\fR\n") && written.contains("\\fBstore inspect\\fR\n"), "{written}");
     }
 
     #[test]

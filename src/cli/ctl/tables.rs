@@ -194,7 +194,7 @@ pub(super) fn queues(status: &Value) -> String {
 }
 
 pub(super) fn ordered(done: &Value) -> String {
-    let told = done["sessions_told"].as_u64().map(|told| format!("{told} sessions told to go"));
+    let told = done["sessions_told"].as_u64().map(|told| format!("{} told to go", some(told, "session")));
     let gone = done["gone"].as_u64().map(|gone| {
         let rest = if done["done"] == true { "" } else { "; there are more: say it again" };
         format!("{gone} receipts and MO forgotten{rest}")
@@ -214,7 +214,8 @@ pub(super) fn sent(sent: &Value) -> String {
     let status = [&sent["status"], &sent["reason"]].into_iter().filter_map(Value::as_str);
     let status: Vec<_> = status.collect();
     let (outcome, carrier) = (text(&sent["outcome"]), text(&sent["carrier"]));
-    format!("{carrier}: {outcome} ({}), {} segments{id}\n", status.join(", "), sent["segments"])
+    let segments = some(number(&sent["segments"]), "segment");
+    format!("{carrier}: {outcome} ({}), {segments}{id}\n", status.join(", "))
 }
 
 pub(super) fn messages(found: &Value) -> String {
@@ -290,6 +291,10 @@ fn yes_no(value: &Value) -> String {
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
+}
+
+fn some(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn sum(counts: &Value) -> u64 {
