@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::digest;
@@ -18,7 +18,7 @@ use crate::runtime::cdr_text::{CSV_HEADER, Writer};
 use crate::runtime::store_files::StoreError;
 use crate::store::cdr_lines::CdrJournals;
 
-/// Those who bill read them, and nobody else: they hold numbers.
+/// Those who bill read them, and nobody else: they hold numbers. Whatever the umask, for the unit's leaves them to the gateway alone.
 const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
 
@@ -79,7 +79,10 @@ pub fn open_all(config: &Config, shards: usize, found: &CdrJournals) -> Result<V
 impl CdrFiles {
     /// Takes up what an earlier process left open; what it did not write whole is cut off.
     pub fn open(config: &Cdr, node: u16, shard: u16) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&config.path)?;
+        if !config.path.is_dir() {
+            fs::create_dir_all(&config.path)?;
+            fs::set_permissions(&config.path, fs::Permissions::from_mode(DIRECTORY_MODE))?;
+        }
         let writer = Writer { node, shard, format: config.format };
         let mut files = Self { config: config.clone(), writer, open: None, last: 0 };
         let prefix = files.prefix();
@@ -187,8 +190,7 @@ impl CdrFiles {
         let name = format!("{}{first:020}.{}.open", self.prefix(), extension(self.writer.format));
         let path = self.config.path.join(name);
         // One that is there has no line that counts.
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&path)?;
+        let file = create(&path)?;
         let digest = Digest(digest::Context::new(&digest::SHA256));
         let mut open = OpenFile { file, path, first, lines: 0, octets: 0, digest, closes_at: self.closes_at(now) };
         if self.writer.format == CdrFormat::Csv {
@@ -281,10 +283,16 @@ fn write_sum(path: &Path, (first, last): (u64, u64), octets: u64, digest: Digest
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let sum = json!({ "file": file, "lines": last - first + 1, "first": first, "last": last, "octets": octets, "sha256": sha256 });
     let (to, half) = (sum_path(path), path.with_extension("half"));
-    let mut written = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&half)?;
+    let mut written = create(&half)?;
     written.write_all(format!("{sum}\n").as_bytes())?;
     written.sync_all()?;
     fs::rename(&half, to)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(FILE_MODE))?;
+    Ok(file)
 }
 
 fn sum_path(path: &Path) -> PathBuf {
