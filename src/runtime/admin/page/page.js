@@ -186,7 +186,7 @@ const plots = [
     { name: "delivered", color: "three", of: (r) => r.accounts.all.delivered }, { name: "receipts read", color: "two", of: (r) => r.carriers.all.receipts }]),
   new Plot("Customers are answered", "", millis, [
     { name: "half within", color: "one", of: (r) => r.stages.submit.p50_ms }, { name: "99 % within", color: "two", of: (r) => r.stages.submit.p99_ms }]),
-  new Plot("99 % of it within", "", millis, [
+  new Plot("99 % of each stage within", "", millis, [
     { name: "carrier", color: "one", of: (r) => r.stages.carrier.p99_ms }, { name: "queue", color: "two", of: (r) => r.stages.queue.p99_ms },
     { name: "commit", color: "three", of: (r) => r.stages.commit.p99_ms }]),
   new Plot("Waiting", "", count, [

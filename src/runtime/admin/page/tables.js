@@ -177,7 +177,7 @@ function chips(carrier) {
     const down = link.last_down && !link.bound_since ? `: ${words(link.last_down.why)} at ${moment(link.last_down.at)}` : "";
     const retry = link.retry_in_ms != null ? `, again in ${span(link.retry_in_ms / 1000)}` : "";
     const level = link.order === "stopped" || link.state === "off" ? "off" : link.state !== "bound" ? "bad" : withheld ? "warn" : "ok";
-    return { level, state: `${link.link} ${link.state}${withheld}`, text: `${since}${down}${retry} · ${link.bind} ${link.address}` };
+    return { level, state: `Link ${link.link} ${link.state}${withheld}`, text: `${since}${down}${retry} · ${link.bind} ${link.address}` };
   });
   const rank = ({ level }) => ["bad", "warn", "off", "ok"].indexOf(level);
   const first = [...told].sort((a, b) => rank(a) - rank(b)).slice(0, 12);
