@@ -131,7 +131,7 @@ fn a_disabled_account_is_said_goodbye_to_and_let_in_again_when_enabled() {
 
     // One of them, by its name.
     let session = sessions[1]["session"].as_str().unwrap();
-    assert_eq!(ctl(&world.gateway, &["unbind", "acme", session]), "acme: unbind, 1 sessions told to go\n");
+    assert_eq!(ctl(&world.gateway, &["unbind", "acme", session]), "acme: unbind, 1 session told to go\n");
     let goodbye = second.expect(CommandId::UNBIND);
     second.answer(&goodbye, ROK, b"");
     second.expect_close();
@@ -139,7 +139,7 @@ fn a_disabled_account_is_said_goodbye_to_and_let_in_again_when_enabled() {
     let (code, _, error) = run_ctl(&world.gateway, &["unbind", "acme", session]);
     assert_eq!((code, error.contains("no such session")), (1, true), "{error}");
 
-    assert_eq!(ctl(&world.gateway, &["disable", "acme"]), "acme: disable, 1 sessions told to go\n");
+    assert_eq!(ctl(&world.gateway, &["disable", "acme"]), "acme: disable, 1 session told to go\n");
     let goodbye = first.expect(CommandId::UNBIND);
     first.answer(&goodbye, ROK, b"");
     first.expect_close();
@@ -282,7 +282,7 @@ fn a_test_message_goes_through_the_carrier_it_is_told_to_and_no_other() {
     let submit = carrier.join().unwrap();
     assert!(submit.body.ends_with(b"\x0fhello & goodbye"), "{submit:?}");
     assert!(
-        said.contains("south: accepted (ESME_ROK (0x00)), 1 segments, message_id ") && said.contains("delivered"),
+        said.contains("south: accepted (ESME_ROK (0x00)), 1 segment, message_id ") && said.contains("delivered"),
         "{said}"
     );
     stage.link().expect_quiet();
