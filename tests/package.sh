@@ -35,10 +35,17 @@ inside dpkg --verify trunkline
 inside systemd-analyze verify --man=no trunkline.service trunkline.socket
 inside systemd-analyze security --offline=true --threshold=15 trunkline.service | tail -1
 inside man --warnings -l /usr/share/man/man1/trunkline.1.gz >/dev/null
+inside sh -c 'trunkline man | cmp - /dev/fd/3 3<<EOF
+$(zcat /usr/share/man/man1/trunkline.1.gz)
+EOF' || fail "the manual page is of another program"
+for page in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE example.yaml alerts.yaml grafana.json docs/README.md docs/install.md; do
+    [ -s "$root/usr/share/doc/trunkline/$page" ] || fail "/usr/share/doc/trunkline lacks $page"
+done
 inside bash -c '. /usr/share/bash-completion/completions/trunkline && complete -p trunkline' >/dev/null
 
-# StateDirectory= of the unit.
+# StateDirectory= and UMask= of the unit.
 inside install -d -m 750 -o trunkline -g trunkline /var/lib/trunkline
+umask 077
 serve() {
     chroot "$root" setpriv --reuid trunkline --regid trunkline --clear-groups --no-new-privs --bounding-set -all \
         /usr/bin/trunkline serve --config /etc/trunkline/trunkline.yaml &
@@ -58,11 +65,15 @@ serve
 end
 [ -n "$(ls "$root/var/lib/trunkline")" ] || fail "it left no store"
 
-echo '# a change of the operator' >>"$root/etc/trunkline/trunkline.yaml"
+echo 'cdr: { path: /var/lib/trunkline/cdr }' >>"$root/etc/trunkline/trunkline.yaml"
 inside dpkg -i --force-confold /tmp/trunkline.deb
-grep -q 'a change of the operator' "$root/etc/trunkline/trunkline.yaml" || fail "an upgrade undid the operator's change"
+grep -q '^cdr:' "$root/etc/trunkline/trunkline.yaml" || fail "an upgrade undid the operator's change"
 serve
+inside trunkline ctl --config /etc/trunkline/trunkline.yaml status
+inside trunkline ctl reload
 end
+inside trunkline store inspect /var/lib/trunkline
+[ "$(inside stat -c '%a %U %G' /var/lib/trunkline/cdr)" = "750 trunkline trunkline" ] || fail "mode of the call detail records"
 
 before=$(inside find /var/lib/trunkline -type f | sort)
 inside dpkg -r trunkline
