@@ -15,6 +15,7 @@ const EVERYTHING: &str = "everything";
 pub fn summary(config: &Config) -> String {
     let mut lines = vec![node(config)];
     lines.extend(listeners(config));
+    lines.extend(config.cdr.as_ref().map(|cdr| format!("call detail records in {}", cdr.path.display())));
     lines.push(format!("accounts: {}", config.accounts.len()));
     lines.extend(config.accounts.iter().map(account));
     lines.push(format!("carriers: {}", config.carriers.len()));

@@ -343,4 +343,7 @@ mobile originated: 1; otherwise kept
   from north to 12345 -> acme
 ";
     assert_eq!(text, expected);
+    let billed = concat!(include_str!("../../config/minimal.yaml"), "cdr: { path: cdr }\n");
+    let text = summary(&parse_text(billed).unwrap().config);
+    assert!(text.contains("\ncall detail records in /etc/trunkline/cdr\n"), "{text}");
 }

@@ -90,7 +90,7 @@ function read(status) {
     submits: rate((a) => a.submits), accepted: rate((a) => a.accepted), in99: since((a) => a.answered, 0.99), refused: rate((a) => sum(a.refused)),
     reasons: Object.fromEntries(Object.keys(account.refused).map((why) => [why, rate((a) => a.refused[why] ?? 0)])),
     delivered: rate((a) => a.receipts_delivered + a.mo_delivered + a.callbacks.told),
-  }), (is) => ({ lost: is("deliveries refused", (a) => a.deliveries.refused), breakers: is("breakers", (a) => a.callbacks.breakers_opened) }));
+  }), (is) => ({ lost: is("deliveries refused", (a) => a.deliveries.refused), told: is("told", (a) => a.callbacks.told) }));
   const shards = things("shards", "shard", (rate, shard, since) => ({
     pdus: rate((s) => s.pdus_read), read: rate((s) => s.read_bytes), written: rate((s) => s.written_bytes), turns: rate((s) => s.turns),
     busy: shard.answers ? rate((s) => s.busy_us / 1e6) : null, late: since((s) => s.late, 0.99),
@@ -165,7 +165,8 @@ function judge(status) {
     if (limit && queued >= limit * 0.8) tell(queued >= limit ? "bad" : "warn", `its delivery queue is ${Math.floor((queued / limit) * 100)} % full`);
     else if (queued > 0 && !account.receivers && !account.gone) tell("warn", `${count(queued)} receipts and MO wait, and no session takes them`);
     if (account.fresh.lost) tell("bad", "receipts or MO are not taken, for its delivery queue is full");
-    if (account.fresh.breakers) tell("warn", "its callback fails, and is left alone for a while");
+    const { queued: untold, outstanding, retried } = account.callbacks;
+    if (retried && untold > outstanding && !account.fresh.told) tell("warn", `its callback has taken none lately, and ${count(untold)} receipts and MO wait for it`);
     if (account.per.refused > 0 && account.per.refused >= account.per.submits * 0.1) {
       tell("warn", `${Math.round((account.per.refused / account.per.submits) * 100)} % of its submits are refused, most for: ${mostly(account.per.reasons)}`);
     }

@@ -96,20 +96,21 @@ class Table {
 // A cell's text, what stands below it, and how full something is.
 function parts(said) {
   if (typeof said === "string") return [said];
-  const { text, level, below, full } = said;
+  const { text, level, below, full, isRate } = said;
   const all = [level ? make("span", { class: level }, text) : text];
   if (below) all.push(make("small", { class: said.belowLevel ?? "" }, below));
   if (full != null) {
     const bar = make("i");
     bar.style.width = `${Math.min(100, Math.max(0, full * 100))}%`;
-    all.push(make("span", { class: `bar ${full >= 0.95 ? "bad" : full >= 0.8 ? "warn" : ""}` }, bar));
+    all.push(make("span", { class: `bar ${full >= 0.95 && !isRate ? "bad" : full >= 0.8 ? "warn" : ""}` }, bar));
   }
   return all;
 }
 
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, one) => all + one, 0);
 const of = (number, limit) => ({ text: count(number), below: limit == null ? "" : `of ${count(limit)}`, full: limit ? number / limit : null });
-const limited = (number, limit) => ({ text: perSecond(number), below: limit == null ? "" : `of ${count(limit)}`, full: limit ? number / limit : null });
+// To be at one's rate is nothing bad.
+const limited = (number, limit) => ({ text: perSecond(number), below: limit == null ? "" : `of ${count(limit)}`, full: limit ? number / limit : null, isRate: true });
 const some = (number, what) => `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 const timely = (number, in99) => ({ text: perSecond(number), below: in99 == null ? "" : `99 % in ${millis(in99)}` });
 const red = (number, level = "bad") => ({ text: perSecond(number), level: number > 0 ? level : undefined });
