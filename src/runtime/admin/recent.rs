@@ -117,20 +117,22 @@ impl Recent {
                 (id.index(), of.config.account(id).name.as_str(), status)
             })
         });
-        self.accounts.add(&ACCOUNTS, now, accounts);
+        // Without one of the shards a sum would be of others than before.
+        let is_whole = snapshots.iter().all(Option::is_some);
+        self.accounts.add(&ACCOUNTS, now, accounts, is_whole);
         let carriers = known().flat_map(|of| {
             known_carriers(of).map(|status| {
                 let id = status.carrier;
                 (id.index(), of.config.carrier(id).name.as_str(), status)
             })
         });
-        self.carriers.add(&CARRIERS, now, carriers);
+        self.carriers.add(&CARRIERS, now, carriers, is_whole);
         let names: Vec<_> = (0..snapshots.len()).map(|shard| shard.to_string()).collect();
         let shards = known().map(|of| {
             let shard = usize::from(of.shard.0);
             (shard, names[shard].as_str(), &of.counts)
         });
-        self.shards.add(&SHARDS, now, shards);
+        self.shards.add(&SHARDS, now, shards, is_whole);
         self.stages.add(snapshots);
     }
 
@@ -194,6 +196,7 @@ impl<const EACH: usize, const ALL: usize> Family<EACH, ALL> {
         columns: &[Column<T>; ALL],
         now: Duration,
         seen: impl Iterator<Item = (usize, &'a str, &'a T)>,
+        is_whole: bool,
     ) {
         for track in self.each.values_mut() {
             push(&mut track.rows, [f32::NAN; EACH]);
@@ -209,7 +212,7 @@ impl<const EACH: usize, const ALL: usize> Family<EACH, ALL> {
                 *sum = number + if sum.is_nan() { 0.0 } else { *sum };
             }
         }
-        push(&mut self.sums, sums);
+        push(&mut self.sums, if is_whole { sums } else { [f32::NAN; ALL] });
         self.each.retain(|_, track| track.is_seen(now) || track.rows.iter().flatten().any(|number| !number.is_nan()));
     }
 
@@ -286,9 +289,13 @@ mod tests {
     static COLUMNS: [Column<Thing>; 2] = [level("level", |thing| thing.level), rate("rate", |thing| thing.count)];
 
     fn add(family: &mut Family<1, 2>, second: u64, seen: &[(usize, &str, u64, u64)]) {
+        add_of(family, second, seen, true);
+    }
+
+    fn add_of(family: &mut Family<1, 2>, second: u64, seen: &[(usize, &str, u64, u64)], is_whole: bool) {
         let things: Vec<_> = seen.iter().map(|(_, _, count, level)| Thing { count: *count, level: *level }).collect();
         let seen = seen.iter().zip(&things).map(|((id, name, _, _), thing)| (*id, *name, thing));
-        family.add(&COLUMNS, Duration::from_secs(second), seen);
+        family.add(&COLUMNS, Duration::from_secs(second), seen, is_whole);
     }
 
     #[test]
@@ -303,11 +310,11 @@ mod tests {
             json!({ "a": { "level": [7, 8] } }),
             "the first column alone; who is quiet is left out"
         );
-        // The first did not answer once: its rate is that of both spans.
-        add(&mut family, 4, &[(1, "b", 40, 0)]);
+        // The first did not answer once: its rate is that of both spans, and what all did meanwhile is not known.
+        add_of(&mut family, 4, &[(1, "b", 40, 0)], false);
         add(&mut family, 6, &[(0, "a", 111, 9), (1, "b", 40, 0)]);
         let shown = family.shown(&COLUMNS, 3);
-        assert_eq!(shown["all"], json!({ "level": [8, 0, 9], "rate": [21.5, 0, 2] }));
+        assert_eq!(shown["all"], json!({ "level": [8, null, 9], "rate": [21.5, null, 2] }));
         assert_eq!(shown["each"]["a"]["level"], json!([8, null, 9]));
         // A count that fell is another's.
         add(&mut family, 8, &[(0, "a", 5, 9)]);
@@ -333,7 +340,7 @@ mod tests {
         static RATE: [Column<u64>; 1] = [rate("rate", |count| *count)];
         let mut family = Family::<1, 1>::default();
         for (second, count) in [(0, 100), (2, 110), (4, 130)] {
-            family.add(&RATE, Duration::from_secs(second), [(0, "a", &count)].into_iter());
+            family.add(&RATE, Duration::from_secs(second), [(0, "a", &count)].into_iter(), true);
         }
         assert_eq!(family.shown(&RATE, 3)["each"]["a"]["rate"], json!([null, 5, 10]));
     }
