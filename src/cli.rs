@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Parsed};
 use crate::runtime::serve::{self, Failure};
-use crate::runtime::{config_file, files, logging, tls};
+use crate::runtime::{config_file, files, logging, signals, tls};
 use crate::tools::demo::{self, DemoArgs};
 use crate::tools::load::{self, LoadArgs};
 use crate::tools::reconcile::{self, ReconcileArgs};
@@ -82,7 +82,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", failure.message);
+            // Whoever reads it may be gone, and the exit code tells all the same.
+            let _ = writeln!(std::io::stderr(), "{}", failure.message);
             ExitCode::from(u8::try_from(failure.exit_code).unwrap_or(1))
         }
     }
@@ -93,6 +94,8 @@ fn printed(result: std::io::Result<()>) -> Result<(), Failure> {
 }
 
 fn serve_command(args: &ConfigArgs) -> Result<(), Failure> {
+    let failed = |error| Failure { exit_code: serve::EXIT_FAULT, message: format!("cannot watch signals: {error}") };
+    let is_reload_asked = signals::note_reload().map_err(failed)?;
     let Parsed { config, warnings } = read(&args.config)?;
     logging::start(&config.log).map_err(|message| Failure { exit_code: serve::EXIT_CONFIG, message })?;
     if holds_secrets(&config) && files::is_readable_by_others(&args.config) {
@@ -101,13 +104,13 @@ fn serve_command(args: &ConfigArgs) -> Result<(), Failure> {
     for warning in warnings {
         tracing::warn!("{}: {warning}", args.config.display());
     }
-    serve::serve(config, &args.config)
+    serve::serve(config, &args.config, &is_reload_asked)
 }
 
 fn check_command(args: &ConfigArgs) -> Result<(), Failure> {
     let Parsed { config, warnings } = read(&args.config)?;
     for warning in warnings {
-        eprintln!("warning: {}: {warning}", args.config.display());
+        let _ = writeln!(std::io::stderr(), "warning: {}: {warning}", args.config.display());
     }
     // Whoever reads may stop reading (`| head`).
     let _ = writeln!(std::io::stdout(), "{}", config::summary(&config));

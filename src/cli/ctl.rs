@@ -3,6 +3,7 @@
 mod client;
 mod orders;
 mod tables;
+mod text;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,11 +11,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::read;
-use crate::runtime::files;
-use crate::runtime::serve::{EXIT_UNFINISHED, Failure};
+use crate::runtime::serve::{EXIT_CONFIG, EXIT_UNFINISHED, Failure};
+use crate::runtime::{config_file, files};
 use client::{Client, encoded};
 use orders::{MessageArgs, RouteArgs, SendArgs, TraceArgs};
+use text::harmless;
 
 #[derive(Args)]
 pub(super) struct CtlArgs {
@@ -138,9 +139,10 @@ pub(super) fn run(args: &CtlArgs) -> Result<(), Failure> {
 
 fn client(args: &CtlArgs) -> Result<Client, Failure> {
     if let Some(file) = &args.config {
-        let config = read(file)?.config;
-        let token = config.admin.token.as_ref().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
-        return Ok(Client::new(config.admin.listen.to_string(), token));
+        let bad = |problems: Vec<String>| Failure { exit_code: EXIT_CONFIG, message: problems.join("\n") };
+        let admin = config_file::read_admin(file).map_err(bad)?;
+        let token = admin.token.as_ref().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
+        return Ok(Client::new(admin.listen.to_string(), token));
     }
     let token = match &args.token_file {
         Some(file) => {
@@ -189,12 +191,15 @@ impl Shown {
 
     /// One of many: JSON is a line as well.
     fn show_line(&self, value: &Value, line: impl Fn(&Value) -> String) {
-        let text = if self.is_json { format!("{value}\n") } else { line(value) };
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        self.print(if self.is_json { format!("{value}\n") } else { line(&harmless(value)) });
     }
 
     fn show(&self, value: &Value, table: impl Fn(&Value) -> String) {
-        let text = if self.is_json { format!("{value:#}\n") } else { table(value) };
+        self.print(if self.is_json { format!("{value:#}\n") } else { table(&harmless(value)) });
+    }
+
+    fn print(&self, text: String) {
+        let text = if self.is_json { text::escaped_json(&text) } else { text };
         // Whoever reads may stop reading (`| head`).
         let _ = std::io::stdout().write_all(text.as_bytes());
     }

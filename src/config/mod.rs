@@ -47,7 +47,7 @@ pub use reader::{Problem, Surroundings};
 pub use scalars::{callback_url, duration_or_zero as parse_duration};
 pub use secret::{Password, Secret};
 pub use summary::{route_in_words, summary};
-pub use validate::{Parsed, parse};
+pub use validate::{Parsed, parse, parse_admin};
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};

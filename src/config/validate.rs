@@ -9,8 +9,8 @@ use super::raw::{self, Node};
 use super::reader::{Fields, Problem, Reading, Surroundings, Value};
 use super::scalars::{choice, duration, duration_or_zero, size, whole};
 use super::{
-    AccountId, CarrierId, Cdr, CdrFormat, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store, UnroutedMo,
-    accounts, carriers, contradictions, listeners, numbers, opt_out, profile, routes,
+    AccountId, Admin, CarrierId, Cdr, CdrFormat, Config, Durability, Log, LogFormat, LogLevel, ShardPin, Store,
+    UnroutedMo, accounts, carriers, contradictions, listeners, numbers, opt_out, profile, routes,
 };
 
 /// A configuration that may be run, and what its operator should know.
@@ -31,6 +31,26 @@ pub fn parse(text: &str, surroundings: &Surroundings<'_>) -> Result<Parsed, Vec<
     let (problems, warnings) = reading.finish();
     match config {
         Some(config) if problems.is_empty() => Ok(Parsed { config, warnings }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+/// Reads where a configuration has the admin listener, and its token: nothing else of the file need be right, or to be had here.
+///
+/// # Errors
+/// As `parse`.
+pub fn parse_admin(text: &str, surroundings: &Surroundings<'_>) -> Result<Admin, Vec<Problem>> {
+    let tree = raw::read(text).map_err(|problem| vec![problem])?;
+    let reading = Reading::new(surroundings);
+    let root = Value { path: String::new(), node: &tree, reading: &reading };
+    let admin = root.fields(|top| {
+        let admin = top.section("admin", listeners::read_admin);
+        top.take_rest();
+        admin
+    });
+    let (problems, _) = reading.finish();
+    match admin {
+        Some(admin) if problems.is_empty() => Ok(admin),
         Some(_) | None => Err(problems),
     }
 }

@@ -267,6 +267,9 @@ impl Account {
     }
 
     fn choice_for(&self, submit: &Submit, body: &[u8], cx: &mut Context<'_>) -> Option<RouteChoice> {
+        if let Some(carrier) = submit.choice.only() {
+            return cx.routes.only(carrier);
+        }
         self.route(&SmView::submit(body).ok()?, submit.part.as_ref(), cx)
     }
 

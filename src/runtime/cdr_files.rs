@@ -91,6 +91,12 @@ impl CdrFiles {
             names.extend(entry?.file_name().into_string().ok().filter(|name| name.starts_with(&prefix)));
         }
         names.sort_unstable();
+        let is_closed = |name: &&String| {
+            name[prefix.len()..]
+                .split_once('.')
+                .is_some_and(|(_, rest)| format_of(rest).is_some() && !rest.ends_with(".open"))
+        };
+        let newest = names.iter().rfind(is_closed);
         for name in &names {
             let numbers = name[prefix.len()..].split_once('.');
             let Some((numbers, format)) = numbers.and_then(|(numbers, rest)| Some((numbers, format_of(rest)?))) else {
@@ -101,8 +107,7 @@ impl CdrFiles {
                     let (Ok(first), Ok(last)) = (first.parse::<u64>(), last.parse::<u64>()) else { continue };
                     files.last = files.last.max(last);
                     // The process ended between the two.
-                    let is_newest = names.last() == Some(name);
-                    if is_newest {
+                    if newest == Some(name) {
                         files.sum_up(&config.path.join(name), (first, last))?;
                     }
                 }
@@ -130,7 +135,11 @@ impl CdrFiles {
 
     /// Writes and syncs these lines, and closes a file whose time is over. After an error the same lines are to be given again.
     pub fn append(&mut self, lines: &Lines, now: u64) -> io::Result<()> {
-        if self.open.as_ref().is_some_and(|open| open.closes_at <= now) {
+        if self.open.as_ref().is_some_and(OpenFile::is_removed) {
+            tracing::error!(path = %self.directory().display(), "the open file of call detail records was removed");
+            self.open = None;
+        }
+        if self.open.as_ref().is_some_and(|open| open.is_over(now, self.span())) {
             self.close()?;
         }
         if lines.is_empty() || lines.last() <= self.last {
@@ -140,10 +149,6 @@ impl CdrFiles {
             // Lines of an earlier time went with their files: a new file shows the gap by its name.
             self.close()?;
             self.last = lines.first - 1;
-        }
-        if self.open.as_ref().is_some_and(OpenFile::is_removed) {
-            tracing::error!(path = %self.directory().display(), "the open file of call detail records was removed");
-            self.open = None;
         }
         if self.open.is_none() {
             self.begin(now)?;
@@ -167,17 +172,26 @@ impl CdrFiles {
         Ok(())
     }
 
-    /// Closes the open file, if there is one: its name then says what it has.
+    /// Closes the open file, if there is one: its name then says what it has. While there is no room for its sum it stays open, for
+    /// once another follows nobody would write that.
     pub fn close(&mut self) -> io::Result<()> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(open) = &self.open else { return Ok(()) };
         if open.lines == 0 {
-            return fs::remove_file(&open.path);
+            let removed = fs::remove_file(&open.path);
+            self.open = None;
+            return removed;
         }
         let (first, last) = (open.first, open.first + open.lines - 1);
         let format = format_of_open(&open.path).unwrap_or(self.writer.format);
         let path = self.config.path.join(format!("{}{first:020}-{last:020}.{}", self.prefix(), extension(format)));
-        fs::rename(&open.path, &path)?;
-        write_sum(&path, (first, last), open.octets, open.digest)?;
+        let half = write_half(&path, (first, last), open.octets, open.digest.clone())?;
+        let renamed = fs::rename(&open.path, &path);
+        self.open = None;
+        if let Err(error) = renamed {
+            let _ = fs::remove_file(half);
+            return Err(error);
+        }
+        fs::rename(half, sum_path(&path))?;
         self.sync_directory()
     }
 
@@ -202,18 +216,22 @@ impl CdrFiles {
 
     /// Files of an hour end with the hour, and those of any span with its multiples.
     fn closes_at(&self, now: u64) -> u64 {
-        let span = self.config.rotate.as_secs().max(1);
-        (now / span + 1) * span
+        (now / self.span() + 1) * self.span()
     }
 
-    /// After a failed sync nobody knows what the disk holds of what was written: the file ends where it was synced last.
+    fn span(&self) -> u64 {
+        self.config.rotate.as_secs().max(1)
+    }
+
+    /// After a failed sync nobody knows what the disk holds of what was written: the file ends where it was synced last, and is closed
+    /// before anything else is written.
     fn abandon(&mut self) {
-        let Some(open) = &self.open else { return };
+        let Some(open) = &mut self.open else { return };
         let cut = open.file.set_len(open.octets).and_then(|()| open.file.sync_all());
-        if cut.is_ok() {
-            let _ = self.close();
+        match cut {
+            Ok(()) => open.closes_at = 0,
+            Err(_) => self.open = None,
         }
-        self.open = None;
     }
 
     /// Goes on with a file that was open when the process ended; in another format another one follows.
@@ -255,7 +273,8 @@ impl CdrFiles {
         File::open(path)?.read_to_end(&mut octets)?;
         let mut digest = Digest(digest::Context::new(&digest::SHA256));
         digest.0.update(&octets);
-        write_sum(path, span, octets.len() as u64, digest)?;
+        let half = write_half(path, span, octets.len() as u64, digest)?;
+        fs::rename(half, sum_path(path))?;
         self.sync_directory()
     }
 
@@ -273,20 +292,26 @@ impl OpenFile {
         Ok(())
     }
 
+    /// Its time is over, or the clock was far ahead when that was said.
+    fn is_over(&self, now: u64, span: u64) -> bool {
+        self.closes_at <= now || self.closes_at > now.saturating_add(span.saturating_mul(2))
+    }
+
     fn is_removed(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 }
 
-fn write_sum(path: &Path, (first, last): (u64, u64), octets: u64, digest: Digest) -> io::Result<()> {
+/// Writes what is to be the sum of this file, once that has its name. Returns where.
+fn write_half(path: &Path, (first, last): (u64, u64), octets: u64, digest: Digest) -> io::Result<PathBuf> {
     let sha256: String = digest.0.finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let sum = json!({ "file": file, "lines": last - first + 1, "first": first, "last": last, "octets": octets, "sha256": sha256 });
-    let (to, half) = (sum_path(path), path.with_extension("half"));
+    let half = path.with_extension("half");
     let mut written = create(&half)?;
     written.write_all(format!("{sum}\n").as_bytes())?;
     written.sync_all()?;
-    fs::rename(&half, to)
+    Ok(half)
 }
 
 fn create(path: &Path) -> io::Result<File> {

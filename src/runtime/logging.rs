@@ -1,7 +1,9 @@
 //! Logs: one event a line on stderr, as text or JSON. What a peer wrote can never forge a line or steer a terminal.
 
 mod repeats;
+mod stderr;
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
@@ -11,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::runtime::clock;
 use repeats::Repeats;
-pub use repeats::tell_untold;
+use stderr::Stderr;
 
 /// Directives in this variable replace the configured level, for an hour of looking closely. RUST_LOG is not read: it is
 /// set on many machines for something else.
@@ -20,8 +22,18 @@ const VARIABLE: &str = "TRUNKLINE_LOG";
 /// Starts logging for the whole process. `Err` for directives that do not parse, or when it was started before.
 pub fn start(log: &Log) -> Result<(), String> {
     let directives = std::env::var(VARIABLE).ok();
-    let subscriber = subscriber(log, directives.as_deref(), || OneLine { to: io::stderr() })?;
+    let format = log.format;
+    let subscriber = subscriber(log, directives.as_deref(), move || OneLine { to: Stderr, format })?;
     tracing::subscriber::set_global_default(subscriber).map_err(|error| format!("log: {error}"))
+}
+
+/// Says how much was not told, for there was too much of it or nobody took it. To be called now and then.
+pub fn tell_untold(now_ns: u64) {
+    repeats::tell_untold(now_ns);
+    let count = stderr::take_lost();
+    if count > 0 {
+        tracing::warn!(count, "events were not logged: nobody read what this process writes");
+    }
 }
 
 fn subscriber<W>(log: &Log, directives: Option<&str>, writer: W) -> Result<Box<Dispatched>, String>
@@ -62,6 +74,7 @@ fn level(level: LogLevel) -> &'static str {
 /// Escapes every control character except the end of the line. The subscriber writes each event with one call.
 struct OneLine<W> {
     to: W,
+    format: LogFormat,
 }
 
 impl<W: Write> Write for OneLine<W> {
@@ -71,7 +84,12 @@ impl<W: Write> Write for OneLine<W> {
         if text.contains(char::is_control) {
             let mut line = String::with_capacity(event.len() + 16);
             for c in text.chars() {
-                if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+                match self.format {
+                    _ if !c.is_control() => line.push(c),
+                    LogFormat::Text => line.extend(c.escape_default()),
+                    // A string takes all. Of what is below U+0020 the encoder has left nothing.
+                    LogFormat::Json => drop(write!(line, "\\u{:04x}", u32::from(c))),
+                }
             }
             line.push_str(end);
             self.to.write_all(line.as_bytes())?;
@@ -109,7 +127,8 @@ mod tests {
     fn logged(log: Log, directives: Option<&str>, work: impl FnOnce()) -> String {
         let captured = Captured::default();
         let to = captured.clone();
-        let subscriber = subscriber(&log, directives, move || OneLine { to: to.clone() }).unwrap();
+        let format = log.format;
+        let subscriber = subscriber(&log, directives, move || OneLine { to: to.clone(), format }).unwrap();
         tracing::subscriber::with_default(subscriber, work);
         let bytes = captured.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -159,6 +178,15 @@ mod tests {
             tracing::info!(target: "audit", "also hidden");
         });
         assert!(text.contains("a handshake") && !text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn a_json_event_is_json_whatever_octets_a_peer_wrote() {
+        let octets: String = (0..=0xFF_u8).map(char::from).collect();
+        let text = logged(JSON, None, || tracing::info!(system_id = octets, "bind refused"));
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(event["system_id"], octets);
+        assert!(!text.trim_end_matches('\n').contains(char::is_control), "{text:?}");
     }
 
     #[test]

@@ -109,10 +109,17 @@ pub fn start(asked: Receiver<Asked>, file: PathBuf, shared: &Arc<Shared>, runnin
     let work = move || {
         while let Ok(first) = asked.recv() {
             let all: Vec<_> = std::iter::once(first).chain(asked.try_iter()).collect();
-            reloading.shared.systemd.reloading();
+            let Shared { systemd, health, .. } = &*Arc::clone(&reloading.shared);
+            // Who drains has said that it stops, and is not ready any more.
+            let is_ready = || health.phase() == Phase::Ready;
+            if is_ready() {
+                systemd.reloading();
+            }
             let outcome = reloading.reload();
             log(&outcome);
-            reloading.shared.systemd.ready("serving");
+            if is_ready() {
+                systemd.ready(&health.ready().err().unwrap_or_else(|| "serving".to_owned()));
+            }
             for heard in all.into_iter().flatten() {
                 heard.give(outcome.clone());
             }
@@ -135,6 +142,14 @@ impl Reloading {
         let lines = |problems: Vec<String>| {
             Unchanged::Refused(problems.iter().map(|why| format!("{}: {why}", self.file.display())).collect())
         };
+        let is_bare = |config: &Config| {
+            config.accounts.iter().all(|account| account.is_gone)
+                && config.carriers.iter().all(|carrier| carrier.is_gone)
+        };
+        if is_bare(&next) && !is_bare(&self.running.live.config) {
+            // As one is that is being written just now.
+            return Err(refused("has neither accounts nor carriers: a reload does not remove all of them".to_owned()));
+        }
         self.running.check_new(&next).map_err(lines)?;
         let next = Live::open(next, Some(&self.running.live)).map_err(lines)?;
         let (before, after) = (self.running.live.passwords.clone(), next.passwords.clone());

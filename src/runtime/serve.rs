@@ -1,8 +1,10 @@
 //! The daemon: what is opened in which order, the shards on their cores, and how it ends.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -70,8 +72,8 @@ impl Failure {
     }
 }
 
-/// Serves until a signal ends it and everything is drained. The file is what a reload reads again.
-pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
+/// Serves until a signal ends it and everything is drained. The file is what a reload reads again, one that was asked for by now too.
+pub fn serve(config: Config, file: &Path, is_reload_asked: &AtomicBool) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = config.shards.map_or(cores, |shards| usize::from(shards.get()));
     // One more ring for the admin listener.
@@ -112,14 +114,15 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
         listens,
     });
     watch_signals(&shared)?;
+    if is_reload_asked.load(Relaxed) {
+        shared.reloads.ask();
+    }
     metrics::publish_build(env!("CARGO_PKG_VERSION"), durability(&config));
     let asking = Shards::new(Arc::clone(&shared.current), Arc::clone(&shared.mailboxes));
     let admin_thread = admin::start(admin_listener, health, exporter, asking, shared.reloads.clone())
         .map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
     let placement = Placement::new(&config, shards);
     let left_over = start_shards(&shared, &live, &placement, cores, listeners)?;
-    let running = Running { live, placement, left_over };
-    reload::start(asked, file.to_owned(), &shared, running).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     shared.health.enter(Phase::Ready);
     tracing::info!(
         shards,
@@ -133,6 +136,8 @@ pub fn serve(config: Config, file: &Path) -> Result<(), Failure> {
         "ready"
     );
     shared.systemd.ready("serving");
+    let running = Running { live, placement, left_over };
+    reload::start(asked, file.to_owned(), &shared, running).map_err(|error| Failure::new(EXIT_FAULT, error))?;
     let result = wait(&shared, &ended, &inherited);
     drop(admin_thread);
     result
@@ -272,7 +277,8 @@ fn draw() -> Result<u64, Failure> {
 fn end_with(shard: ExecutorJoinHandle<()>, index: usize) -> Result<(), Failure> {
     let end = move || {
         if shard.join().is_err() {
-            eprintln!("shard {index} panicked: this is a fault of the program");
+            // Whoever reads it may be gone.
+            let _ = writeln!(std::io::stderr(), "shard {index} panicked: this is a fault of the program");
             std::process::exit(EXIT_FAULT);
         }
     };

@@ -1,6 +1,8 @@
 //! Signals, turned into values by one small thread: glommio has no signal handling of its own.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -15,6 +17,13 @@ pub enum Signal {
     Terminate,
     /// SIGHUP: read the configuration again.
     Reload,
+}
+
+/// Notes a SIGHUP instead of ending with it, for the time before `watch`.
+pub fn note_reload() -> io::Result<Arc<AtomicBool>> {
+    let is_asked = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&is_asked))?;
+    Ok(is_asked)
 }
 
 /// Hands every signal to `deliver`, on a thread of its own. Call it once, before any shard starts.

@@ -169,6 +169,15 @@ pub fn file_from(file: File) -> BufferedFile {
     unsafe { BufferedFile::from_raw_fd(file.into_raw_fd()) }
 }
 
+/// Whether a few octets could be written there now: someone reads it, and has room.
+#[must_use]
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: the kernel reads and writes one pollfd through a valid pointer, and does not wait.
+    let count = unsafe { libc::poll(&raw mut polled, 1, 0) };
+    count == 1 && polled.revents == libc::POLLOUT
+}
+
 /// Whether this process, or the host, has no descriptor left.
 #[must_use]
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {

@@ -21,6 +21,7 @@ mod content;
 #[path = "../malformed/corpus.rs"]
 mod corpus;
 mod crowd;
+mod ctl;
 mod drain;
 mod examples;
 mod framing;
@@ -34,6 +35,7 @@ mod kannel_http;
 mod lifecycle;
 mod limits;
 mod links;
+mod logs;
 mod malformed;
 mod metrics;
 mod mo;

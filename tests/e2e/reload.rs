@@ -7,7 +7,7 @@ use trunkline::smpp::command::CommandId;
 use trunkline::smpp::pdu::BindMode;
 
 use crate::carrier::{Carrier, receipt, resp};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, http_with};
 use crate::peer::{PATIENCE, Pdu, Peer, ROK, plain, with_receipt};
 use crate::processes::{Load, Smsc};
 use crate::receipts::id_of_receipt;
@@ -82,6 +82,19 @@ fn a_bad_file_changes_nothing_and_says_why() {
     wait_until("the refusal is logged", || world.gateway.log().matches("configuration not reloaded").count() == 2);
     world.is_well();
     assert_eq!(world.connect().bind(BindMode::Transceiver, "other", "beside").status, ROK);
+}
+
+#[test]
+fn a_file_that_is_just_being_written_removes_nobody() {
+    let mut world = World::new();
+    let mut acme = world.acme();
+    for text in ["", "shards: 2\n", "accounts: {}\ncarriers: {}\n"] {
+        world.gateway.directory.write("trunkline.yaml", text);
+        let answer = http_with(world.gateway.admin, "POST", "/reload", "").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("neither accounts nor carriers"), "{answer}");
+    }
+    assert_eq!(acme.submit(&plain("as before")).status, ROK);
+    world.is_well();
 }
 
 #[test]

@@ -7,16 +7,19 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use trunkline::smpp::command::CommandId;
 use trunkline::smpp::pdu::BindMode;
 
 use crate::gateway::{Directory, Gateway, http, run};
 use crate::peer::{PATIENCE, Peer, ROK, RSYSERR, bind_octets};
+use crate::reload::wait_until;
 
 const SIGHUP: i32 = 1;
 const SIGTERM: i32 = 15;
@@ -101,6 +104,57 @@ fn the_manager_is_told_of_each_step_and_fed_all_the_time() {
     assert_eq!(gateway.exit_code(PATIENCE), 0, "{}", gateway.log());
 }
 
+#[test]
+fn a_reload_that_comes_during_the_drain_does_not_make_it_ready_again() {
+    let manager = Manager::new();
+    let mut gateway = manager.start(Duration::from_secs(20));
+    let mut acme = gateway.connect();
+    assert_eq!(acme.bind(BindMode::Transceiver, "acme", "secret").status, ROK);
+    gateway.signal(SIGTERM);
+    manager.expect("STOPPING=1");
+    // It goes on until this is answered.
+    let goodbye = acme.expect(CommandId::UNBIND);
+    gateway.signal(SIGHUP);
+    wait_until("the refusal is logged", || gateway.log().contains("configuration not reloaded"));
+    acme.answer(&goodbye, ROK, b"");
+    assert_eq!(gateway.exit_code(PATIENCE), 0, "{}", gateway.log());
+    while let Some(told) = manager.told(Duration::from_millis(1)) {
+        assert!(!told.starts_with("READY") && !told.starts_with("RELOADING"), "{told}");
+    }
+}
+
+#[test]
+fn a_reload_that_comes_during_the_start_is_done_once_it_is_ready() {
+    let manager = Manager::new();
+    let mut gateway = manager.start(Duration::from_secs(20));
+    // Another waits for the store, ten seconds at most.
+    let file = gateway.directory.0.join("trunkline.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let [smpp, admin] = trunkline::tools::free_addresses().unwrap();
+    let text = text
+        .replace(&gateway.smpp.to_string(), &smpp.to_string())
+        .replace(&gateway.admin.to_string(), &admin.to_string());
+    let file = gateway.directory.write("second.yaml", &text);
+    let log = gateway.directory.0.join("second.log");
+    let mut second = crate::gateway::command(&["serve", "--config", file.to_str().unwrap()]);
+    let mut second = second.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let said = |what: &str| fs::read_to_string(&log).unwrap().contains(what);
+    let descriptors = format!("/proc/{}/fd", second.id());
+    let is_lock = |path: PathBuf| fs::read_link(path).is_ok_and(|path| path.ends_with("store/lock"));
+    wait_until("it waits for the store", || {
+        fs::read_dir(&descriptors).unwrap().flatten().any(|descriptor| is_lock(descriptor.path()))
+    });
+    // SAFETY: kill takes two numbers and touches no memory of ours.
+    unsafe { libc::kill(second.id().cast_signed(), SIGHUP) };
+    gateway.signal(9);
+    gateway.exit_code(PATIENCE);
+    wait_until("it is ready and reloads", || said("ready shards=") && said("configuration reloaded"));
+    let reloaded = fs::read_to_string(&log).unwrap();
+    assert!(reloaded.find("ready shards=") < reloaded.find("configuration reloaded"), "{reloaded}");
+    second.kill().unwrap();
+    second.wait().unwrap();
+}
+
 /// Stops one thread of a child; `None` where that is forbidden.
 struct Stopped(i32);
 
@@ -169,9 +223,9 @@ fn hand_over(program: &Command, listener: &TcpListener, name: &str) -> Child {
 }
 
 /// Beside the configuration.
-fn log_of(program: &Command) -> std::path::PathBuf {
+fn log_of(program: &Command) -> PathBuf {
     let file = program.get_args().last().unwrap();
-    std::path::Path::new(file).with_file_name("stderr")
+    Path::new(file).with_file_name("stderr")
 }
 
 #[test]

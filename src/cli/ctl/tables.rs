@@ -328,6 +328,7 @@ fn span(seconds: u64) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::text::harmless;
     use super::*;
 
     #[test]
@@ -336,6 +337,26 @@ mod tests {
         let table = rows(["NAME", "N"], &values, |value| [text(&value["a"]), text(&value["b"])]);
         assert_eq!(table, "NAME       N\nnorth      7\ns      12345\n");
         assert_eq!(rows(["NAME"], &json!([]), |_| [String::new()]), "NAME\n");
+    }
+
+    #[test]
+    fn what_a_peer_wrote_cannot_steer_the_terminal_or_forge_a_line() {
+        let evil = "4711\u{1b}]0;owned\u{7}\r\n\u{9b}2J\u{202e}";
+        let ids = json!({ "messages": [{ "id": evil, "carrier_id": evil, "from": evil, "to": evil,
+            "history": [{ "at": evil, "what": evil }] }] });
+        let event = json!({ "at": evil, "event": evil, "session": evil, "from": evil, "to": evil, "id": evil });
+        let link = json!([{ "carrier": evil, "links": [{ "last_down": { "why": evil } }] }]);
+        let refused = json!({ "account": evil, "refused": { evil: 1 } });
+        for (shown, lines) in [
+            (messages(&harmless(&ids)), 5),
+            (traced(&harmless(&event)), 1),
+            (links(&harmless(&link)), 2),
+            (super::account(&harmless(&refused)), 6),
+            (reloaded(&harmless(&json!({ "warnings": [evil] }))), 1),
+        ] {
+            assert!(!shown.contains(|c: char| c != '\n' && (c.is_control() || c == '\u{202e}')), "{shown:?}");
+            assert_eq!(shown.lines().count(), lines, "{shown:?}");
+        }
     }
 
     #[test]

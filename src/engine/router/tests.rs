@@ -352,3 +352,20 @@ fn parts_of_one_message_draw_the_same_two() {
     }
     assert_eq!(pairs.into_values().collect::<Vec<_>>(), [1200; 4]);
 }
+
+#[test]
+fn one_carrier_alone_is_tried_though_no_route_names_it_and_no_submit_finds_it_by_the_routes() {
+    let stage = stage("  - { when: { destination: 49* }, to: c0 }\n");
+    let mut choice = stage.table.only(CarrierId(4)).unwrap();
+    assert_eq!(choice.only(), Some(CarrierId(4)));
+    let tried = |choice: &mut RouteChoice| stage.table.next_carrier(choice, &stage.loads, stage.now);
+    assert_eq!((tried(&mut choice), tried(&mut choice)), (Some(CarrierId(4)), None));
+    assert_eq!(stage.table.only(CarrierId(5)), None, "there is no such carrier");
+    assert_eq!(stage.carriers("acme", "33100000"), [0; 0]);
+    // Another table, after a reload, makes the choice anew; where it has been is not tried again.
+    let table = RouteTable::of_generation(&stage.config, 1);
+    assert!(table.is_stale(&choice) && table.only(CarrierId(4)).is_some_and(|choice| !table.is_stale(&choice)));
+    let mut choice = table.only(CarrierId(4)).unwrap();
+    assert!(table.take(&mut choice, CarrierId(4)));
+    assert_eq!(table.next_carrier(&mut choice, &stage.loads, stage.now), None);
+}

@@ -42,12 +42,6 @@ impl Carriers {
         self.shards.config()
     }
 
-    /// Whether the path is one of these.
-    #[must_use]
-    pub fn is_at(path: &str) -> bool {
-        path == "/carriers" || path.starts_with("/carriers/")
-    }
-
     pub async fn answer<B>(&self, request: &Request<B>, from: Option<IpAddr>) -> Answered {
         let uri = request.uri();
         let asked = self.read(request.method(), uri.path(), uri.query())?;
@@ -79,10 +73,18 @@ impl Carriers {
     fn read(&self, method: &Method, path: &str, query: Option<&str>) -> Result<Asked, Refusal> {
         let parts = path::parts(path);
         let parts: Vec<_> = parts.iter().map(String::as_str).collect();
-        let Some((name, rest)) = parts.split_first() else { return is_method(method, "GET").map(|()| Asked::All) };
+        let takes_no_query = || match query {
+            None | Some("") => Ok(()),
+            Some(_) => Err(refusal(StatusCode::BAD_REQUEST, "takes no query")),
+        };
+        let Some((name, rest)) = parts.split_first() else {
+            is_method(method, "GET")?;
+            return takes_no_query().map(|()| Asked::All);
+        };
         let carrier = self.carrier(name)?;
         if rest.is_empty() {
-            return is_method(method, "GET").map(|()| Asked::One(carrier));
+            is_method(method, "GET")?;
+            return takes_no_query().map(|()| Asked::One(carrier));
         }
         let (link, word) = match rest {
             [word] => (None, *word),
@@ -96,10 +98,10 @@ impl Carriers {
             _ => return Err(refusal(StatusCode::NOT_FOUND, "not found: there are pause, drain and resume")),
         };
         is_method(method, "POST")?;
-        let order = match (order, query) {
-            (order, None | Some("")) => order,
+        let order = match (order, query.filter(|query| !query.is_empty())) {
             (Order::Drain { .. }, Some(query)) => Order::Drain { within: Some(read_within(query)?) },
-            (Order::Pause | Order::Resume, Some(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "takes no query")),
+            (order @ Order::Drain { .. }, None) => order,
+            (order @ (Order::Pause | Order::Resume), _) => takes_no_query().map(|()| order)?,
         };
         Ok(Asked::Order { carrier, link, order })
     }

@@ -157,3 +157,48 @@ fn files_of_other_shards_and_nodes_are_left_alone() {
         assert_eq!(CdrFiles::open(&directory.config(), node, shard).unwrap().last(), 0);
     }
 }
+
+#[test]
+fn a_sum_that_could_not_be_written_is_written_once_it_can_be() {
+    let directory = Directory::new("sum");
+    let mut files = directory.open();
+    files.append(&lines(1, 2), 10).unwrap();
+    // As a full disk would, this keeps the sum from being written.
+    let span = "cdr-0000-001-00000000000000000001-00000000000000000002";
+    let in_the_way = directory.0.join(format!("{span}.half"));
+    fs::create_dir(&in_the_way).unwrap();
+    for _ in 0..2 {
+        files.append(&lines(3, 3), 3_600).unwrap_err();
+    }
+    assert_eq!(files.last(), 2);
+    fs::remove_dir(&in_the_way).unwrap();
+    files.append(&lines(3, 3), 3_600).unwrap();
+    assert_eq!((files.last(), directory.sequences()), (3, vec![1, 2, 3]));
+    assert!(directory.names().contains(&format!("{span}.jsonl.sum")), "{:?}", directory.names());
+}
+
+#[test]
+fn a_closed_file_without_its_sum_has_one_after_a_start_although_another_is_open() {
+    let directory = Directory::new("unsummed");
+    let mut files = directory.open();
+    files.append(&lines(1, 2), 10).unwrap();
+    files.append(&lines(3, 3), 3_600).unwrap();
+    drop(files);
+    let sum = directory.0.join("cdr-0000-001-00000000000000000001-00000000000000000002.jsonl.sum");
+    fs::remove_file(&sum).unwrap();
+    directory.open();
+    assert!(sum.exists());
+}
+
+#[test]
+fn a_clock_that_was_ahead_does_not_keep_a_file_open() {
+    let directory = Directory::new("clock");
+    let mut files = directory.open();
+    files.append(&lines(1, 1), 900_000_000).unwrap();
+    files.append(&lines(2, 2), 10).unwrap();
+    assert_eq!(directory.names().len(), 3, "{:?}", directory.names());
+    // Back by less than a file's span, as at a leap or when the clock is set right: it stays.
+    files.append(&lines(3, 3), 3_599).unwrap();
+    files.append(&lines(4, 4), 10).unwrap();
+    assert_eq!((directory.names().len(), directory.sequences()), (3, vec![1, 2, 3, 4]));
+}

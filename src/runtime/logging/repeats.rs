@@ -53,8 +53,8 @@ fn may_tell(metadata: &'static Metadata<'static>, now_ns: u64) -> bool {
     false
 }
 
-/// Says how many were not told, of each place whose spell is over. To be called now and then.
-pub fn tell_untold(now_ns: u64) {
+/// Says how many were not told, of each place whose spell is over.
+pub(super) fn tell_untold(now_ns: u64) {
     for (metadata, count) in take_untold(now_ns) {
         let (place, line) = (metadata.target(), metadata.line());
         match *metadata.level() {

@@ -48,7 +48,12 @@ impl CdrBook {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let is_closed = name.ends_with(".jsonl");
             if is_closed || name.ends_with(".jsonl.open") {
-                let octets = read(&path)?;
+                let mut octets = read(&path)?;
+                if !is_closed {
+                    // A process that was killed may have left the beginning of a line, which the next one cuts off.
+                    let whole = octets.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
+                    octets.truncate(whole);
+                }
                 book.file(&name, &octets, &mut last)?;
                 if is_closed {
                     book.closed += 1;
@@ -80,6 +85,11 @@ impl CdrBook {
             self.line(&line);
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
     }
 
     fn line(&mut self, line: &Value) {

@@ -1,5 +1,7 @@
 //! Ledgers in which one thing went wrong, each of which must be caught; and ledgers in which nothing did.
 
+use std::io::Write;
+
 use super::*;
 use crate::tools::from_flags;
 
@@ -323,4 +325,16 @@ fn call_detail_records_that_lack_or_repeat_a_line_are_caught() {
         assert_eq!(broken_by(&format!("{CDR}{line}\n")), [broken]);
     }
     assert_eq!(broken_by(&CDR.replace("UNDELIV", "DELIVRD")), [ended]);
+}
+
+#[test]
+fn the_line_that_a_killed_process_did_not_end_is_none() {
+    let directory = std::env::temp_dir().join(format!("trunkline-reconcile-cdr-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let text = format!("{CDR}{{\"node\":0,\"shard\":0,\"sequence\":9,\"ev\0\0");
+    let file = std::fs::File::create(directory.join("cdr-0000-000-00000000000000000001.jsonl.open"));
+    file.unwrap().write_all(text.as_bytes()).unwrap();
+    let book = CdrBook::read(&directory);
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(book.unwrap().lines(), 8);
 }
