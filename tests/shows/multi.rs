@@ -211,7 +211,8 @@ impl Customer {
         let to = self.open.take().expect("an answer to what is open");
         if !status.is_ok() {
             self.seen.refused += 1;
-            return;
+            // Whoever is refused comes again in a moment.
+            return let_pass(Duration::from_millis(20));
         }
         let (id, missed) = read_resp(body).expect("an answer with its body");
         let id = String::from_utf8(id.to_vec()).unwrap();
