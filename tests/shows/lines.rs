@@ -226,3 +226,36 @@ impl Records {
         self.sums.iter().filter(|((_, of), _)| of == event).map(|(_, count)| count).sum()
     }
 }
+
+#[test]
+fn a_line_too_many_and_one_too_few_are_found() {
+    let line = |event: &str, id: &str, state: &str| {
+        let text = format!(
+            r#"{{"event":"{event}","account":"acme","id":"{id}","receipt":true,"carrier":"north","carrier_id":"n{id}","state":"{state}"}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    let of = |id: &str| ("north".to_owned(), format!("n{id}"));
+    let mut ledgers = Ledgers::default();
+    for id in ["1", "2"] {
+        ledgers.accepted.insert(of(id), None);
+        ledgers.settled.insert(of(id), "DELIVRD".to_owned());
+    }
+    let whole = [("accepted", "1"), ("final", "1"), ("accepted", "2"), ("final", "2")];
+    let wrong = |lines: &[(&str, &str)], state: &str| {
+        let mut records = Records::default();
+        lines.iter().for_each(|(event, id)| records.line(&line(event, id, state)));
+        records.hold_against(&ledgers);
+        !records.wrong.is_empty()
+    };
+    assert!(!wrong(&whole, "DELIVRD"));
+    assert!(wrong(&whole, "UNDELIV"), "another state than the carrier told");
+    for at in 0..whole.len() {
+        let without: Vec<_> =
+            whole.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, line)| *line).collect();
+        // Of one that was accepted and has no line at all nothing is known: it was never answered.
+        assert!(wrong(&without, "DELIVRD"), "without {:?}", whole[at]);
+        assert!(wrong(&[&whole[..], &whole[at..=at]].concat(), "DELIVRD"), "with two of {:?}", whole[at]);
+    }
+    assert!(wrong(&[("accepted", "3"), ("final", "3")], "DELIVRD"), "what no carrier accepted");
+}

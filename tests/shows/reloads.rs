@@ -174,12 +174,15 @@ fn prepare(stage: &mut Stage, hook: SocketAddr) {
     stage.start();
 }
 
-/// The 99th percentiles of a round.
+/// The 99th percentiles of a round, and what it took of memory.
 #[derive(Clone, Copy, Debug)]
 struct Figures {
     smpp_us: f64,
     #[expect(dead_code, reason = "printed")]
     http: Duration,
+    /// What HTTP was told is remembered for a day, so memory grows a little with messages.
+    #[expect(dead_code, reason = "printed")]
+    grew_kib: i64,
 }
 
 fn median(rounds: &[Figures]) -> f64 {
@@ -193,6 +196,8 @@ fn measure(stage: &mut Stage, web: &Web, name: &str, seconds: u64, mut reloads: 
     let rate = setting("SHOW_RATE", 500);
     let flags = format!("--binds 2 --account gauge:pw --rate {rate} --duration {seconds}s --dlr-timeout 5s");
     let mut gauge = stage.load(name, &flags);
+    let resident = |stage: &mut Stage| Held::of(stage.running().id().unwrap()).resident_kib as i64;
+    let before = resident(stage);
     web.p99();
     let give_up = Instant::now() + Duration::from_secs(seconds) + PATIENCE;
     while gauge.is_running() {
@@ -206,8 +211,8 @@ fn measure(stage: &mut Stage, web: &Web, name: &str, seconds: u64, mut reloads: 
         // Quiet is when everybody is there.
         reloads.read(stage, &FILES[FILES.len() - 1]);
     }
-    let report = stage.report(name);
-    Figures { smpp_us: report["answer_latency"]["p99_us"].as_f64().unwrap(), http: web.p99() }
+    let smpp_us = stage.report(name)["answer_latency"]["p99_us"].as_f64().unwrap();
+    Figures { smpp_us, http: web.p99(), grew_kib: resident(stage) - before }
 }
 
 #[derive(Default)]
