@@ -95,8 +95,8 @@ fn files_good_and_bad_every_two_seconds_disturb_nobody() {
     let lasting = "--duration 1h --dlr-timeout 5s";
     let mut steady =
         stage.load("steady", &format!("--binds 4 --account acme:pw --account globex:pw --rate {rate} {lasting}"));
-    let mut guest = stage
-        .load("guest", &format!("--binds 1 --account guest:pw --rate 50 --reconnect --duration 1h --dlr-timeout 1m"));
+    let mut guest =
+        stage.load("guest", "--binds 1 --account guest:pw --rate 50 --reconnect --duration 1h --dlr-timeout 1m");
     web.start(stage.http, 4, Duration::from_millis(5));
     let_pass(Duration::from_secs(5));
 

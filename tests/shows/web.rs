@@ -136,11 +136,12 @@ impl Book {
     fn owes_nothing(&self) -> bool {
         let (mut answered, mut told) = (HashSet::new(), HashSet::new());
         for line in &*self.lines.lock().unwrap() {
-            match LoadLine::parse(line).unwrap() {
-                LoadLine::Answered { status: CommandStatus::ROK, id, .. } => answered.insert(id.to_owned()),
-                LoadLine::Receipt { id, .. } => told.insert(id.to_owned()),
-                _ => continue,
-            };
+            let line = LoadLine::parse(line).unwrap();
+            if let LoadLine::Answered { status: CommandStatus::ROK, id, .. } = line {
+                answered.insert(id.to_owned());
+            } else if let LoadLine::Receipt { id, .. } = line {
+                told.insert(id.to_owned());
+            }
         }
         answered.is_subset(&told)
     }
