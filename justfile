@@ -23,7 +23,20 @@ e2e:
 kill cycles="50":
     KILL_CYCLES={{ cycles }} cargo test --locked --test kill -- --nocapture --test-threads 1
 
-# The same with the power of its disk: an ext4 image on a loop device that forgets what was not synced. Needs root, else it skips.
+# Files good and bad read again every two seconds under load, in turn with quiet rounds: nobody notices, nothing leaks. `just reload 20`
+# is a short one. With TRUNKLINE=target/release/trunkline the 99th percentiles are compared as well.
+reload seconds="120":
+    RELOAD_SECONDS={{ seconds }} cargo test --locked --test shows reloads:: -- --ignored --nocapture
+
+# Drained and started again under load of SMPP and HTTP, without and with sockets that are held for it.
+drains count="20":
+    DRAINS={{ count }} cargo test --locked --test shows drains:: -- --ignored --nocapture --test-threads 1
+
+# Call detail records against all ledgers after kills, with another number of shards in each life. SEED=n crashes as before.
+records cycles="50":
+    KILL_CYCLES={{ cycles }} cargo test --locked --test shows records:: -- --ignored --nocapture
+
+# The same as `just kill` with the power of its disk: an ext4 image on a loop device that forgets what was not synced. Needs root, else it skips.
 power cycles="20":
     POWER_CYCLES={{ cycles }} cargo test --locked --test power -- --ignored --nocapture --test-threads 1 --skip full::
 

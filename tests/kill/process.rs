@@ -17,15 +17,15 @@ pub struct Process {
 impl Process {
     /// `trunkline` with these arguments; its output goes to `<name>.log` in `directory`, behind what is there.
     pub fn start(directory: &Path, name: &str, args: &[&str]) -> Self {
-        let log = directory.join(format!("{name}.log"));
-        let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_trunkline"))
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
+        let mut command = program();
+        command.args(args).stdin(Stdio::null()).stdout(log_file(&log_path(directory, name)));
+        Self::spawn(directory, name, &mut command)
+    }
+
+    /// Another command, whose stderr goes there.
+    pub fn spawn(directory: &Path, name: &str, command: &mut Command) -> Self {
+        let log = log_path(directory, name);
+        let child = command.stderr(log_file(&log)).spawn().unwrap();
         Self { child, name: name.to_owned(), log }
     }
 
@@ -60,6 +60,19 @@ impl Process {
         let Some(status) = ended else { panic!("{} still runs after {within:?}:\n{}", self.name, self.log()) };
         status.code().unwrap_or(-1)
     }
+}
+
+fn log_path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.log"))
+}
+
+fn log_file(path: &Path) -> File {
+    File::options().create(true).append(true).open(path).unwrap()
+}
+
+/// The program as it was built for the tests, or that of `TRUNKLINE`: one that was built for release, when figures are wanted.
+pub fn program() -> Command {
+    Command::new(std::env::var_os("TRUNKLINE").unwrap_or_else(|| env!("CARGO_BIN_EXE_trunkline").into()))
 }
 
 impl Drop for Process {
