@@ -164,6 +164,9 @@ function judge(status) {
     if (account.gone) account.standing = "gone from the file";
     if (limit && queued >= limit * 0.8) tell(queued >= limit ? "bad" : "warn", `its delivery queue is ${Math.floor((queued / limit) * 100)} % full`);
     else if (queued > 0 && !account.receivers && !account.gone) tell("warn", `${count(queued)} receipts and MO wait, and no session takes them`);
+    if (queued > account.window && account.receivers && account.outstanding >= account.window) {
+      tell("warn", `its window is full and it is not read on: ${count(queued)} receipts and MO wait behind its submits`);
+    }
     if (account.fresh.lost) tell("bad", "receipts or MO are not taken, for its delivery queue is full");
     const { queued: untold, outstanding, retried } = account.callbacks;
     if (retried && untold > outstanding && !account.fresh.told) tell("warn", `its callback has taken none lately, and ${count(untold)} receipts and MO wait for it`);
