@@ -17,6 +17,7 @@ pub mod status;
 pub mod trace;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{IpAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
@@ -43,6 +44,7 @@ use crate::runtime::health::{Health, Phase};
 use crate::runtime::hyper_io::HyperIo;
 use crate::runtime::reload::{Reloads, Unchanged};
 use crate::runtime::transport::Transport;
+use crate::runtime::wakeup::Wakeup;
 use crate::runtime::{process, socket, sys};
 
 use answer::{Answered, is_method, is_no_web_page, refusal, shown, shown_address, text};
@@ -58,6 +60,8 @@ const MAX_HEADERS: usize = 64;
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Who connects sends his head at once; who has not by then makes room for others.
+const SILENCE: Duration = Duration::from_millis(250);
 /// An accept error, as a lack of descriptors, returns at once for ever: try again this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -73,6 +77,8 @@ struct Admin {
     page: Page,
     head_deadline: Duration,
     connections: Cell<usize>,
+    /// Connections of which no head is read yet, the oldest first, with when they came.
+    silent: RefCell<VecDeque<(u64, Rc<Wakeup>)>>,
 }
 
 /// Serves on `listener` until the process ends.
@@ -118,6 +124,7 @@ fn start_with(
                 page,
                 head_deadline,
                 connections: Cell::new(0),
+                silent: RefCell::default(),
             });
             glommio::spawn_local(recent::keep(Rc::clone(&admin.recent), admin.shards.clone())).detach();
             accept(listener, admin).await;
@@ -130,7 +137,7 @@ async fn accept(listener: TcpListener, admin: Rc<Admin>) {
     let mut failing = false;
     loop {
         match listener.accept().await {
-            Ok(stream) if admin.connections.get() < MAX_CONNECTIONS => {
+            Ok(stream) if admin.connections.get() < MAX_CONNECTIONS || admin.end_silent() => {
                 failing = false;
                 admin.connections.set(admin.connections.get() + 1);
                 let admin = Rc::clone(&admin);
@@ -159,11 +166,14 @@ async fn serve(stream: TcpStream, admin: &Admin) {
     if socket::tune(&stream).is_err() {
         return;
     }
-    let head_read = Cell::new(false);
+    let (head_read, end) = (Cell::new(false), Rc::new(Wakeup::default()));
+    admin.silent.borrow_mut().push_back((clock::monotonic_ns(), Rc::clone(&end)));
+    let is_silent_no_more = || admin.silent.borrow_mut().retain(|(_, other)| !Rc::ptr_eq(other, &end));
     let from = stream.peer_addr().ok().map(|address| address.ip());
-    let head_read_too = &head_read;
+    let (head_read_too, no_more) = (&head_read, &is_silent_no_more);
     let service = service_fn(|request: Request<Incoming>| async move {
         head_read_too.set(true);
+        no_more();
         Ok::<_, Infallible>(admin.answer(&request, from).await)
     });
     let connection = http1::Builder::new()
@@ -177,10 +187,21 @@ async fn serve(stream: TcpStream, admin: &Admin) {
             Timer::new(ANSWER_DEADLINE).await;
         }
     };
-    future::or(async { drop(connection.await) }, deadline).await;
+    future::or(async { drop(connection.await) }, future::or(deadline, end.wait())).await;
+    is_silent_no_more();
 }
 
 impl Admin {
+    /// Ends the oldest connection that says nothing, so that a few of those do not keep the probes out.
+    fn end_silent(&self) -> bool {
+        let mut silent = self.silent.borrow_mut();
+        let since = clock::monotonic_ns().saturating_sub(SILENCE.as_nanos() as u64);
+        let is_old = silent.front().is_some_and(|(came, _)| *came <= since);
+        let Some((_, end)) = is_old.then(|| silent.pop_front()).flatten() else { return false };
+        end.wake();
+        true
+    }
+
     async fn answer(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Response<Full<Bytes>> {
         if !self.is_by_our_name(request) {
             let why = "asked for by a name that is not its own: use an IP address or localhost, or set `admin.token`\n";

@@ -36,7 +36,8 @@ fn serving_with(token: Option<&str>, head_deadline: Duration) -> (SocketAddr, Ar
 fn said(address: SocketAddr, request: &str) -> String {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
+    // Who is turned away is so at once, perhaps before this is written.
+    let _ = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8(answer).unwrap()
@@ -146,4 +147,18 @@ fn a_head_over_8_kib_is_refused_and_the_next_connection_is_served() {
 fn a_head_that_does_not_come_ends_the_connection() {
     let (address, _) = serving_with(None, Duration::from_millis(50));
     assert_eq!(said(address, "GET /livez HT"), "");
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_keep_the_probes_out() {
+    let (address, _) = serving_with(None, Duration::from_secs(60));
+    let connect = || std::net::TcpStream::connect(address).unwrap();
+    let silent: Vec<_> = (0..2 * MAX_CONNECTIONS).map(|_| connect()).collect();
+    let give_up = std::time::Instant::now() + Duration::from_secs(20);
+    let mut answered = 0;
+    while answered < 2 * MAX_CONNECTIONS {
+        answered += usize::from(get(address, "/livez").starts_with("HTTP/1.1 200 "));
+        assert!(std::time::Instant::now() < give_up, "{answered} probes were answered");
+    }
+    drop(silent);
 }
