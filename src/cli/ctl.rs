@@ -189,18 +189,18 @@ impl Shown {
         self.post(&format!("/accounts/{}/{order}", encoded(account)), tables::ordered)
     }
 
-    /// One of many: JSON is a line as well.
-    fn show_line(&self, value: &Value, line: impl Fn(&Value) -> String) {
-        self.print(if self.is_json { format!("{value}\n") } else { line(&harmless(value)) });
+    /// One of many: JSON is a line as well. Whether somebody reads it.
+    fn show_line(&self, value: &Value, line: impl Fn(&Value) -> String) -> bool {
+        self.print(if self.is_json { format!("{value}\n") } else { line(&harmless(value)) })
     }
 
     fn show(&self, value: &Value, table: impl Fn(&Value) -> String) {
         self.print(if self.is_json { format!("{value:#}\n") } else { table(&harmless(value)) });
     }
 
-    fn print(&self, text: String) {
+    /// Whoever reads may stop reading (`| head`): false then.
+    fn print(&self, text: String) -> bool {
         let text = if self.is_json { text::escaped_json(&text) } else { text };
-        // Whoever reads may stop reading (`| head`).
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        std::io::stdout().write_all(text.as_bytes()).is_ok()
     }
 }

@@ -248,6 +248,10 @@ impl CdrFiles {
         {
             (at, lines) = (at + len + 1, lines + 1);
         }
+        let cut = octets.len() - if lines == 0 { 0 } else { at };
+        if cut > 0 {
+            tracing::warn!(file = %path.display(), lines, octets = cut, "behind so many lines its end is no line, and is cut off");
+        }
         if lines == 0 {
             // Nothing says that lines came before it but its name, and that was given when they had.
             self.last = self.last.max(first - 1);

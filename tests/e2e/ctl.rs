@@ -59,6 +59,8 @@ fn where_nobody_listens_or_somebody_else_does_is_said_in_a_line() {
     let (code, _, error) = ctl(&["--admin", &nobody, "status"]);
     assert_eq!((code, error.lines().count()), (1, 1), "{error}");
     assert!(error.contains(&nobody) && error.contains("refused"), "{error}");
+    let (code, _, error) = ctl(&["--admin", "127.0.0.1", "status"]);
+    assert_eq!((code, error.as_str()), (1, "127.0.0.1: is no address such as 127.0.0.1:9090\n"));
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let closing = std::thread::spawn(move || drop(other.accept()));

@@ -288,7 +288,8 @@ fn a_burst_that_the_carrier_does_not_read_at_once_arrives_whole() {
 /// What TLS was handed is counted as written: no submit of which a word may have left goes anywhere else.
 #[test]
 fn what_may_have_left_when_the_connection_ends_is_in_doubt_and_the_rest_goes_elsewhere_once() {
-    const COUNT: u32 = 600;
+    // 45 MB: more than the sockets on the way hold when they have grown as long as Linux lets them.
+    const COUNT: u32 = 1_500;
     let authority = Authority::new("ours");
     let directory = Directory::new();
     let ca = directory.write("ca.pem", &authority.pem).display().to_string();

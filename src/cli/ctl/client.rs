@@ -33,6 +33,9 @@ impl Client {
             if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
                 return format!("the admin listener at {} does not answer", self.address);
             }
+            if error.kind() == ErrorKind::InvalidInput {
+                return format!("{}: is no address such as 127.0.0.1:9090", self.address);
+            }
             format!("cannot reach the admin listener at {}: {error}", self.address)
         };
         let answer = self.exchange(method, path).map_err(unreachable)?;

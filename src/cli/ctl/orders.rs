@@ -75,8 +75,10 @@ pub(super) fn trace(shown: &Shown, args: &TraceArgs) -> Result<(), Failure> {
         let traced = shown.ask("GET", &format!("{path}?after={after}"))?;
         after = traced["next"].as_u64().unwrap_or(after);
         for event in traced["events"].as_array().into_iter().flatten().take(left) {
-            shown.show_line(event, tables::traced);
-            left -= 1;
+            left = if shown.show_line(event, tables::traced) { left - 1 } else { 0 };
+            if left == 0 {
+                break;
+            }
         }
         if left == 0 {
             shown.ask("POST", &format!("{path}?for=0s"))?;

@@ -154,11 +154,8 @@ fn connections_that_say_nothing_do_not_keep_the_probes_out() {
     let (address, _) = serving_with(None, Duration::from_secs(60));
     let connect = || std::net::TcpStream::connect(address).unwrap();
     let silent: Vec<_> = (0..2 * MAX_CONNECTIONS).map(|_| connect()).collect();
-    let give_up = std::time::Instant::now() + Duration::from_secs(20);
-    let mut answered = 0;
-    while answered < 2 * MAX_CONNECTIONS {
-        answered += usize::from(get(address, "/livez").starts_with("HTTP/1.1 200 "));
-        assert!(std::time::Instant::now() < give_up, "{answered} probes were answered");
-    }
+    // Refused ones come back at once, and there are many tries in the time that silence takes.
+    let tries = (0..100_000).filter(|_| get(address, "/livez").starts_with("HTTP/1.1 200 "));
+    assert_eq!(tries.take(2 * MAX_CONNECTIONS).count(), 2 * MAX_CONNECTIONS);
     drop(silent);
 }
