@@ -149,6 +149,8 @@ impl Account {
     pub(super) fn hand_on(&mut self, submit: Submit, body: &[u8], cx: &mut Context<'_>) -> Result<(), SubmitError> {
         match (cx.config.account(self.id).accept, submit.origin) {
             (Accept::Relay, _) => self.dispatch(submit, body, cx),
+            // What is kept goes by the routes.
+            (Accept::Store, origin) if self.submissions.meant_for(origin).is_some() => self.dispatch(submit, body, cx),
             (Accept::Store, Origin::Web(place)) => {
                 self.segment_ready(place, submit, body, cx);
                 Ok(())

@@ -230,8 +230,10 @@ impl Carrier {
         } else {
             &mut cx.out.prompt[home.index()]
         };
+        // Without an id of the carrier's no receipt is known for its own.
+        let is_over = is_accepted && carrier_id.is_empty();
         let sent = if is_asked_of { pending.sent_as(carrier_id, batch) } else { Octets::NONE };
-        batch.messages.push(ShardMessage::SubmitDone { account, submit, outcome, at: cx.now, sent });
+        batch.messages.push(ShardMessage::SubmitDone { account, submit, outcome, is_over, at: cx.now, sent });
         self.recycle(pending.body);
         self.recycle(pending.outgoing.body);
     }

@@ -150,9 +150,10 @@ impl Shard {
                     carrier.shown.announce(id, shown);
                 }
             }
-            ShardMessage::SubmitDone { account, submit, outcome, at, sent } => {
+            ShardMessage::SubmitDone { account, submit, outcome, is_over, at, sent } => {
                 if let Some(account) = &mut self.accounts[account.index()] {
-                    account.submit_done(submit, (outcome, at), batch.octets(sent), context!(self, now, out));
+                    let said = (is_over, batch.octets(sent));
+                    account.submit_done(submit, (outcome, at), said, context!(self, now, out));
                 }
             }
             ShardMessage::StateKept { account, submit } => {
@@ -342,10 +343,19 @@ impl Shard {
     pub(super) fn goodbyes(&self, now: Instant) -> Goodbyes {
         let began = match self.drain {
             Drain::Carriers { began } | Drain::CarriersDone { began } => began,
-            Drain::No | Drain::Sessions { .. } | Drain::Done => now,
+            Drain::No | Drain::Sessions { .. } | Drain::Writing { .. } | Drain::Done => now,
         };
         let sessions = self.accounts.iter().flatten().map(|account| account.sessions.len()).sum();
         Goodbyes::new(sessions, began, self.config.drain, now)
+    }
+
+    fn end_drain(&mut self, out: &mut Effects) {
+        let Drain::Writing { record, line } = self.drain else { return };
+        // A removal that is not durable would have its receipt sent again after the next start.
+        if out.is_durable(record) && self.cdr.as_ref().is_none_or(|cdr| cdr.is_written(line)) {
+            self.drain = Drain::Done;
+            out.act(Action::SessionsDrained);
+        }
     }
 
     pub(super) fn go_on_draining(&mut self, now: Instant, out: &mut Effects) {
@@ -372,13 +382,13 @@ impl Shard {
                     is_done &= account.drain(&mut goodbyes, context!(self, now, out));
                 }
                 self.drain = Drain::Sessions { goodbyes };
-                // A removal that is not durable would have its receipt sent again after the next start.
-                let is_written = self.cdr.as_ref().is_none_or(|cdr| cdr.waiting() == 0);
-                if is_done && out.is_all_durable() && is_written {
-                    self.drain = Drain::Done;
-                    out.act(Action::SessionsDrained);
+                if is_done {
+                    let line = self.cdr.as_ref().map_or(0, |cdr| cdr.last());
+                    self.drain = Drain::Writing { record: out.appended(), line };
+                    self.end_drain(out);
                 }
             }
+            Drain::Writing { .. } => self.end_drain(out),
         }
     }
 }

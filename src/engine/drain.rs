@@ -21,6 +21,11 @@ pub(super) enum Drain {
     Sessions {
         goodbyes: Goodbyes,
     },
+    /// Everybody has gone; the records and lines up to these are awaited, and not what late requests are told.
+    Writing {
+        record: u64,
+        line: u64,
+    },
     Done,
 }
 
@@ -35,7 +40,9 @@ impl Drain {
     pub(super) fn next_look(&self) -> Instant {
         match self {
             Self::Sessions { goodbyes } => goodbyes.next_look,
-            Self::No | Self::Carriers { .. } | Self::CarriersDone { .. } | Self::Done => Instant::NEVER,
+            Self::No | Self::Carriers { .. } | Self::CarriersDone { .. } | Self::Writing { .. } | Self::Done => {
+                Instant::NEVER
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ impl Account {
             entry.is_joined = true;
         }
         let (account, outcome, sent) = (self.id, Outcome::Accepted, Octets::NONE);
-        let done = ShardMessage::SubmitDone { account, submit, outcome, at: cx.now, sent };
+        let done = ShardMessage::SubmitDone { account, submit, outcome, is_over: false, at: cx.now, sent };
         let own = cx.out.own();
         cx.out.after_records(own).messages.push(done);
         self.arm(cx);

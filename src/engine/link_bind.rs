@@ -39,6 +39,11 @@ impl Carrier {
     }
 
     pub(super) fn dial(&mut self, at: usize, cx: &mut Context<'_>) {
+        if cx.is_draining {
+            // A reload that was under way brought it.
+            self.links[at].state = LinkState::Off;
+            return;
+        }
         if self.is_trying() {
             return;
         }

@@ -185,6 +185,8 @@ pub enum ShardMessage {
         account: AccountId,
         submit: Key,
         outcome: Outcome,
+        /// It was accepted under no id: no receipt will be known to be its.
+        is_over: bool,
         /// When the carrier answered, or was given up.
         at: Instant,
         /// What the carrier knows of it (`SentAs`), when its account keeps states; else nothing.

@@ -55,14 +55,12 @@ struct Multi {
 impl Account {
     pub(super) fn handle_multi(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
         let taken = self.try_multi(at, frame, cx);
+        self.counts.submits += u64::from(taken.is_err());
+        let is_answered_later = taken.is_err_and(|error| self.refuse_behind_line(at, frame, error, cx));
         if self.submissions.has_waiting() {
             self.session_had_its_turn(cx);
         }
-        let Err(error) = taken else { return };
-        self.counts.submits += 1;
-        if self.refuse_behind_line(at, frame, error, cx) {
-            return;
-        }
+        let Some(error) = taken.err().filter(|_| !is_answered_later) else { return };
         self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);

@@ -62,7 +62,9 @@ impl Carrier {
 
     /// Applies an order to one link, or to all of them.
     pub fn order(&mut self, link: Option<u16>, order: Order, cx: &mut Context<'_>) {
-        if cx.is_draining {
+        // One that went is drained, whatever somebody still meant for it.
+        let may = !cx.config.carrier(self.id).is_gone || matches!(order, Order::Drain { .. });
+        if cx.is_draining || !may {
             return;
         }
         let chosen = link.map_or(0..self.links.len(), |link| usize::from(link)..usize::from(link) + 1);

@@ -62,9 +62,12 @@ impl Account {
         &mut self,
         submit: Key,
         (outcome, answered_at): (Outcome, Instant),
-        sent: &[u8],
+        (is_over, sent): (bool, &[u8]),
         cx: &mut Context<'_>,
     ) {
+        if let Some(entry) = self.submits.get_mut(submit) {
+            entry.info.wants_receipt &= !is_over;
+        }
         let Some(entry) = self.submits.get(submit) else { return };
         let (carrier, info, is_joined) = (entry.carrier, entry.info, entry.is_joined);
         // One id of a submit_multi stands for several messages, whose states would differ; and of what came by HTTP all is known.
@@ -113,7 +116,10 @@ impl Account {
             self.messages.settled(part, known, cx.now);
         }
         match submit.origin {
-            Origin::Stored(key) => self.stored_settled((key, submit.carrier), outcome, submit.course, cx),
+            Origin::Stored(key) => {
+                let is_over = !submit.info.wants_receipt;
+                self.stored_settled((key, submit.carrier, is_over), outcome, submit.course, cx);
+            }
             Origin::Submit(_) | Origin::Data(_) | Origin::Multi { .. } | Origin::Web(_) => {
                 self.tell_origin(&submit, outcome.after(submit.refused), cx);
             }
@@ -267,7 +273,7 @@ impl Account {
     }
 
     fn choice_for(&self, submit: &Submit, body: &[u8], cx: &mut Context<'_>) -> Option<RouteChoice> {
-        if let Some(carrier) = submit.choice.only() {
+        if let Some(carrier) = self.submissions.meant_for(submit.origin) {
             return cx.routes.only(carrier);
         }
         self.route(&SmView::submit(body).ok()?, submit.part.as_ref(), cx)

@@ -128,7 +128,7 @@ impl RouteTable {
     pub fn only(&self, carrier: CarrierId) -> Option<RouteChoice> {
         let at = self.first_only + carrier.index() as u32;
         let mut choice = self.rules.get(at as usize)?.choose(at, 0);
-        (choice.generation, choice.only) = (self.generation, Some(carrier));
+        choice.generation = self.generation;
         Some(choice)
     }
 

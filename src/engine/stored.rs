@@ -300,7 +300,7 @@ impl Account {
     /// A carrier's home settled it.
     pub(super) fn stored_settled(
         &mut self,
-        (key, carrier): (u64, CarrierId),
+        (key, carrier, is_over): (u64, CarrierId, bool),
         outcome: Outcome,
         course: Course,
         cx: &mut Context<'_>,
@@ -310,7 +310,7 @@ impl Account {
             Outcome::Accepted => {
                 self.counts.stored_accepted += 1;
                 if let Some(holding) = self.forget_stored(key, cx) {
-                    if let Some(stored) = StoredSubmit::read(&holding.body) {
+                    if let Some(stored) = StoredSubmit::read(&holding.body).filter(|_| is_over) {
                         self.line_of_sending((holding.id, holding.born, &stored), carrier, cx);
                     }
                     self.web_accepted(holding.id, Some(carrier), cx);

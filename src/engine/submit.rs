@@ -92,13 +92,12 @@ impl Account {
     fn handle_submit(&mut self, at: Key, frame: &Frame<'_>, cx: &mut Context<'_>) {
         self.counts.submits += 1;
         let taken = self.try_submit(at, frame, cx);
+        // Before others have their turn: it counts in the window as long as its answer waits.
+        let is_answered_later = taken.is_err_and(|error| self.refuse_behind_line(at, frame, error, cx));
         if self.submissions.has_waiting() {
             self.session_had_its_turn(cx);
         }
-        let Err(error) = taken else { return };
-        if self.refuse_behind_line(at, frame, error, cx) {
-            return;
-        }
+        let Some(error) = taken.err().filter(|_| !is_answered_later) else { return };
         self.counts.count_refused(error.into());
         let Some(session) = self.sessions.get(at) else { return };
         let out = cx.out.write(session.connection);

@@ -87,8 +87,8 @@ impl Sim {
         for (whose, total, rate) in passed {
             let mut allowed = u64::from(rate.per_second.get()) + u64::from(rate.burst.get()) + 1;
             if matches!(whose, Rated::Carrier(_)) && !self.ledger.storing.is_empty() {
-                // What is stored is written a commit after its token was spent, and commits differ by some 100 ms at most.
-                allowed += u64::from(rate.per_second.get()).div_ceil(10);
+                // What is stored is written a commit after its token was spent, or two of them: that differs by 400 ms at most.
+                allowed += (u64::from(rate.per_second.get()) * 4).div_ceil(10);
             }
             if matches!(whose, Rated::Account(_)) {
                 // A message goes whole, or not at all.
@@ -163,6 +163,23 @@ impl Sim {
             }
         }
         self.busy_inside()
+    }
+
+    /// What a drain waits for.
+    pub(crate) fn undrained(&mut self) -> String {
+        let mut left = Vec::new();
+        for node in &mut self.nodes {
+            let (at, is_durable) = (node.shard.id.index(), node.out.is_all_durable());
+            let lines = node.shard.cdr().map_or(0, |cdr| cdr.waiting());
+            left.push(format!("shard {at}: all durable {is_durable}, {lines} lines for a file"));
+            for account in node.shard.accounts() {
+                let sessions: Vec<_> =
+                    account.sessions.iter().map(|(_, it)| (it.state, it.outstanding, it.asked)).collect();
+                let posts = account.posts.outstanding();
+                left.push(format!("account {}: {sessions:?}, {posts} calls", account.id.0));
+            }
+        }
+        left.join("; ")
     }
 
     /// The same of the gateway alone: a carrier may keep what it could not deliver.

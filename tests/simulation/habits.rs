@@ -82,6 +82,8 @@ pub(crate) struct CarrierHabit {
     pub(crate) sends_receipts: bool,
     /// Receipts for submits that asked for none.
     pub(crate) sends_unrequested: bool,
+    /// Its answers name no id.
+    pub(crate) gives_no_id: bool,
     pub(crate) receipt_ms: (u64, u64),
     /// What became of every message, if not drawn.
     pub(crate) state: Option<MessageState>,
@@ -123,6 +125,7 @@ impl Default for CarrierHabit {
             answers_twice: 0,
             sends_receipts: true,
             sends_unrequested: false,
+            gives_no_id: false,
             receipt_ms: (50, 100),
             state: None,
             one_per_message: None,
@@ -160,6 +163,7 @@ impl CarrierHabit {
             answers_twice: often(rng, 50),
             sends_receipts: true,
             sends_unrequested: false,
+            gives_no_id: false,
             receipt_ms: rng.pick(&[(0, 0), (0, 100), (100, 5_000), (0, 70_000)]),
             state: None,
             one_per_message: None,

@@ -7,6 +7,7 @@ mod audit;
 mod books;
 mod callbacks;
 mod cdr;
+mod cdr_audit;
 mod checks;
 mod crash;
 mod dialling;
@@ -107,6 +108,7 @@ fn the_oracle_sees_each_planted_bug_that_only_a_crash_shows() {
         (Plant::ReceiptsUntold, "no callback was told"),
         (Plant::CallUnmade, "never delivered"),
         (Plant::OtherCallback, "A7"),
+        (Plant::LinesLost, "0 accepted, 1 final"),
     ];
     planted::run(1, Plant::None);
     for (plant, expected) in plants {

@@ -152,7 +152,10 @@ impl Sim {
                 self.work_disk(at, effects);
             }
             In::SegmentRead(segment, octets) => self.nodes[at].store.read(segment, octets),
-            In::StoreRoom(has_room) => self.handle(at, Input::StoreRoom { has_room }),
+            In::StoreRoom(has_room) => {
+                self.cdr.lacks_refusals |= !has_room;
+                self.handle(at, Input::StoreRoom { has_room });
+            }
             In::CdrWritten(through) => {
                 self.cdr_written(at);
                 self.handle(at, Input::CdrWritten { through });

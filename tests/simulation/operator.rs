@@ -12,6 +12,10 @@ impl Sim {
     pub(crate) fn operator_orders(&mut self) {
         let Some(every) = self.habit.orders_ms else { return };
         let carrier = CarrierId(self.rng.below(self.config.carriers.len() as u64) as u16);
+        if self.config.carrier(carrier).is_gone {
+            // Nobody finds it.
+            return self.plan_ms(every, Event::OperatorOrders);
+        }
         let link = self.rng.chance(500).then(|| self.rng.below(4) as u16);
         let within = self.rng.chance(500).then(|| Duration::from_millis(self.rng.below(5_000)));
         let order = self.rng.pick(&[Order::Pause, Order::Drain { within }, Order::Resume, Order::Resume]);

@@ -22,6 +22,9 @@ pub(crate) fn run(seed: u64, plant: Plant) {
         let called = format!("shard: 0, callback: {{ url: \"https://a.example/hook\" }}{deliver} }}");
         config = config.replace("shard: 0 }", &called);
     }
+    if matches!(plant, Plant::LinesLost | Plant::None) {
+        config.push_str("cdr: {}\n");
+    }
     let mut sim = Sim::new(seed, 2, &config);
     sim.plant = plant;
     sim.ledger.outcomes_only = true;
@@ -60,4 +63,6 @@ pub(crate) fn run(seed: u64, plant: Plant) {
         sim.check_web();
     }
     sim.ledger.audit();
+    sim.run_for(Duration::from_secs(5));
+    sim.audit_cdr();
 }

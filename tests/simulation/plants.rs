@@ -40,6 +40,8 @@ pub(crate) enum Plant {
     CallUnmade,
     /// It calls that of another account.
     OtherCallback,
+    /// A start does not read the lines of the call detail records.
+    LinesLost,
     /// What was lost with its link is sent again, and nobody set `in_doubt: retry`.
     RetriedUnasked,
 }
@@ -64,6 +66,7 @@ impl Sim {
             | Plant::ReceiptsUntold
             | Plant::CallUnmade
             | Plant::OtherCallback
+            | Plant::LinesLost
             | Plant::RetriedUnasked => {}
             Plant::OtherAccount => {
                 for message in &mut batch.messages {

@@ -162,6 +162,14 @@ fn with_other_numbers(line: &str, rng: &mut Rng) -> String {
         line = without_key(&line, "links");
         line = line.replacen("queue_wait: ", &format!("links: {}, queue_wait: ", 1 + rng.below(4)), 1);
     }
+    if is_account && rng.chance(200) {
+        let shut = rng.pick(&["enabled: false, ", "submit: false, ", "allow_from: [], "]);
+        line = line.replacen("max_binds: ", &format!("{shut}max_binds: "), 1);
+    }
+    if is_carrier && rng.chance(200) {
+        let state = rng.pick(&["drain", "off"]);
+        line = line.replacen("queue_wait: ", &format!("state: {state}, queue_wait: "), 1);
+    }
     if is_carrier && rng.chance(200) {
         line = line.replacen("system_id: us", &format!("system_id: {}", rng.pick(&["us", "them"])), 1);
     }

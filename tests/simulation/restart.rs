@@ -33,7 +33,10 @@ pub(crate) struct Ended;
 impl Sim {
     /// Opens the store and starts every shard.
     pub(crate) fn open(&mut self) -> Result<(), Ended> {
-        let recovered = self.read_store();
+        let mut recovered = self.read_store();
+        if self.is_planted(Plant::LinesLost) {
+            recovered.cdr = Default::default();
+        }
         if let Some(problem) = self.books.check(&recovered).filter(|_| !self.ledger.outcomes_only) {
             self.fail(&format!("recovery: {problem}"));
         }

@@ -187,7 +187,9 @@ impl Sim {
         let mut id = Vec::new();
         if status.is_ok() && !(is_silent && self.rng.chance(500)) {
             let number = self.smscs[carrier].take_id();
-            id = written_id(number, habit.hex_then_decimal).into_bytes();
+            if !habit.gives_no_id {
+                id = written_id(number, habit.hex_then_decimal).into_bytes();
+            }
             let wants_receipt = match self.ledger.submits.get_mut(&tag) {
                 Some(submit) => {
                     submit.accepted_by.push(carrier);

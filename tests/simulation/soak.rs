@@ -60,10 +60,11 @@ pub(crate) fn run(seed: u64) {
     for smsc in sim.smscs.iter_mut().filter(|_| seed % 2 == 1) {
         smsc.habit.lies = Lies::draw(&mut lies);
     }
-    if seed % 8 >= 6 {
+    let is_reloaded = seed % 8 == 4 || seed % 16 == 2;
+    if seed % 8 >= 6 || is_reloaded && seed.is_multiple_of(3) {
         sim.habit.orders_ms = Some((20, 3_000));
     }
-    if seed % 8 == 4 || seed % 16 == 2 {
+    if is_reloaded {
         sim.reload_by_habit((100, 4_000), Rng::new(seed ^ 0x7265_6C6F));
     }
     draw_esmes(&mut sim, &mut rng);
@@ -248,7 +249,8 @@ fn run_until_all(sim: &mut Sim, what: &str, is_done: impl Fn(&Sim) -> bool) {
         }
         sim.run_for(Duration::from_millis(100));
     }
-    sim.fail(&format!("the {what} did not drain"));
+    let left = sim.undrained();
+    sim.fail(&format!("the {what} did not drain: {left}"));
 }
 
 fn draw_esmes(sim: &mut Sim, rng: &mut Rng) {

@@ -82,7 +82,7 @@ impl Sim {
         self.web.asked += 1;
         let number = self.web.asked;
         let (mut messages, mut tells, mut key) = (Vec::new(), Vec::new(), None);
-        if let Request::Submit(submission) = &request {
+        if let Request::Submit(submission) | Request::SubmitBy(_, submission) = &request {
             key = submission.key.as_ref().map(|key| key.key.clone());
             for message in &submission.messages {
                 messages.push(message.segments.iter().filter_map(|body| self.ledger_takes(account, body)).collect());

@@ -117,6 +117,18 @@ impl Cdr {
         (self.next - 1).saturating_sub(self.written)
     }
 
+    /// The sequence of the newest.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Whether a file has this line, and all before it.
+    #[must_use]
+    pub fn is_written(&self, line: u64) -> bool {
+        line <= self.written
+    }
+
     /// What they are reckoned for in the journal.
     #[must_use]
     pub fn weight(&self) -> u64 {

@@ -194,14 +194,14 @@ impl Account {
         cx.write_line(self.id, Some(info.id), submit.shown, line);
     }
 
-    /// A stored submit that no receipt was asked for is with a carrier: nothing more will be heard of it.
+    /// A stored submit of which no receipt will come is with a carrier: nothing more will be heard of it.
     pub(in crate::engine) fn line_of_sending(
         &self,
         (id, born, stored): (MessageId, u32, &StoredSubmit<'_>),
         carrier: CarrierId,
         cx: &mut Context<'_>,
     ) {
-        if !cx.keeps_cdr() || stored.wants_receipt {
+        if !cx.keeps_cdr() {
             return;
         }
         let line = Line {
@@ -209,7 +209,7 @@ impl Account {
             submitted: born,
             carrier: cx.config.carrier(carrier).name.as_bytes(),
             state: MessageState::Accepted.name().as_bytes(),
-            reason: b"not_asked",
+            reason: if stored.wants_receipt { b"no_id" } else { b"not_asked" },
             ..Line::of_submit(stored.body)
         };
         cx.write_line(self.id, Some(id), stored.shown, line);

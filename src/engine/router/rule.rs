@@ -18,19 +18,11 @@ pub struct RouteChoice {
     or_first: u8,
     /// One of them has been tried.
     is_begun: bool,
-    /// No route was asked for: it goes there or nowhere.
-    pub(super) only: Option<CarrierId>,
     /// A bit for each carrier of the rule that is not to be tried, or not again.
     tried: u64,
 }
 
 impl RouteChoice {
-    /// The one carrier it may go through, whatever the routes say.
-    #[must_use]
-    pub fn only(&self) -> Option<CarrierId> {
-        self.only
-    }
-
     /// The rule's place in the file.
     #[must_use]
     pub fn rule(&self) -> u32 {
@@ -124,7 +116,6 @@ impl Rule {
             first: first as u8,
             or_first: or_first as u8,
             is_begun: false,
-            only: None,
             tried: self.draining,
         }
     }

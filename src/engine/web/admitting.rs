@@ -20,7 +20,7 @@ use crate::smpp::view::SmView;
 
 use super::Message;
 use super::record::Record;
-use super::submission::Place;
+use super::submission::{Place, Submissions};
 
 /// What a message's segments have in common.
 #[derive(Clone, Copy)]
@@ -29,6 +29,14 @@ struct Admitted {
     course: Course,
     leave: Leave,
     late_at: Instant,
+}
+
+impl Submissions {
+    /// The carrier through which alone this is to go, when its request named one.
+    pub(in crate::engine) fn meant_for(&self, origin: Origin) -> Option<CarrierId> {
+        let Origin::Web(place) = origin else { return None };
+        self.open.get(place.submission)?.by
+    }
 }
 
 impl Account {

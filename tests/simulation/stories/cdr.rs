@@ -304,3 +304,19 @@ fn nor_one_that_an_operator_purges() {
         ["undelivered", "ACME", "", "", "purged"],
     ]);
 }
+
+#[test]
+fn what_was_stored_has_an_end_though_its_carrier_names_no_id() {
+    let mut sim = gateway_of("", ", accept: store", "", ONE, CDR);
+    sim.smscs.iter_mut().for_each(|smsc| (smsc.habit.gives_no_id, smsc.habit.sends_receipts) = (true, false));
+    let esme = sim.bound("a0", BindMode::Transceiver);
+    sim.submit(esme, "491700000001", true);
+    sim.submit(esme, "491700000002", false);
+    sim.run_for(Duration::from_secs(5));
+    sim.expect_written(&[
+        ["accepted", "491700000001", "", "", ""],
+        ["final", "491700000001", "c0", "ACCEPTD", "no_id"],
+        ["accepted", "491700000002", "", "", ""],
+        ["final", "491700000002", "c0", "ACCEPTD", "not_asked"],
+    ]);
+}

@@ -8,6 +8,7 @@ use trunkline::smpp::pdu::BindMode;
 use super::*;
 use crate::habits::EsmeHabit;
 use crate::node::In;
+use crate::web_habits::WebHabit;
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -57,4 +58,14 @@ fn a_customer_that_answers_nothing_is_waited_for_no_longer_than_half_the_time() 
     let kept: usize =
         sim.nodes.iter_mut().flat_map(|node| node.shard.accounts()).map(|account| account.deliveries.len()).sum();
     assert_eq!(kept, 50, "what it did not acknowledge is kept for the next start");
+}
+
+#[test]
+fn requests_that_keep_coming_do_not_hold_up_the_end() {
+    let mut sim = gateway_of("", "", "", ONE, "cdr: {}\n");
+    sim.bound("a0", BindMode::Transceiver);
+    sim.web.habits = vec![WebHabit { ask_ms: (1, 20), ..WebHabit::calm(0) }];
+    sim.plan_web();
+    sim.run_for(Duration::from_secs(1));
+    end(&mut sim, Duration::from_secs(5));
 }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline::config::{self, Config};
+use trunkline::config::{self, CarrierId, Config};
+use trunkline::engine::orders::Order;
+use trunkline::engine::web::{Request, Submission};
 use trunkline::smpp::command::{CommandId, CommandStatus};
 use trunkline::smpp::pdu::BindMode;
 
 use super::stored::STORE;
+use super::web::A0;
 use super::*;
 use crate::node::In;
 use crate::variants::{parse, vary};
@@ -151,4 +154,51 @@ fn a_reload_that_not_every_shard_got_ready_for_changes_nothing_and_the_next_one_
     let tags = sim.submit_many(esme, 10);
     sim.end();
     assert_eq!(sim.count(esme, &tags, ROK), 10);
+}
+
+#[test]
+fn a_reload_amid_a_drain_dials_nobody() {
+    let mut sim = gateway("", ", links: 1", ONE);
+    sim.bound("a0", BindMode::Transceiver);
+    (0..2).for_each(|shard| sim.give(shard, In::DrainCarriers));
+    sim.run_until_true(Duration::from_secs(5), |sim| sim.nodes.iter().all(|node| node.carriers_drained));
+    let more = sim.text.replace("links: 1", "links: 3").replace("  a1: {", "  new: { password: secret }\n  a1: {");
+    sim.reload_to(&more);
+    sim.run_for(Duration::from_secs(5));
+    assert!(sim.smscs.iter().all(|smsc| smsc.links.is_empty()), "who was told goodbye is not called again");
+    (0..2).for_each(|shard| sim.give(shard, In::DrainSessions));
+    sim.run_until_true(Duration::from_secs(20), |sim| sim.nodes.iter().all(|node| node.sessions_drained));
+}
+
+#[test]
+fn a_carrier_that_went_takes_no_orders() {
+    let mut sim = gateway("", ", links: 1", "  - to: [c0, c1]");
+    let whole = sim.text.clone();
+    sim.reload_to(&vary(&whole, 2, &["c0"], || None));
+    sim.run_for(Duration::from_secs(5));
+    assert!(sim.smscs[0].links.is_empty());
+    // Meant for what it was before.
+    sim.order(0, None, Order::Resume);
+    sim.run_for(Duration::from_secs(5));
+    assert!(sim.smscs[0].links.is_empty(), "it is bound again");
+    sim.reload_to(&whole);
+    sim.run_for(Duration::from_secs(2));
+    assert_eq!(sim.smscs[0].links.len(), 1);
+}
+
+#[test]
+fn what_is_to_go_through_one_carrier_goes_through_no_other_whatever_the_routes_become() {
+    for account in [", rate: 1, burst: 1, over_rate: delay", ", rate: 1, burst: 1, over_rate: delay, accept: store"] {
+        let mut sim = gateway(account, ", links: 1", ONE);
+        // The second waits for the rate, and the routes are others when it may go.
+        for _ in 0..2 {
+            let messages = sim.messages(&[1]);
+            sim.ask_web(A0, Request::SubmitBy(CarrierId(1), Submission { messages, key: None }));
+            sim.run_for(Duration::from_millis(100));
+        }
+        let less = sim.text.replacen("  - to: [c0]", "  - when: { source: Nobody }\n    to: [c1]\n  - to: [c0]", 1);
+        sim.reload_to(&less);
+        sim.run_for(Duration::from_secs(5));
+        assert_eq!((sim.seen_by(0).len(), sim.seen_by(1).len()), (0, 2), "{account}");
+    }
 }
