@@ -4,9 +4,9 @@
 //! `….jsonl.sum` says how many lines it has and its SHA-256. Whoever collects them takes those that have a sum. Numbers in names have
 //! leading zeros, so that names sort as lines do.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::digest;
@@ -79,7 +79,10 @@ pub fn open_all(config: &Config, shards: usize, found: &CdrJournals) -> Result<V
 impl CdrFiles {
     /// Takes up what an earlier process left open; what it did not write whole is cut off.
     pub fn open(config: &Cdr, node: u16, shard: u16) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&config.path)?;
+        if !config.path.is_dir() {
+            fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&config.path)?;
+            let _ = fs::set_permissions(&config.path, Permissions::from_mode(DIRECTORY_MODE));
+        }
         let writer = Writer { node, shard, format: config.format };
         let mut files = Self { config: config.clone(), writer, open: None, last: 0 };
         let prefix = files.prefix();
@@ -201,8 +204,7 @@ impl CdrFiles {
         let name = format!("{}{first:020}.{}.open", self.prefix(), extension(self.writer.format));
         let path = self.config.path.join(name);
         // One that is there has no line that counts.
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&path)?;
+        let file = create(&path)?;
         let digest = Digest(digest::Context::new(&digest::SHA256));
         let mut open = OpenFile { file, path, first, lines: 0, octets: 0, digest, closes_at: self.closes_at(now) };
         if self.writer.format == CdrFormat::Csv {
@@ -304,13 +306,21 @@ impl OpenFile {
     }
 }
 
+/// Of its mode whatever the umask, which a unit may have so that nobody else reads the store.
+fn create(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+    // Some file systems have none.
+    let _ = file.set_permissions(Permissions::from_mode(FILE_MODE));
+    Ok(file)
+}
+
 /// Writes what is to be the sum of this file, once that has its name. Returns where.
 fn write_half(path: &Path, (first, last): (u64, u64), octets: u64, digest: Digest) -> io::Result<PathBuf> {
     let sha256: String = digest.0.finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let sum = json!({ "file": file, "lines": last - first + 1, "first": first, "last": last, "octets": octets, "sha256": sha256 });
     let half = path.with_extension("half");
-    let mut written = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&half)?;
+    let mut written = create(&half)?;
     written.write_all(format!("{sum}\n").as_bytes())?;
     written.sync_all()?;
     Ok(half)
