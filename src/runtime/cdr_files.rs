@@ -4,9 +4,9 @@
 //! `….jsonl.sum` says how many lines it has and its SHA-256. Whoever collects them takes those that have a sum. Numbers in names have
 //! leading zeros, so that names sort as lines do.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::digest;
@@ -80,8 +80,8 @@ impl CdrFiles {
     /// Takes up what an earlier process left open; what it did not write whole is cut off.
     pub fn open(config: &Cdr, node: u16, shard: u16) -> io::Result<Self> {
         if !config.path.is_dir() {
-            fs::create_dir_all(&config.path)?;
-            fs::set_permissions(&config.path, fs::Permissions::from_mode(DIRECTORY_MODE))?;
+            fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&config.path)?;
+            let _ = fs::set_permissions(&config.path, Permissions::from_mode(DIRECTORY_MODE));
         }
         let writer = Writer { node, shard, format: config.format };
         let mut files = Self { config: config.clone(), writer, open: None, last: 0 };
@@ -306,6 +306,14 @@ impl OpenFile {
     }
 }
 
+/// Of its mode whatever the umask, which a unit may have so that nobody else reads the store.
+fn create(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+    // Some file systems have none.
+    let _ = file.set_permissions(Permissions::from_mode(FILE_MODE));
+    Ok(file)
+}
+
 /// Writes what is to be the sum of this file, once that has its name. Returns where.
 fn write_half(path: &Path, (first, last): (u64, u64), octets: u64, digest: Digest) -> io::Result<PathBuf> {
     let sha256: String = digest.0.finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
@@ -316,12 +324,6 @@ fn write_half(path: &Path, (first, last): (u64, u64), octets: u64, digest: Diges
     written.write_all(format!("{sum}\n").as_bytes())?;
     written.sync_all()?;
     Ok(half)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(FILE_MODE))?;
-    Ok(file)
 }
 
 fn sum_path(path: &Path) -> PathBuf {

@@ -40,9 +40,11 @@ fn subscriber<W>(log: &Log, directives: Option<&str>, writer: W) -> Result<Box<D
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    // Who changed what is told however little else is.
     let filter = match directives.filter(|text| !text.trim().is_empty()) {
-        Some(text) => EnvFilter::builder().parse(text).map_err(|error| format!("{VARIABLE}: {error}"))?,
-        // Who changed what is told however little else is.
+        Some(text) => {
+            EnvFilter::builder().parse(format!("audit=info,{text}")).map_err(|error| format!("{VARIABLE}: {error}"))?
+        }
         None => EnvFilter::builder().parse(directives_of(log)).map_err(|error| format!("log.targets: {error}"))?,
     };
     let repeats = Repeats { now_ns: clock::monotonic_ns };
@@ -163,6 +165,8 @@ mod tests {
             tracing::info!(target: "audit", "who did what");
         });
         assert!(text.contains("who did what") && !text.contains("hidden"), "{text}");
+        let text = logged(TEXT, Some("error"), || tracing::info!(target: "audit", "who did what"));
+        assert!(text.contains("who did what"), "{text}");
         let text = logged(TEXT, Some("debug"), work);
         assert!(text.contains("seen") && text.contains("hidden"), "{text}");
         assert!(subscriber(&TEXT, Some("trunkline=loud"), io::stderr).is_err());

@@ -94,7 +94,10 @@ fn ask_until_cut_off(http: SocketAddr, next: &AtomicU64) -> Vec<(u64, Answer)> {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let answer = submit(http, number);
         let is_cut_off = answer.is_none();
-        asked.push((number, answer));
+        // No link was up yet: nothing was sent, nor is anything remembered.
+        if !matches!(answer, Some((429 | 503, _))) {
+            asked.push((number, answer));
+        }
         if is_cut_off {
             return asked;
         }

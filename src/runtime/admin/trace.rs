@@ -32,6 +32,8 @@ pub async fn answer<B>(
         let after = after.map_or(Ok(0), |after| after.parse());
         let after = after.map_err(|_| bad("after must be the number of an event".to_owned()))?;
         let (traced, now) = shards.one(|answer| Question::Trace { account, after, answer }).await?;
+        // A reload may have brought carriers meanwhile.
+        let config = shards.config();
         let now_ms = unix_ms();
         let next = traced.first + traced.events.len() as u64;
         let events: Vec<_> = traced.events.iter().map(|event| shown(event, &config, (now, now_ms))).collect();
