@@ -1,9 +1,11 @@
 //! What all threads of the process share: the configuration, its health, the message id numbers, and how it ends.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use socket2::SockRef;
 
 use crate::metrics::Exporter;
 use crate::runtime::health::Health;
@@ -49,6 +51,8 @@ pub struct Control {
     sessions_drained: AtomicUsize,
     end: Sender<End>,
     wakes: Mutex<Vec<SocketAddr>>,
+    /// Sockets that end with this process.
+    own_listeners: Vec<TcpListener>,
 }
 
 /// How far the drain has come.
@@ -61,7 +65,7 @@ pub enum Stage {
 
 impl Control {
     #[must_use]
-    pub fn new(shards: usize, end: Sender<End>) -> Self {
+    pub fn new(shards: usize, end: Sender<End>, own_listeners: Vec<TcpListener>) -> Self {
         Self {
             shards,
             stage: AtomicU8::new(0),
@@ -69,6 +73,7 @@ impl Control {
             sessions_drained: AtomicUsize::new(0),
             end,
             wakes: Mutex::default(),
+            own_listeners,
         }
     }
 
@@ -108,10 +113,15 @@ impl Control {
         self.stage.store(1, Ordering::Release);
     }
 
-    /// One shard has no link left; after the last one, sessions follow.
+    /// One shard has no link left; after the last one, sessions follow, and nobody new is let in: whoever was accepted gets an
+    /// answer, and would not if he came while the process ends.
     pub fn carriers_drained(&self) {
         if self.carriers_drained.fetch_add(1, Ordering::AcqRel) + 1 == self.shards {
             self.stage.store(2, Ordering::Release);
+            for listener in &self.own_listeners {
+                // It cannot fail on a socket that listens.
+                let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+            }
         }
     }
 

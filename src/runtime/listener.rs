@@ -86,7 +86,7 @@ impl Dealer {
         Rc::new(Self { shards, next: Cell::new(0), awaited: Cell::new(0) })
     }
 
-    /// Accepts until the process ends; from a socket that outlives it, until it drains.
+    /// Accepts until the process has drained its carriers; from a socket that outlives it, until it drains.
     pub async fn accept(self: Rc<Self>, shard: Rc<ShardLoop>, listener: Listener) {
         let Listener { socket, is_tls, speaks, is_inherited } = listener;
         let listener = sys::listener_from(socket);
@@ -108,6 +108,7 @@ impl Dealer {
                         self.deal(&shard, accepted);
                     }
                 }
+                Err(_) if shard.shared.control.stage() == Stage::Sessions => return,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
                     Timer::new(PAUSE).await;

@@ -96,6 +96,10 @@ pub fn serve(config: Config, file: &Path, is_reload_asked: &AtomicBool) -> Resul
     let listens = sockets.map(TcpListener::local_addr).collect::<Result<_, _>>();
     let listens = listens.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
 
+    let own = listeners.iter().filter(|listener| !listener.is_inherited);
+    let own = own.map(|listener| listener.socket.try_clone()).collect::<Result<_, _>>();
+    let own = own.map_err(|error| Failure::new(EXIT_UNAVAILABLE, error))?;
+
     let (end, ended) = mpsc::channel();
     let live = Live::open(config, None).map_err(|problems| Failure::new(EXIT_CONFIG, problems.join("\n")))?;
     let config = Arc::clone(&live.config);
@@ -106,7 +110,7 @@ pub fn serve(config: Config, file: &Path, is_reload_asked: &AtomicBool) -> Resul
         reloads,
         health: Arc::clone(&health),
         ids: Arc::new(ids),
-        control: Control::new(shards, end),
+        control: Control::new(shards, end, own),
         systemd,
         mailboxes: Arc::new(Mailboxes::new(shards)),
         exporter: exporter.clone(),

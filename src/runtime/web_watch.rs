@@ -24,6 +24,8 @@ mod tests;
 const LINGER: Duration = Duration::from_secs(1);
 /// How long the last responses may take to be written once a drain has settled everything else.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How long a request is waited for, on a connection made during a drain, before all else is settled.
+const FIRST_REQUEST: Duration = Duration::from_millis(100);
 /// What bodies that are being read take together on one shard.
 const BODIES: usize = 64 << 20;
 /// What those of one account take of it, or those of strangers, who are not known before theirs are read.
@@ -160,7 +162,7 @@ impl Web {
     /// Whether nothing is left to be written, or was for too long. Says so once.
     pub fn take_drained(&self) -> bool {
         let Drain::LastAnswers { until } = self.drain.get() else { return false };
-        let is_done = self.now() >= until || self.open.borrow().iter().all(|(_, watch)| watch.is_quiet());
+        let is_done = self.now() >= until || self.open.borrow().iter().all(|(_, watch)| watch.is_quiet(self.now()));
         if is_done {
             self.drain.set(Drain::Done);
         }
@@ -285,8 +287,16 @@ impl Watch {
         }
     }
 
-    fn is_quiet(&self) -> bool {
-        self.blocked_since.get().is_none() && !matches!(self.waits.get(), Waits::Body | Waits::Answer)
+    /// Whether nothing is owed to it. Those that waited when the drain began are closed; whoever came later has hardly been read.
+    fn is_quiet(&self, now: u64) -> bool {
+        let is_quiet = match self.waits.get() {
+            Waits::Body | Waits::Answer => false,
+            Waits::Handshake | Waits::Idle | Waits::Head => {
+                now.saturating_sub(self.since.get()) >= nanos(FIRST_REQUEST)
+            }
+            Waits::Close => true,
+        };
+        is_quiet && self.blocked_since.get().is_none()
     }
 
     fn look(&self, timers: &HttpTimers, now: u64) {

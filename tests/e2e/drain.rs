@@ -131,6 +131,20 @@ fn customers_who_take_nothing_do_not_hold_up_a_drain_and_lose_nothing_by_it() {
 }
 
 #[test]
+fn who_comes_when_only_goodbyes_are_left_is_refused_the_connection() {
+    let mut stage = Scripted::with("", "", "drain: 10s");
+    stage.gateway.signal(SIGTERM);
+    let goodbye = stage.link().expect(CommandId::UNBIND);
+    stage.link().answer(&goodbye, ROK, b"");
+    let goodbye = stage.acme.expect(CommandId::UNBIND);
+    let refused = std::net::TcpStream::connect(stage.gateway.smpp).map_err(|error| error.kind());
+    assert_eq!(refused.err(), Some(std::io::ErrorKind::ConnectionRefused));
+    stage.acme.answer(&goodbye, ROK, b"");
+    stage.acme.expect_close();
+    assert_eq!(stage.gateway.exit_code(PATIENCE), 0, "{}", stage.gateway.log());
+}
+
+#[test]
 fn the_second_signal_ends_it_at_once() {
     let mut stage = Scripted::with("", "", "drain: 60s");
     let _unanswered = stage.submit(&plain("never answered"));

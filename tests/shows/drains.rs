@@ -73,7 +73,8 @@ fn drain(name: &str, is_held: bool) {
     web.start(stage.http, 8, Duration::from_millis(5));
 
     let mut slowest = Duration::ZERO;
-    for cycle in 1..=setting("DRAINS", 20) {
+    let drains = setting("DRAINS", 20);
+    for cycle in 1..=drains {
         let_pass(Duration::from_millis(500 + dice.below(2_501)));
         let mut gateway = stage.gateway.take().unwrap();
         let asked = Instant::now();
@@ -104,9 +105,10 @@ fn drain(name: &str, is_held: bool) {
     // A request that meets the end of its connection was never read: of those in doubt no carrier has any (I6).
     assert_eq!(verdict.in_doubt, told.cut_off);
     assert_eq!((seen.unanswered, seen.repeated()), (0, 0));
+    // No connection is taken that is not answered on, but for one that was made at the moment when the listener ends.
+    assert!(told.cut_off_at_first <= if is_held { 0 } else { drains });
     if is_held {
-        // Nor is a connection taken that is not answered on.
-        assert_eq!((told.not_connected, told.cut_off_at_first, seen.not_connected), (0, 0, 0));
+        assert_eq!((told.not_connected, seen.not_connected), (0, 0));
     }
     assert_eq!(told.receipts, told.accepted, "a drain repeats none");
     assert!(told.accepted > 100 && seen.answered.len() > 100);

@@ -1,5 +1,6 @@
-//! Call detail records of a gateway that is killed under load, again and again, and comes back with another number of shards: one
-//! `accepted` line for each submit it acknowledged, one `final` line each, no gaps, and sums that agree with the ledgers.
+//! Call detail records of a gateway that is killed under load, again and again, drained now and then, and comes back with another
+//! number of shards: one `accepted` line for each submit it acknowledged, one `final` line each, no gaps, and sums that agree with
+//! the ledgers.
 
 use std::time::Duration;
 
@@ -73,8 +74,15 @@ fn records_of_a_gateway_killed_again_and_again_agree_with_all_ledgers() {
         let_pass(Duration::from_millis(300 + dice.below(1_701)));
         let mut gateway = stage.gateway.take().unwrap();
         assert!(gateway.is_running(), "the gateway ended by itself:\n{}", gateway.log());
-        gateway.kill();
-        crashes += 1;
+        let ended = if dice.below(4) == 0 {
+            gateway.ask_to_end();
+            assert_eq!(gateway.wait(PATIENCE), 0, "the drain was not clean:\n{}", gateway.log());
+            "drain"
+        } else {
+            gateway.kill();
+            crashes += 1;
+            "kill"
+        };
         let shards = lives.next().unwrap();
         configure(&stage, shards);
         if dice.below(4) == 0 {
@@ -83,7 +91,7 @@ fn records_of_a_gateway_killed_again_and_again_agree_with_all_ledgers() {
             starting.kill();
             crashes += 1;
         }
-        println!("kill {cycle}: serving again after {:?} with {shards}", stage.start());
+        println!("{ended} {cycle}: serving again after {:?} with {shards}", stage.start());
     }
     let_pass(Duration::from_secs(1));
     customers.iter_mut().for_each(Process::ask_to_end);

@@ -76,12 +76,23 @@ fn a_drain_ends_when_everybody_has_his_answer_or_had_long_enough() {
     assert!(!web.take_drained(), "the engine is not done");
     web.answer_last();
     assert!(!web.take_drained());
-    watch.answered(web.now());
+    watch.wait_for(Waits::Close, web.now());
     assert!(web.take_drained() && !web.take_drained());
     watch.wait_for(Waits::Answer, web.now());
     web.answer_last();
     assert!(!web.take_drained());
     web.tick(web.now() + 2 * SECOND);
+    assert!(web.take_drained());
+}
+
+#[test]
+fn a_drain_waits_a_moment_for_the_request_of_who_came_while_it_went_on() {
+    let web = Web::new(HttpTimers::default());
+    web.drain();
+    let _late = web.open(false);
+    web.answer_last();
+    assert!(!web.take_drained(), "his request may be with the kernel");
+    web.tick(web.now() + SECOND / 10);
     assert!(web.take_drained());
 }
 
