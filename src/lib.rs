@@ -56,6 +56,9 @@
 //! messages are kept together by `engine/parts.rs` and `part_links.rs`, and what a carrier's profile rewrites is in
 //! `engine/outgoing.rs`. What a session of which version may be told is in `smpp/version.rs`.
 //!
+//! With `cdr`, what is billed is written down where it happens (`engine/cdr`), as a record of the journal first; `runtime/cdr_files.rs`
+//! writes the files. Another configuration comes to the shards by `engine/reload.rs`, and to links by `renewal.rs`; `runtime/reload.rs` reads it.
+//!
 //! What an operator sees is taken when it is asked for: how everything stands in `engine/snapshot.rs`, what is known of one message in
 //! `engine/history.rs`, one account followed in `engine/trace.rs`. What he orders an account is in `engine/account_orders.rs`. The admin
 //! listener (`runtime/admin.rs`) asks the shards by their mailboxes, and `cli/ctl.rs` asks it.

@@ -1,7 +1,7 @@
 //! The engine's notices as log lines: one event each, names and addresses of peers, never a message's text or a handset's number.
 
 use crate::config::{CarrierId, Config};
-use crate::engine::event::Notice;
+use crate::engine::event::{EndReason, Notice};
 
 pub fn log(notice: &Notice, config: &Config) {
     let carrier = |id: &CarrierId| config.carrier(*id).name.as_str();
@@ -10,13 +10,13 @@ pub fn log(notice: &Notice, config: &Config) {
             tracing::info!(account = config.account(*account).name, mode = mode.name(), %address, "session bound");
         }
         Notice::SessionEnded { account, address, why } => {
-            tracing::info!(account = config.account(*account).name, %address, ?why, "session ended");
+            tracing::info!(account = config.account(*account).name, %address, why = why.label(), "session ended");
         }
         Notice::BindRefused { address, system_id, why } => {
-            tracing::warn!(system_id, %address, ?why, "bind refused");
+            tracing::warn!(system_id, %address, why = why.label(), "bind refused");
         }
         Notice::RequestRefused { address, name, why } => {
-            tracing::warn!(account = name, %address, ?why, "request refused");
+            tracing::warn!(account = name, %address, why = why.label(), "request refused");
         }
         Notice::CallFailed { account, retry_in_ms } => {
             let account = &config.account(*account).name;
@@ -27,8 +27,11 @@ pub fn log(notice: &Notice, config: &Config) {
             tracing::warn!(count, "more binds and connections refused, within a minute, than are told one by one");
         }
         Notice::LinkBound { carrier: id, link } => tracing::info!(carrier = carrier(id), link, "link bound"),
+        Notice::LinkDown { carrier: id, link, why: EndReason::Drained, in_doubt: 0, .. } => {
+            tracing::info!(carrier = carrier(id), link, "link unbound");
+        }
         Notice::LinkDown { carrier: id, link, why, in_doubt, retry_in_ms } => {
-            tracing::warn!(carrier = carrier(id), link, ?why, in_doubt, retry_in_ms, "link down");
+            tracing::warn!(carrier = carrier(id), link, why = why.label(), in_doubt, retry_in_ms, "link down");
         }
         Notice::LinkBindRefused { carrier: id, link, status } => {
             tracing::error!(carrier = carrier(id), link, %status, "the carrier refused our bind");
