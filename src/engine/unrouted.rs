@@ -191,6 +191,9 @@ impl Carrier {
         let over: Vec<u64> = self.unrouted.kept.iter().filter(|(_, kept)| is_over(kept)).map(|(key, _)| *key).collect();
         for key in over {
             self.counts.mo_expired += 1;
+            if let Some(kept) = self.unrouted.kept.get(&key) {
+                self.line_of_unrouted(&kept.body, kept.born, cx);
+            }
             self.forget_unrouted(key, cx);
         }
     }

@@ -11,7 +11,8 @@ impl Ledger {
             self.audit_submit(*tag, submit);
         }
         for (number, item) in &self.items {
-            if item.receipt.is_none() && item.acked && item.reached == 0 {
+            let is_awaited = item.receipt.is_none() && !self.purged.contains(number);
+            if is_awaited && item.acked && item.reached == 0 {
                 self.fail(&format!("A4: MO #{number} was acknowledged and never delivered"));
             }
         }
@@ -58,7 +59,7 @@ impl Ledger {
         let of_submit =
             |item: &Item| item.receipt.as_ref().is_some_and(|(other, shape)| *other == tag && shape.state.is_final());
         let acked: Vec<_> = self.items.iter().filter(|(_, item)| item.acked && of_submit(item)).collect();
-        if acked.is_empty() {
+        if acked.is_empty() || acked.iter().any(|(number, _)| self.purged.contains(number)) {
             return;
         }
         let told: Vec<_> = acked.iter().filter_map(|(number, item)| self.is_told(submit, **number, item)).collect();

@@ -77,6 +77,8 @@ pub(crate) struct Ledger {
     pub(crate) missing: BTreeSet<usize>,
     /// Submits with a receipt that came while nobody could tell whose it was.
     pub(crate) unpromised: BTreeSet<u32>,
+    /// Receipts and MO that an operator had forgotten.
+    pub(crate) purged: BTreeSet<u32>,
     /// Only what ESMEs and carriers see counts, for bugs that would be told from what is durable first.
     pub(crate) outcomes_only: bool,
     pub(crate) answer_within: u64,

@@ -169,6 +169,9 @@ impl Sim {
 
     fn smsc_submitted(&mut self, carrier: usize, wire: WireId, frame: &Frame<'_>) {
         let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm without a tag") };
+        if let Some(meant) = self.web.meant.get(&tag).filter(|meant| **meant != self.base.carriers[carrier].name) {
+            self.fail(&format!("T{tag} was meant for {meant} alone, and carrier {carrier} has it"));
+        }
         let now = self.now;
         let smsc = &mut self.smscs[carrier];
         smsc.submits.push((now, wire, tag));

@@ -29,7 +29,9 @@ type AccountKey = (usize, Box<[u8]>);
 /// What happened on the HTTP side so far.
 #[derive(Default)]
 pub(crate) struct Web {
-    asked: u32,
+    pub(crate) asked: u32,
+    /// Tags of what was to go through one carrier alone, and its name.
+    pub(crate) meant: BTreeMap<u32, String>,
     requests: BTreeMap<u32, Asked>,
     pub(crate) replies: Vec<(u32, Reply)>,
     /// Tries that nothing has been said of yet.
@@ -82,10 +84,15 @@ impl Sim {
         self.web.asked += 1;
         let number = self.web.asked;
         let (mut messages, mut tells, mut key) = (Vec::new(), Vec::new(), None);
+        let by = if let Request::SubmitBy(carrier, _) = &request { Some(*carrier) } else { None };
         if let Request::Submit(submission) | Request::SubmitBy(_, submission) = &request {
             key = submission.key.as_ref().map(|key| key.key.clone());
             for message in &submission.messages {
-                messages.push(message.segments.iter().filter_map(|body| self.ledger_takes(account, body)).collect());
+                let tags: Vec<u32> =
+                    message.segments.iter().filter_map(|body| self.ledger_takes(account, body)).collect();
+                let by = by.map(|carrier| self.config.carrier(carrier).name.clone());
+                self.web.meant.extend(by.iter().flat_map(|name| tags.iter().map(|tag| (*tag, name.clone()))));
+                messages.push(tags);
                 tells.push(message.tell.clone());
                 self.web.most_segments = self.web.most_segments.max(message.segments.len());
             }

@@ -1,6 +1,6 @@
 //! How HTTP customers behave: who sends how much, and how callbacks take what they are told. Shares are in a thousand.
 
-use trunkline::config::AccountId;
+use trunkline::config::{AccountId, CarrierId};
 use trunkline::engine::web::{IdempotencyKey, Message, Request, Submission, Tell};
 use trunkline::smpp::segment::Mark;
 
@@ -71,8 +71,20 @@ impl Sim {
         if self.rng.chance(habit.keyed) {
             return self.web_asks_keyed(&habit);
         }
-        let messages = self.any_messages(&habit);
-        self.ask_web(AccountId(habit.account as u32), Request::Submit(Submission { messages, key: None }));
+        let submission = Submission { messages: self.any_messages(&habit), key: None };
+        let request = match self.some_carrier() {
+            Some(carrier) => Request::SubmitBy(carrier, submission),
+            None => Request::Submit(submission),
+        };
+        self.ask_web(AccountId(habit.account as u32), request);
+    }
+
+    /// Now and then a message is to go through one carrier alone, not drawn, so that all else of a seed is as it was.
+    fn some_carrier(&self) -> Option<CarrierId> {
+        let at = (self.web.asked as usize).checked_sub(5).filter(|asked| asked.is_multiple_of(16))? / 16;
+        let name = &self.base.carriers[at % self.base.carriers.len()].name;
+        let known = self.config.carriers.iter().position(|known| known.name == *name && !known.is_gone);
+        known.map(|at| CarrierId(at as u16))
     }
 
     fn any_messages(&mut self, habit: &WebHabit) -> Vec<Message> {

@@ -2,6 +2,7 @@
 
 use super::{Event, Line};
 use crate::engine::account::Account;
+use crate::engine::carrier::Carrier;
 use crate::engine::context::Context;
 use crate::engine::message::DeliveryKind;
 use crate::engine::slab::Key;
@@ -17,6 +18,19 @@ pub(in crate::engine) enum GivenUp {
     Retention,
     /// By an operator's order.
     Purged,
+}
+
+impl Carrier {
+    /// An MO is given up that nobody was named for. Its record goes in the same commit.
+    pub(in crate::engine) fn line_of_unrouted(&self, body: &[u8], born: u32, cx: &mut Context<'_>) {
+        if !cx.keeps_cdr() {
+            return;
+        }
+        let (config, time) = (cx.config, cx.unix_seconds());
+        let carrier = config.carrier(self.id).name.as_bytes();
+        let line = Account::undelivered(body, GivenUp::Retention);
+        cx.append_line(&Line { time, submitted: born, carrier, ..line });
+    }
 }
 
 impl Account {
@@ -41,7 +55,7 @@ impl Account {
     }
 
     /// From whom to whom it was is what a receipt or MO says itself.
-    fn undelivered(body: &[u8], why: GivenUp) -> Line<'_> {
+    pub(super) fn undelivered(body: &[u8], why: GivenUp) -> Line<'_> {
         let (from, to) =
             SmView::deliver(body).map_or((&b""[..], &b""[..]), |view| (view.source.digits, view.destination.digits));
         let (reason, status): (&[u8], _) = match why {

@@ -71,14 +71,21 @@ impl Context<'_> {
 
     /// Appends a line of this account's, now. `shown` is the id its customer knows, when that is another.
     pub fn write_line(&mut self, account: AccountId, id: Option<MessageId>, shown: Option<MessageId>, line: Line<'_>) {
+        if !self.keeps_cdr() {
+            return;
+        }
         let time = self.unix_seconds();
-        let Some(cdr) = self.cdr.as_mut() else { return };
         let config = self.config.account(account);
         let (id, shown) = (id.map(|id| id.text(config.message_id)), shown.map(|id| id.text(config.message_id)));
         let id = id.as_ref().map(|id| id.as_bytes()).unwrap_or_default();
         let message = shown.as_ref().map(|id| id.as_bytes()).unwrap_or_default();
+        self.append_line(&Line { time, account: config.name.as_bytes(), id, message, ..line });
+    }
+
+    pub(super) fn append_line(&mut self, line: &Line<'_>) {
+        let Some(cdr) = self.cdr.as_mut() else { return };
         self.counts.cdr_lines += 1;
-        cdr.append(&Line { time, account: config.name.as_bytes(), id, message, ..line }, self.out);
+        cdr.append(line, self.out);
     }
 
     /// When a submit was read that is to be answered by its deadline.

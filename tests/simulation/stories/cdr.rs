@@ -10,6 +10,8 @@ use super::web::A0;
 use super::*;
 use trunkline::engine::web::{Request, Submission};
 
+use crate::variants::without_mo_rules;
+
 /// The state in a receipt, whichever the carrier drew.
 const ENDED: &str = "ENDED";
 const CDR: &str = "cdr: {}\n";
@@ -319,4 +321,17 @@ fn what_was_stored_has_an_end_though_its_carrier_names_no_id() {
         ["accepted", "491700000002", "", "", ""],
         ["final", "491700000002", "c0", "ACCEPTD", "not_asked"],
     ]);
+}
+
+#[test]
+fn nor_an_mo_that_nobody_was_ever_named_for() {
+    let mut sim = gateway_of("", "", "", ONE, "store: { retention: 1h }\ncdr: {}\n");
+    let without = without_mo_rules(&sim.text);
+    sim.reload(&without);
+    sim.run_for(Duration::from_secs(1));
+    sim.send_mo(1, 0);
+    sim.run_for(Duration::from_secs(3_600 * 3));
+    let written = sim.written();
+    let said: Vec<_> = written.iter().map(|[event, _, carrier, _, reason]| [&event[..], carrier, reason]).collect();
+    assert_eq!(said, [["undelivered", "c1", "retention"]]);
 }
