@@ -159,8 +159,6 @@ statuses! {
         InDoubt = "in_doubt",
         /// Not sent within its deadline.
         Expired = "expired",
-        /// The account's home or the carrier's could not take the message between shards.
-        Mesh = "mesh",
         Draining = "draining",
     }
 }
@@ -210,8 +208,6 @@ statuses! {
         Unclaimed = "unclaimed",
         /// No submit of ours is known by its id.
         Unknown = "unknown",
-        /// Its correlation had outlived the retention.
-        Expired = "expired",
         /// The submit had asked for none.
         Muted = "muted",
         /// Not acknowledged: the account's home or the store had no room; the carrier sends it again.

@@ -134,6 +134,8 @@ impl Carrier {
             From::Link(request) => {
                 if !is_kept {
                     self.counts.count_receipt(ReceiptOutcome::Deferred);
+                } else if hand.entry.is_some() {
+                    self.counts.count_receipt(ReceiptOutcome::Matched);
                 }
                 if hand.told.is_some() && is_kept {
                     // Acknowledged before its line is durable, it would not come again, and the line never be written.
@@ -265,7 +267,6 @@ impl Carrier {
             }
             return Some(CommandStatus::ROK);
         }
-        self.counts.count_receipt(ReceiptOutcome::Matched);
         let is_fresh = Self::is_fresh(entry.born, cx);
         self.send_receipt(from, entry, is_final, is_fresh, (body, view, receipt), cx);
         None

@@ -66,18 +66,16 @@ impl Sim {
                 let withdrawn = if delays { account.counts.withdrawn } else { 0 };
                 let refusing = account.refusing as u64;
                 let taken = account.counts.submits - refused - refusing - account.counts.held_back - withdrawn;
-                // One that was held and is refused is among those under way until its line is durable.
-                let refused_late = if delays && config.cdr.is_some() { account.submits.len() as u64 } else { 0 };
-                passed.push((Rated::Account(account.id.index()), taken, rate, refused_late));
+                passed.push((Rated::Account(account.id.index()), taken, rate));
             }
             if let Some(rate) = replay_rate(config.account(account.id)) {
-                passed.push((Rated::Replay(account.id.index()), account.counts.deliveries_replayed, rate, 0));
+                passed.push((Rated::Replay(account.id.index()), account.counts.deliveries_replayed, rate));
             }
         }
         for carrier in node.shard.carriers() {
             problem = problem.or(carrier_problem(carrier, config.carrier(carrier.id)));
             if let Some(rate) = config.carrier(carrier.id).rate {
-                passed.push((Rated::Carrier(carrier.id.index()), carrier.counts.submits_sent, rate, 0));
+                passed.push((Rated::Carrier(carrier.id.index()), carrier.counts.submits_sent, rate));
             }
         }
         for slot in node.sockets.keys() {
@@ -86,10 +84,16 @@ impl Sim {
                 problem = problem.or(Some(format!("{waiting} octets wait to be written")));
             }
         }
-        for (whose, total, rate, more) in passed {
-            let mut allowed = u64::from(rate.per_second.get()) + u64::from(rate.burst.get()) + 1 + more;
-            if matches!(whose, Rated::Carrier(_)) && !self.ledger.storing.is_empty() {
-                // What is stored is written a commit after its token was spent, or two of them: that differs by 400 ms at most.
+        for (whose, total, rate) in passed {
+            let mut allowed = u64::from(rate.per_second.get()) + u64::from(rate.burst.get()) + 1;
+            let is_written_later = match whose {
+                Rated::Account(_) => config.cdr.is_some(),
+                Rated::Carrier(_) => !self.ledger.storing.is_empty(),
+                Rated::Replay(_) => false,
+            };
+            if is_written_later {
+                // What is stored, or refused behind its line, counts a commit after its token was spent, or two of them: that
+                // differs by 400 ms at most.
                 allowed += (u64::from(rate.per_second.get()) * 4).div_ceil(10);
             }
             if matches!(whose, Rated::Account(_)) {

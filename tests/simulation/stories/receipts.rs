@@ -188,3 +188,15 @@ fn a_receipt_nobody_takes_is_given_up_after_the_retention_and_counted() {
     sim.run_for(Duration::from_secs(60));
     assert_eq!(sim.esmes[receiver].deliveries.len(), 0);
 }
+
+#[test]
+fn a_receipt_counts_as_matched_when_its_account_has_it_and_not_each_time_it_is_put_off() {
+    let mut sim = gateway(", delivery_queue: 1", ", links: 1", ONE);
+    let esme = sim.bound("a0", BindMode::Transmitter);
+    sim.submit_many(esme, 3);
+    sim.run_for(Duration::from_secs(20));
+    let mut receipts = sim.nodes[1].shard.carriers().map(|carrier| carrier.counts.receipts);
+    let receipts = receipts.next().expect("both carriers are at home there");
+    assert_eq!(receipts[ReceiptOutcome::Matched as usize], 1);
+    assert!(receipts[ReceiptOutcome::Deferred as usize] > 2, "the carrier offers the others again and again");
+}
