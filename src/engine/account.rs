@@ -344,6 +344,15 @@ impl Account {
         session.arm(oldest_sent, cx);
     }
 
+    /// The window may have room: whoever waits for some has a turn.
+    pub(in crate::engine) fn share_room(&mut self, cx: &mut Context<'_>) {
+        if self.submissions.has_waiting() {
+            self.pump_requests(cx);
+        } else {
+            self.resume_paused(cx);
+        }
+    }
+
     pub(super) fn resume_paused(&mut self, cx: &mut Context<'_>) {
         // Whoever was first, and so had the room there was, is last this time.
         if self.paused.len() > 1 {

@@ -143,11 +143,7 @@ impl Account {
             Origin::Web(place) => self.segment_settled(place, outcome, submit.carrier, cx),
             Origin::Stored(_) => {}
         }
-        if self.submissions.has_waiting() {
-            self.pump_requests(cx);
-        } else {
-            self.resume_paused(cx);
-        }
+        self.share_room(cx);
     }
 
     /// Whether nobody is there any more to be told.

@@ -99,11 +99,7 @@ impl Account {
             session.window.set_limit(usize::from(config.delivery_window.get()));
         }
         self.end_unwanted(cx);
-        if self.submissions.has_waiting() {
-            self.pump_requests(cx);
-        } else {
-            self.resume_paused(cx);
-        }
+        self.share_room(cx);
         self.pump_deliveries(cx);
         self.pump_posts(cx);
         self.call_if_awaited(cx);

@@ -74,11 +74,7 @@ impl Account {
                 self.finish_unbind(at, cx);
             }
         }
-        if self.submissions.has_waiting() {
-            self.pump_requests(cx);
-        } else {
-            self.resume_paused(cx);
-        }
+        self.share_room(cx);
     }
 
     /// A submit that had been let in is refused in the end, or in doubt: whom it came from is told behind the line.

@@ -34,6 +34,8 @@ impl Account {
         taken.ready.push(Ready { submit, body: body.into(), key: 0 });
         (self.submissions.to_store, self.storing) = (self.submissions.to_store + 1, self.storing + 1);
         self.one_settled(place.submission, cx);
+        // It is in the window no more, where it was when it was held back.
+        self.share_room(cx);
     }
 
     /// Stores a message of which every segment is ready, or nothing of it.

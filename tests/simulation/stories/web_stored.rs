@@ -231,3 +231,22 @@ fn what_was_stored_by_smpp_is_known_over_http_as_queued_until_a_carrier_has_it()
     sim.run_until_true(Duration::from_secs(90), |sim| sim.stored() == 0);
     assert!(ids.into_iter().all(|id| sim.stands(id).is_none()), "without `status` no more is known");
 }
+
+#[test]
+fn a_session_that_waits_for_what_the_rate_holds_back_goes_on_once_it_is_stored() {
+    let mut sim = gateway(", accept: store, over_rate: delay, rate: 4, burst: 4, window: 2", "", ONE);
+    sim.carrier_goes(0);
+    let esme = sim.bound("a0", BindMode::Transmitter);
+    let long = || {
+        let part = |number| Some(Part { mark: Mark::Udh16, reference: 9, total: 4, number });
+        let body = |number: u8| submit_body(u32::from(number), "4917000000001", false, 0, 0, part(number));
+        message((1..=4).map(body).collect())
+    };
+    sim.stores(vec![long()], None);
+    // The rate is spent: all four are held back, and fill the window.
+    let asked = sim.ask_web(A0, of(vec![long()], None));
+    let tag = sim.submit(esme, "4917000000002", false);
+    sim.run_for(20 * SECOND);
+    assert!(sim.web_reply(asked).is_some());
+    assert_eq!(sim.count(esme, &[tag], CommandStatus::ROK), 1);
+}
