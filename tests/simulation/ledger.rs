@@ -39,12 +39,14 @@ pub(crate) struct Submit {
     pub(crate) told: BTreeSet<&'static str>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Attempt {
     pub(crate) wire: WireId,
     pub(crate) sequence: u32,
-    /// The proxy has read a refusal that allows another try.
+    /// The proxy has read a refusal of it.
     pub(crate) was_refused: bool,
+    /// It allows another try.
+    pub(crate) may_follow: bool,
 }
 
 /// A receipt or MO.
@@ -166,7 +168,7 @@ impl Ledger {
 
     /// Sendings whose outcome was never learnt and that allowed another.
     pub(crate) fn retried(&self, submit: &Submit) -> usize {
-        let lost = |attempt: &&Attempt| !attempt.was_refused && self.was_lost(submit, attempt);
+        let lost = |attempt: &&Attempt| !attempt.may_follow && self.was_lost(submit, attempt);
         submit.attempts.iter().filter(lost).count()
     }
 
@@ -242,18 +244,20 @@ impl Ledger {
         }
     }
 
-    /// The proxy read a frame from a link: a refusal there allows another try.
+    /// The proxy read a frame from a link: some refusals there allow another try.
     pub(crate) fn read_from_link(&mut self, wire: WireId, frame: &Frame<'_>) {
         let may_go_on =
             [CommandStatus::RTHROTTLED, CommandStatus::RMSGQFUL, CommandStatus::RSYSERR, CommandStatus::RX_T_APPN];
-        if frame.command != CommandId::SUBMIT_SM_RESP || !may_go_on.contains(&frame.status) {
+        let is_resp = frame.command == CommandId::SUBMIT_SM_RESP;
+        if !is_resp && frame.command != CommandId::GENERIC_NACK || frame.status.is_ok() {
             return;
         }
-        let Some(submit) = self.sent.get(&(wire, frame.sequence.0)).and_then(|tag| self.submits.get_mut(tag)) else {
-            return;
-        };
-        for attempt in &mut submit.attempts {
-            attempt.was_refused |= attempt.wire == wire && attempt.sequence == frame.sequence.0;
+        let tag = self.sent.get(&(wire, frame.sequence.0));
+        let Some(submit) = tag.and_then(|tag| self.submits.get_mut(tag)) else { return };
+        let is_it = |attempt: &&mut Attempt| attempt.wire == wire && attempt.sequence == frame.sequence.0;
+        for attempt in submit.attempts.iter_mut().filter(is_it) {
+            attempt.was_refused = true;
+            attempt.may_follow |= is_resp && may_go_on.contains(&frame.status);
         }
     }
 
@@ -313,12 +317,12 @@ impl Ledger {
             CommandId::SUBMIT_SM => {
                 let Some(tag) = submit_tag(frame.body) else { self.fail("a submit_sm nobody sent") };
                 let Some(submit) = self.submits.get(&tag) else { self.fail("a submit_sm nobody sent") };
-                let may_follow = |attempt: &Attempt| attempt.was_refused || self.was_lost(submit, attempt);
+                let may_follow = |attempt: &Attempt| attempt.may_follow || self.was_lost(submit, attempt);
                 let is_again = !submit.attempts.iter().all(may_follow);
                 let is_stored = self.storing.contains(&submit.account);
                 let Some(submit) = self.submits.get_mut(&tag) else { self.fail("a submit_sm nobody sent") };
                 self.sent.insert((wire, frame.sequence.0), tag);
-                submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, was_refused: false });
+                submit.attempts.push(Attempt { wire, sequence: frame.sequence.0, ..Attempt::default() });
                 let is_rewriting = self.rewriting.contains(&carrier);
                 let mut expected = if is_rewriting { rewritten(&submit.body) } else { submit.body.clone() };
                 if let Some(sender) = self.forced.get(&submit.account) {

@@ -120,12 +120,13 @@ impl Sim {
     fn ledger_takes(&mut self, account: AccountId, body: &[u8]) -> Option<u32> {
         let Some(tag) = submit_tag(body) else { self.fail("a message without a tag") };
         if let Some(known) = self.ledger.submits.get_mut(&tag) {
-            // After a definite refusal it may be sent in earnest.
+            // What its carrier refused may be sent in earnest by a repeated request, also when another segment's fate was told.
+            if known.answer.is_some() || known.is_lost {
+                known.attempts.iter_mut().for_each(|attempt| attempt.may_follow |= attempt.was_refused);
+            }
             let was_refused =
                 |(status, _): &(CommandStatus, Vec<u8>)| !status.is_ok() && *status != CommandStatus::RUNKNOWNERR;
-            known.answer.take_if(|answer| was_refused(answer))?;
-            known.attempts.iter_mut().for_each(|attempt| attempt.was_refused = true);
-            return Some(tag);
+            return known.answer.take_if(|answer| was_refused(answer)).map(|_| tag);
         }
         let wants_receipt = SmView::submit(body).is_ok_and(|view| view.wants_receipt());
         let submit = Submit {
