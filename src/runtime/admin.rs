@@ -204,7 +204,7 @@ impl Admin {
 
     async fn answer(&self, request: &Request<Incoming>, from: Option<IpAddr>) -> Response<Full<Bytes>> {
         if !self.is_by_our_name(request) {
-            let why = "asked for by a name that is not its own: use an IP address or localhost, or set `admin.token`\n";
+            let why = "asked for by a name that is not its own: use an IP address or a name without a dot, or set `admin.token`\n";
             return text(StatusCode::MISDIRECTED_REQUEST, why);
         }
         if request.uri().path() == "/" {
@@ -280,10 +280,11 @@ impl Admin {
     }
 
     /// A web page whose own name was made to mean this address could otherwise read what its reader may, for it asks nobody else.
-    /// Who has the token may come by any name.
+    /// Who has the token may come by any name; probes tell nothing that is worth it.
     fn is_by_our_name(&self, request: &Request<Incoming>) -> bool {
-        let has_token = self.shards.config().admin.token.is_some();
-        has_token || request.headers().get_all(HOST).iter().all(|host| host.to_str().is_ok_and(is_address_or_localhost))
+        let is_open =
+            self.shards.config().admin.token.is_some() || ["/livez", "/readyz"].contains(&request.uri().path());
+        is_open || request.headers().get_all(HOST).iter().all(|host| host.to_str().is_ok_and(is_no_public_name))
     }
 
     fn may(&self, request: &Request<Incoming>) -> bool {
@@ -295,12 +296,13 @@ impl Admin {
     }
 }
 
-fn is_address_or_localhost(host: &str) -> bool {
+/// An address, or a name that only a network of one's own gives: those that anybody may have are below a domain.
+fn is_no_public_name(host: &str) -> bool {
     let is_port = |port: &str| port.bytes().all(|octet| octet.is_ascii_digit());
     let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let name = name.to_ascii_lowercase();
-    address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
+    let is_bare = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
+    address.parse::<IpAddr>().is_ok() || is_bare || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
 fn probe(outcome: Result<(), String>) -> Response<Full<Bytes>> {

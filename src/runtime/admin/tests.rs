@@ -91,9 +91,18 @@ fn without_a_token_a_web_page_that_took_our_address_for_its_name_is_told_nothing
             assert!(!with(host, path).starts_with("HTTP/1.1 200 "), "{host} {path}");
         }
     }
-    for host in ["127.0.0.1:9090", "localhost", "LocalHost:9090", "[::1]:9090", "192.0.2.7", "trunkline.localhost"] {
+    for host in [
+        "127.0.0.1:9090",
+        "localhost",
+        "LocalHost:9090",
+        "[::1]:9090",
+        "192.0.2.7",
+        "trunkline.localhost",
+        "gateway-1:9090",
+    ] {
         assert!(with(host, "/metrics").starts_with("HTTP/1.1 200 "), "{host}");
     }
+    assert!(with("gw.example", "/livez").starts_with("HTTP/1.1 200 "), "a balancer's probe");
     assert!(said(address, "GET /metrics HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200 "), "no browser asks so");
     let (address, _) = serving(Some("s3cret"));
     let named = "GET /metrics HTTP/1.1\r\nHost: gw.example:9090\r\nAuthorization: Bearer s3cret\r\n\r\n";
